@@ -1,0 +1,77 @@
+"""A run in numbers: one table over all stages, and a guard against numbers that are none."""
+
+import csv
+from math import isnan
+from pathlib import Path
+
+import lightning as L
+
+from sr_gan.errors import UserError
+from sr_gan.files import atomic_write
+
+
+class MetricsTable(L.Callback):
+    """Writes ``metrics.csv``: a row an epoch, a column a metric, empty where none was taken.
+
+    A resumed run drops the rows that it is about to repeat.
+
+    Args:
+        path: the file.
+        stage: name of the stage, the first column.
+    """
+
+    def __init__(self, path: str, stage: str) -> None:
+        self.path, self.stage = Path(path), stage
+        self.rows: list[dict[str, str]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.rows = [
+            row
+            for row in read_table(self.path)
+            if row["stage"] != self.stage or int(row["epoch"]) < trainer.current_epoch
+        ]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        values = {name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()}
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
+            values = {k: v for k, v in values.items() if not k.startswith("quality/")}
+        row = {"stage": self.stage, "epoch": str(trainer.current_epoch), **dict(sorted(values.items()))}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self._write()
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(column for row in self.rows for column in row))
+        with atomic_write(self.path) as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a ``metrics.csv``; none where there is no file yet."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class StopOnNaN(L.Callback):
+    """Ends a run whose losses are no longer numbers; the last checkpoint is from before.
+
+    Raises:
+        UserError: a loss is NaN at the end of an epoch.
+    """
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        broken = [
+            name
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("loss/") and isnan(value)
+        ]
+        if broken:
+            raise UserError(
+                f"{', '.join(sorted(broken))} became NaN in epoch {trainer.current_epoch}: "
+                "go back with ckpt_path=last and a lower learning rate, or train in "
+                "trainer.precision=32-true"
+            )

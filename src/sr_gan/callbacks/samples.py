@@ -1,0 +1,98 @@
+"""What the generator makes of fixed validation crops, epoch after epoch."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from sr_gan.data.images import Pixels
+from sr_gan.data.resize import upscale
+from sr_gan.files import atomic_write
+
+COLUMNS = ("LR", "bicubic", "SR", "HR")
+_GAP, _TITLE = 4, 16
+
+
+class SampleGrid(L.Callback):
+    """Draws LR | bicubic | SR | HR of the centres of the first validation photos.
+
+    Written as ``epoch_0009.png`` (epochs from 0, as everywhere) and as a TensorBoard image.
+
+    Args:
+        folder: where the PNG files go.
+        photos: rows of the grid.
+        size: side of a crop in HR pixels; smaller photos are shown whole.
+    """
+
+    def __init__(self, folder: str, photos: int = 4, size: int = 192) -> None:
+        if photos < 1 or size < 16:
+            raise ValueError(f"photos must be at least 1 and size 16, got {photos} and {size}")
+        self.folder, self.photos, self.size = Path(folder), photos, size
+        self.rows: list[list[Tensor]] = []
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.rows = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx < self.photos:
+            self.rows.append(self._row(**{name: image.cpu() for name, image in outputs.items()}))
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not self.rows or not trainer.is_global_zero or trainer.sanity_checking:
+            return
+        grid = draw_grid([[_pixels(image) for image in row] for row in self.rows])
+        with atomic_write(self.folder / f"epoch_{trainer.current_epoch:04d}.png", "wb") as file:
+            grid.save(file, "PNG")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image(
+                    "samples", np.asarray(grid), trainer.current_epoch, dataformats="HWC"
+                )
+
+    def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
+        """The centre of each picture: four uint8 (3, side, side), the LR enlarged pixel by pixel."""
+        scale = hr.shape[-1] // lr.shape[-1]
+        whole = [F.interpolate(lr, scale_factor=scale), upscale(lr, scale), sr, hr]
+        return [_centre(image[0], self.size, scale) for image in whole]
+
+
+def draw_grid(rows: list[list[Pixels]], titles: tuple[str, ...] = COLUMNS) -> Image.Image:
+    """Pictures in rows under titles: uint8 (H, W, 3) each, sizes may differ from row to row."""
+    widths = [max(row[i].shape[1] for row in rows) for i in range(len(titles))]
+    heights = [max(picture.shape[0] for picture in row) for row in rows]
+    size = (sum(widths) + _GAP * (len(widths) - 1), _TITLE + sum(heights) + _GAP * (len(rows) - 1))
+    grid = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(grid)
+    top = _TITLE
+    for row, height in zip(rows, heights):
+        left = 0
+        for picture, width, title in zip(row, widths, titles):
+            pen.text((left + 2, 2), title, fill="black")
+            grid.paste(Image.fromarray(picture), (left, top))
+            left += width + _GAP
+        top += height + _GAP
+    return grid
+
+
+def _centre(image: Tensor, size: int, scale: int) -> Tensor:
+    height, width = (min(size, side) // scale * scale for side in image.shape[-2:])
+    top, left = ((full - part) // 2 for full, part in zip(image.shape[-2:], (height, width)))
+    return image[:, top : top + height, left : left + width]
+
+
+def _pixels(image: Tensor) -> Pixels:
+    return image.permute(1, 2, 0).to(torch.uint8).numpy()

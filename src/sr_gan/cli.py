@@ -1,0 +1,116 @@
+"""Turns a function of a configuration into a command whose errors are one readable line."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_gan.config import conf_dir, suggest
+from sr_gan.errors import UserError
+from sr_gan.runs import choose_run_dir
+
+log = logging.getLogger(__name__)
+
+
+def command(task: Callable[[DictConfig], None], config_name: str) -> None:
+    """Runs ``task`` on the configuration composed from the command line; exits 1 on a mistake.
+
+    ``HYDRA_FULL_ERROR=1`` in the environment shows tracebacks instead.
+    """
+    register_resolvers()
+    _quieten()
+    debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
+
+    def run(cfg: DictConfig) -> None:
+        try:
+            task(cfg)
+        except UserError as error:
+            if debug or HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            _forget_empty_run(Path(HydraConfig.get().runtime.output_dir))
+            _fail(error)
+
+    run.__module__ = task.__module__
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(run)
+    try:
+        main()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if debug:
+            raise
+        _fail(error)
+
+
+def register_resolvers() -> None:
+    """The functions that conf/ calls: ``${run_dir:...}`` and ``${auto_precision:}``."""
+    OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
+
+
+def _auto_precision(accelerator: str) -> str:
+    """16-bit mixed precision where there is a GPU to run it."""
+    return "16-mixed" if accelerator != "cpu" and torch.cuda.is_available() else "32-true"
+
+
+def _fail(error: Exception) -> None:
+    print(f"error: {explain(error)}", file=sys.stderr)
+    sys.exit(1)
+
+
+def explain(error: Exception) -> str:
+    """What the user can do about an error of ours, of Hydra's or of OmegaConf's."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, UserError):
+        inner = inner.__cause__
+    if inner is not None:
+        return str(inner)
+    if isinstance(error, MissingConfigException):
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={name}: no such choice (allowed: {', '.join(error.options or [])})"
+    if isinstance(error, ConfigCompositionException):
+        return _explain_composition(error)
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _explain_composition(error: ConfigCompositionException) -> str:
+    cause: Any = error.__cause__
+    node = getattr(cause, "parent_node", None)
+    if getattr(cause, "full_key", None) and isinstance(node, DictConfig):
+        return f"{cause.full_key} is not a setting{suggest(str(cause.key), list(node))}"
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if cause is not None and str(cause).splitlines()[0] not in text:
+        text += f" ({str(cause).splitlines()[0]})"
+    return text
+
+
+def _forget_empty_run(folder: Path) -> None:
+    """Removes the folder of a run that a mistake ended before it began."""
+    if all(path.name == "train.log" for path in folder.iterdir()):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def _quieten() -> None:
+    """Lightning's advertisements and the hints that do not apply to these runs."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*ended before the epoch ended and your dataloader is not resumable.*",
+        ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
+    ):
+        warnings.filterwarnings("ignore", pattern)

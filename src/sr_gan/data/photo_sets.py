@@ -1,0 +1,100 @@
+"""The photo collections to choose from: a folder, DIV2K, and what scikit-image brings along."""
+
+from pathlib import Path
+from typing import Any
+
+import skimage
+
+from sr_gan.data.datamodule import SRData
+from sr_gan.data.sources import Source, div2k_sources, folder_sources, hold_out, is_div2k
+from sr_gan.errors import UserError
+
+
+class FolderData(SRData):
+    """Any folder of photos, nested or not; DIV2K's own layout is recognised.
+
+    Args:
+        train_dir: the photos; or a folder that holds ``DIV2K_train_HR`` and its companions.
+        valid_dir: photos to validate on; ``None`` holds out every n-th of ``train_dir``.
+        valid_fraction: the share held out where there is no ``valid_dir``.
+        train_lr_dir: reduced photos of the same names; ``None`` computes them.
+        valid_lr_dir: the same for ``valid_dir``.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(
+        self,
+        train_dir: str,
+        valid_dir: str | None = None,
+        valid_fraction: float = 0.1,
+        train_lr_dir: str | None = None,
+        valid_lr_dir: str | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        if not 0 < valid_fraction < 1:
+            raise ValueError(f"valid_fraction must be between 0 and 1, got {valid_fraction}")
+        if valid_lr_dir is not None and valid_dir is None:
+            raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
+        self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
+        self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
+        self.valid_fraction = valid_fraction
+
+    def sources(self) -> tuple[list[Source], list[Source]]:
+        assert self.train_dir is not None
+        if is_div2k(self.train_dir):
+            train = div2k_sources(self.train_dir, "train", self.scale)
+        else:
+            train = folder_sources(self.train_dir, self.train_lr_dir, self.scale)
+        if self.valid_dir is not None:
+            return train, folder_sources(self.valid_dir, self.valid_lr_dir, self.scale)
+        if (self.train_dir / "DIV2K_valid_HR").is_dir():
+            return train, div2k_sources(self.train_dir, "valid", self.scale)
+        return hold_out(train, self.valid_fraction)
+
+
+class Div2kData(SRData):
+    """DIV2K: 800 photos to train on, 100 to validate on (Agustsson and Timofte 2017).
+
+    Args:
+        root: the folder that holds ``DIV2K_train_HR`` and ``DIV2K_valid_HR``.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(self, root: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.root = Path(root).expanduser()
+
+    def sources(self) -> tuple[list[Source], list[Source]]:
+        train = div2k_sources(self.root, "train", self.scale)
+        return train, div2k_sources(self.root, "valid", self.scale)
+
+
+class SkimageData(SRData):
+    """The colour photos inside scikit-image's wheel: real photographs without a network.
+
+    Args:
+        train: file names to train on.
+        valid: file names to hold out.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(self, train: list[str], valid: list[str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.train, self.valid = train, valid
+
+    def sources(self) -> tuple[list[Source], list[Source]]:
+        folder = Path(skimage.__file__).parent / "data"
+        for name in [*self.train, *self.valid]:
+            if not (folder / name).is_file():
+                raise UserError(
+                    f"scikit-image {skimage.__version__} does not bring {name}: install the "
+                    "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
+                )
+        return [Source(folder / name) for name in self.train], [
+            Source(folder / name) for name in self.valid
+        ]
+
+
+def _folder(path: str | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()

@@ -1,0 +1,48 @@
+"""What a stage minimises: named terms and their weights."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sr_gan.losses.adversarial import BCEAdversarialLoss
+
+
+class Objective(nn.Module):
+    """The generator's loss as a named, weighted sum: ``L_G = sum_k weights[k] * term_k``.
+
+    Args:
+        weights: the weight of every term, at least 0, under the term's name.
+        content: terms that compare ``sr`` with ``hr``.
+        adversarial: the GAN loss, weighted as ``adversarial``; ``None`` for a pretrain.
+
+    Raises:
+        ValueError: weights and terms do not name the same things, or a weight is negative.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        content: Mapping[str, nn.Module],
+        adversarial: BCEAdversarialLoss | None = None,
+    ) -> None:
+        super().__init__()
+        terms = [*content, *(["adversarial"] if adversarial else [])]
+        if set(weights) != set(terms):
+            raise ValueError(
+                f"weights must name the terms {', '.join(terms)}, got {', '.join(weights) or 'none'}"
+            )
+        negative = {name: weight for name, weight in weights.items() if weight < 0}
+        if negative:
+            raise ValueError(f"weights must be at least 0, got {negative}")
+        self.weights = dict(weights)
+        self.terms = nn.ModuleDict(content)
+        self.adversarial = adversarial
+
+    def content(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """The content terms, not weighted: scalars under their names."""
+        return {name: term(sr, hr) for name, term in self.terms.items()}
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of ``terms``, a scalar with gradients."""
+        return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()

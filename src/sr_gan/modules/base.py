@@ -1,0 +1,110 @@
+"""What every stage shares: the generator, its validation, its schedule and what is saved."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from sr_gan.data.resize import upscale
+from sr_gan.losses import Objective
+from sr_gan.metrics import psnr_y, ssim_y, to_uint8
+from sr_gan.modules.schedules import Constant
+
+Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
+
+
+class SRModule(L.LightningModule):
+    """The base of the stages.
+
+    Args:
+        generator: the network under training, with its factor in ``generator.scale``.
+        loss: what the generator minimises.
+        epochs: length of the stage.
+        betas: Adam's averaging factors.
+        schedule: of the learning rates; ``None`` keeps them constant.
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+    """
+
+    players: tuple[str, ...] = ("generator",)  # one optimiser each, in this order
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        loss: Objective,
+        epochs: int,
+        betas: Sequence[float] = (0.9, 0.999),
+        schedule: Constant | None = None,
+    ) -> None:
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {epochs}")
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must be two numbers in [0, 1), got {list(betas)}")
+        self.generator = generator
+        self.loss = loss
+        self.epochs = epochs
+        self.betas = (betas[0], betas[1])
+        self.schedule = schedule or Constant()
+        self.bicubic: dict[str, list[Tensor]] = {}
+
+    def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
+        """The optimiser of one player and its schedule over the whole stage."""
+        optimizer = Adam(network.parameters(), lr, self.betas)
+        per_step = self.schedule.interval == "step"
+        updates = self.trainer.estimated_stepping_batches if per_step else self.epochs
+        return optimizer, self.schedule.attach(optimizer, updates)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns the uint8 images."""
+        scale = int(self.generator.scale)  # type: ignore[arg-type]
+        lr = batch["lr"].mul(255).round().to(torch.uint8)
+        images = {"lr": lr, "sr": to_uint8(self.generator(batch["lr"])), "hr": to_uint8(batch["hr"])}
+        scores = {
+            "quality/psnr_y": psnr_y(images["sr"], images["hr"], scale),
+            "quality/ssim_y": ssim_y(images["sr"], images["hr"], scale),
+            **self._bicubic_scores(images, batch["name"][0], scale),
+        }
+        for name, score in scores.items():
+            self.log(name, score.mean(), on_epoch=True, batch_size=1)
+        return images
+
+    def _bicubic_scores(self, images: dict[str, Tensor], name: str, scale: int) -> dict[str, Tensor]:
+        """Bicubic does not learn: measured at the first validation, remembered for the others."""
+        if name not in self.bicubic:
+            enlarged = upscale(images["lr"], scale)
+            self.bicubic[name] = [
+                psnr_y(enlarged, images["hr"], scale),
+                ssim_y(enlarged, images["hr"], scale),
+            ]
+        psnr, ssim = self.bicubic[name]
+        return {"quality/psnr_y_bicubic": psnr, "quality/ssim_y_bicubic": ssim}
+
+    def log_terms(self, terms: Mapping[str, Tensor], total: Tensor) -> None:
+        """The generator's loss and each of its terms before weighting, as means over the epoch."""
+        values = {"loss/generator": total, **{f"loss/{name}": term for name, term in terms.items()}}
+        self.log_dict(values, on_step=False, on_epoch=True)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Logs the gradient's norm, unscaled, and the learning rate of the player that moves."""
+        player = self.players[self.trainer.optimizers.index(optimizer)]
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        values = {
+            f"optimizer/grad_norm_{player}": nn.utils.get_total_norm(gradients),
+            f"optimizer/lr_{player}": optimizer.param_groups[0]["lr"],
+        }
+        self.log_dict(values, on_step=False, on_epoch=True)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The networks without the losses: VGG's 80 MB are in their own file already."""
+        state = super().state_dict(*args, **kwargs)
+        return {key: value for key, value in state.items() if not key.startswith("loss.")}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        losses = {key: value for key, value in super().state_dict().items() if key.startswith("loss.")}
+        return super().load_state_dict({**losses, **state_dict}, *args, **kwargs)

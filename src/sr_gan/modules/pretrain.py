@@ -1,0 +1,58 @@
+"""The first stage: a generator that is right on average."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from sr_gan.losses import Objective
+from sr_gan.modules.base import Batch, SRModule
+from sr_gan.modules.schedules import Constant
+
+
+class Pretrain(SRModule):
+    """Trains the generator on content terms alone (SRResNet: the mean squared error).
+
+    Args:
+        generator: the network under training.
+        loss: content terms and weights; no adversarial term.
+        epochs: length of the stage.
+        lr: Adam's learning rate.
+        betas: Adam's averaging factors.
+        schedule: of the learning rate; ``None`` keeps it constant.
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+
+    Source: Ledig et al. 2017, section 3.2: the generator of a GAN starts from this one's weights.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        loss: Objective,
+        epochs: int,
+        lr: float = 1e-4,
+        betas: Sequence[float] = (0.9, 0.999),
+        schedule: Constant | None = None,
+    ) -> None:
+        super().__init__(generator, loss, epochs, betas, schedule)
+        if loss.adversarial is not None:
+            raise ValueError("a pretrain has no discriminator: leave the adversarial loss to gan.loss")
+        if lr <= 0:
+            raise ValueError(f"lr must be positive, got {lr}")
+        self.lr = lr
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        sr = self.generator(batch["lr"])  # (B, 3, H, W) in [-1, 1]
+        terms = self.loss.content(sr, batch["hr"])
+        total = self.loss.total(terms)
+        self.log_terms(terms, total)
+        return total
+
+    def configure_optimizers(self) -> Any:
+        optimizer, scheduler = self.adam(self.generator, self.lr)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": self.schedule.interval},
+        }

@@ -1,0 +1,143 @@
+"""VGG19's named feature maps, for the content loss."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import VGG19_Weights
+
+from sr_gan.errors import UserError
+
+_BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def layer_names() -> list[str]:
+    """Every layer of VGG19's convolutional part in order: conv1_1, relu1_1, ..., relu5_4, pool5."""
+    names = []
+    for block, channels in enumerate(_BLOCKS, start=1):
+        for i in range(1, len(channels) + 1):
+            names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+        names.append(f"pool{block}")
+    return names
+
+
+class VGG19Features(nn.Module):
+    """Frozen VGG19 that returns the asked layers; gradients flow to the image, not to the weights.
+
+    Args:
+        layers: names such as ``relu5_4`` (after the ReLU), ``conv5_4`` (before it) or ``pool5``.
+        weights: ``"torchvision"`` downloads ImageNet weights (548 MB, once) into torch's cache;
+            ``"random"`` is for timing only; anything else is the path of a ``.safetensors`` or
+            ``.pth`` file under torchvision's names, whole or cut after some layer.
+
+    Shapes:
+        (B, 3, H, W) in [-1, 1] -> {layer: (B, C, H / 2^k, W / 2^k)}, k the pools before the layer
+
+    Raises:
+        ValueError: no layers, or one that VGG19 does not have.
+        UserError: the weights are not there, cannot be read, or end before the deepest layer.
+
+    Source: Simonyan and Zisserman 2015, configuration E; the image is normalised with ImageNet's
+    mean and standard deviation inside.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, layers: Sequence[str], weights: str = "torchvision") -> None:
+        super().__init__()
+        names = layer_names()
+        unknown = [layer for layer in layers if layer not in names]
+        if unknown or not layers:
+            raise ValueError(
+                f"layers must name layers of VGG19 ({names[0]}, {names[1]} ... {names[-2]}, "
+                f"{names[-1]}), got {list(layers)}"
+            )
+        self.layers = tuple(layers)
+        self.names = names[: 1 + max(names.index(layer) for layer in layers)]
+        self.features = _features(len(self.names))
+        if weights != "random":
+            self._load(_torchvision_weights() if weights == "torchvision" else _read(weights), weights)
+        self.requires_grad_(False).eval()
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = ((image + 1) / 2 - self.mean) / self.std
+        maps: dict[str, Tensor] = {}
+        for name, layer in zip(self.names, self.features):
+            x = layer(x)
+            if name in self.layers:
+                maps[name] = x
+        return {name: maps[name] for name in self.layers}
+
+    def _load(self, tensors: dict[str, Tensor], origin: str) -> None:
+        wanted = {f"features.{key}" for key in self.features.state_dict()}
+        missing = wanted - tensors.keys()
+        if missing:
+            held = [
+                name
+                for i, name in enumerate(layer_names())
+                if name.startswith("conv") and f"features.{i}.weight" in tensors
+            ]
+            raise UserError(
+                f"{origin} holds VGG19 from conv1_1 to {held[-1]}, "
+                f"but layers {list(self.layers)} need it up to {self.names[-1]}: "
+                f"choose layers up to {held[-1].replace('conv', 'relu')}, or a deeper file"
+                if held
+                else f"{origin} holds no VGG19: expected tensors named features.0.weight, "
+                f"features.0.bias, ...; got {', '.join(sorted(tensors)[:3]) or 'nothing'}"
+            )
+        try:
+            self.load_state_dict({key: tensors[key] for key in wanted})
+        except RuntimeError as error:
+            raise UserError(f"{origin} does not fit VGG19: {error}") from error
+
+
+def _features(length: int) -> nn.Sequential:
+    """The first ``length`` layers, at torchvision's indices; ReLUs keep their input for taps."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for channels in _BLOCKS:
+        for outputs in channels:
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            inputs = outputs
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers[:length])
+
+
+def _torchvision_weights() -> dict[str, Tensor]:
+    url = VGG19_Weights.IMAGENET1K_V1.url
+    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (URLError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"VGG19's weights could not be downloaded ({error}): fetch {url} by hand to {target}, "
+            "or name a file with gan.loss.content.vgg.weights=FILE.safetensors"
+        ) from error
+    return state
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"VGG19 weights {file} do not exist: give a .safetensors or .pth file, "
+            "or weights=torchvision to download them"
+        )
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"VGG19 weights {file} cannot be read: {error}") from error
+    return state

@@ -1,0 +1,89 @@
+"""What came out of a run: scores against bicubic, the loss table, and where everything lies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sr_gan.callbacks.record import read_table
+from sr_gan.files import atomic_write
+
+LOSS_TABLE_EPOCHS = (0, 99, 199, 299, 399)  # those of the run that this project reproduces
+_SCORES = ("psnr_y", "ssim_y", "psnr_y_bicubic", "ssim_y_bicubic")
+
+
+def summarise(run_dir: Path) -> dict[str, Any]:
+    """Reads ``metrics.csv``, writes ``summary.json`` and returns its content.
+
+    A stage has its number of epochs, its last and its best validation scores; the GAN stage also
+    the losses at :data:`LOSS_TABLE_EPOCHS`, those reached, and at its last epoch.
+    """
+    rows = read_table(run_dir / "metrics.csv")
+    stages = {row["stage"]: [r for r in rows if r["stage"] == row["stage"]] for row in rows}
+    summary = {stage: _stage(table) for stage, table in stages.items()}
+    with atomic_write(run_dir / "summary.json") as file:
+        json.dump(summary, file, indent=2)
+    return summary
+
+
+def _stage(rows: list[dict[str, str]]) -> dict[str, Any]:
+    validated = [row for row in rows if row.get("quality/psnr_y")]
+    result: dict[str, Any] = {"epochs": int(rows[-1]["epoch"]) + 1}
+    if validated:
+        best = max(validated, key=lambda row: float(row["quality/psnr_y"]))
+        result["last"] = _scores(validated[-1])
+        result["best"] = _scores(best)
+    if rows[-1].get("loss/discriminator"):
+        result["losses"] = [
+            {
+                "epoch": int(row["epoch"]),
+                "discriminator": float(row["loss/discriminator"]),
+                "generator": float(row["loss/generator"]),
+            }
+            for row in rows
+            if int(row["epoch"]) in LOSS_TABLE_EPOCHS or row is rows[-1]
+        ]
+    return result
+
+
+def _scores(row: dict[str, str]) -> dict[str, float]:
+    return {"epoch": int(row["epoch"]), **{name: float(row[f"quality/{name}"]) for name in _SCORES}}
+
+
+def describe(summary: dict[str, Any], run_dir: Path) -> str:
+    """The summary as the text that a run ends with."""
+    lines = [f"{'stage':<10}{'epochs':>7}{'PSNR-Y dB':>11}{'bicubic':>9}{'SSIM-Y':>8}{'bicubic':>9}"]
+    for stage, result in summary.items():
+        lines.append(f"{stage:<10}{result['epochs']:>7}" + _score_cells(result.get("last")))
+    for result in summary.values():
+        if "losses" in result:
+            lines += ["", f"{'epoch':<10}{'D loss':>11}{'G loss':>11}"]
+            lines += [
+                f"{row['epoch']:<10}{row['discriminator']:>11.3g}{row['generator']:>11.3g}"
+                for row in result["losses"]
+            ]
+    lines += ["", *_places(run_dir)]
+    return "\n".join(lines)
+
+
+def _score_cells(scores: dict[str, float] | None) -> str:
+    if scores is None:
+        return "   (not validated)"
+    return (
+        f"{scores['psnr_y']:>11.2f}{scores['psnr_y_bicubic']:>9.2f}"
+        f"{scores['ssim_y']:>8.4f}{scores['ssim_y_bicubic']:>9.4f}"
+    )
+
+
+def _places(run_dir: Path) -> list[str]:
+    """What was made and where, of what is there."""
+    pictures = sorted(run_dir.glob("samples/*/*.png"), key=lambda path: path.stat().st_mtime)[-1:]
+    weights = sorted(run_dir.glob("checkpoints/*/generator.safetensors"))
+    places = {
+        "run": [run_dir],
+        "picture": pictures,
+        "generator": weights,
+        "curves": [run_dir / "tensorboard"] if (run_dir / "tensorboard").is_dir() else [],
+        "numbers": [run_dir / "metrics.csv", run_dir / "summary.json"],
+    }
+    lines = [f"{what:<10}{path}" for what, paths in places.items() for path in paths]
+    return [*lines, "look at the curves with: tensorboard --logdir runs"]

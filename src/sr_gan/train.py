@@ -1,0 +1,91 @@
+"""``python -m sr_gan.train``: composes a run from conf/, builds it, trains its stages."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from omegaconf import DictConfig
+
+from sr_gan.callbacks.interrupt import Interrupted
+from sr_gan.callbacks.recipe import Recipe
+from sr_gan.cli import command
+from sr_gan.config import build, build_all, check
+from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, write_records
+from sr_gan.summary import describe, summarise
+from sr_gan.weights import load_generator, save_generator
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> dict[str, Any]:
+    """Trains every stage of ``cfg`` and returns the summary that it writes to the run folder.
+
+    Raises:
+        UserError: a setting, a file or a checkpoint is not usable; the message says which.
+        Interrupted: the run was asked to stop and has saved its state.
+    """
+    config = check(cfg)
+    run_dir = Path(cfg.run_dir)
+    resumed = _resumed(cfg, config, run_dir)
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+
+    data = build(cfg.data)
+    generator = build(cfg.generator)
+    if cfg.init_from:
+        load_generator(generator, cfg.init_from)
+    data.setup()
+    log.info("data       %s", data.describe())
+    log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
+    log.info("run        %s", run_dir)
+    write_records(cfg, run_dir)
+
+    for stage in _remaining(config["stages"], resumed):
+        cfg.stage = stage
+        module = build(cfg[stage], generator=generator)
+        trainer = build(
+            cfg.trainer,
+            max_epochs=module.epochs,
+            callbacks=[*build_all(cfg.callbacks), Recipe(stage, config)],
+            logger=build_all(cfg.logger),
+        )
+        ckpt_path = resumed.path if resumed and resumed.stage == stage else None
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+        if trainer.is_global_zero:
+            weights = run_dir / "checkpoints" / stage / "generator.safetensors"
+            save_generator(generator, config["generator"], weights)
+
+    summary = summarise(run_dir)
+    log.info("\n%s", describe(summary, run_dir))
+    return summary
+
+
+def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:
+    if cfg.ckpt_path is None:
+        return None
+    checkpoint = find_checkpoint(cfg.ckpt_path, run_dir)
+    for change in check_resumable(checkpoint, config):
+        log.warning("resuming with another setting: %s", change)
+    return checkpoint
+
+
+def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:
+    return stages[stages.index(resumed.stage) :] if resumed else stages
+
+
+def _count(network: Any) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _main(cfg: DictConfig) -> None:
+    try:
+        train(cfg)
+    except Interrupted as stop:
+        log.info("%s; saved %s", stop, stop.checkpoint)
+        log.info("go on with the same command and ckpt_path=%s", stop.checkpoint)
+        sys.exit(128 + stop.signum)
+
+
+if __name__ == "__main__":
+    command(_main, "train")
