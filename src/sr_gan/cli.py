@@ -11,14 +11,20 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_gan.config import conf_dir, suggest
+from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
 from sr_gan.runs import choose_run_dir
+from sr_gan.schema import suggest
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +84,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={name}: no such choice (allowed: {', '.join(error.options or [])})"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
         return _explain_composition(error)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message names the file, key or value and says what to do."""
+    """A mistake that the user can mend; the message names file, key or value and what to do."""

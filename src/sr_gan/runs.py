@@ -2,7 +2,7 @@
 
 ::
 
-    config.yaml        the resolved configuration; earlier ones of a resumed run as config.1.yaml ...
+    config.yaml        the resolved configuration; of a resumed run earlier ones as config.1.yaml
     environment.json   versions, git commit, machine, command
     train.log          what was printed
     metrics.csv        a row an epoch
@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, load_tensors
 
 RUNS = Path("runs")
 _PACKAGES = ("sr_gan", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -45,9 +44,7 @@ def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
         return str(RUNS / experiment / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
     if ckpt_path == "last":
         return str(_newest(RUNS / experiment, "*/checkpoints/*/last.ckpt").parents[2])
-    path = Path(ckpt_path)
-    if not path.is_file():
-        raise UserError(f"ckpt_path={ckpt_path} does not exist: give a .ckpt file, or last")
+    path = _existing(ckpt_path)
     if len(path.parents) > 2 and path.parents[1].name == "checkpoints":
         return str(path.parents[2])
     return choose_run_dir(experiment, None)
@@ -71,15 +68,14 @@ def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
     if ckpt_path == "last":
         path = _newest(run_dir, "checkpoints/*/last.ckpt")
     else:
-        path = Path(ckpt_path)
+        path = _existing(ckpt_path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        content = load_tensors(path)
+    except UserError as error:
         others = sorted(str(p) for p in path.parent.glob("*.ckpt") if p != path)
         hint = f"resume from another one: {', '.join(others)}" if others else "start the run anew"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"checkpoint {path} cannot be read ({reason}): {hint}") from error
-    if not isinstance(content, dict) or "sr_gan" not in content:
+        raise UserError(f"checkpoint {error}; {hint}") from error
+    if "sr_gan" not in content:
         raise UserError(
             f"{path} is not a checkpoint of a run of sr_gan: to start from its weights only, "
             f"use init_from={path}"
@@ -146,6 +142,13 @@ def _git_commit() -> str | None:
     return done.stdout.strip() or None
 
 
+def _existing(ckpt_path: str) -> Path:
+    path = Path(ckpt_path).expanduser()
+    if not path.is_file():
+        raise UserError(f"ckpt_path={ckpt_path} does not exist: give a .ckpt file, or last")
+    return path
+
+
 def _newest(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not found:
@@ -161,6 +164,8 @@ def _differences(old: Any, new: Any, key: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for name in dict.fromkeys([*old, *new]):
-            lines += _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+            lines += _differences(
+                old.get(name), new.get(name), f"{key}.{name}" if key else str(name)
+            )
         return lines
     return [] if old == new else [f"{key}: {old} -> {new}"]

@@ -51,7 +51,9 @@ def _scores(row: dict[str, str]) -> dict[str, float]:
 
 def describe(summary: dict[str, Any], run_dir: Path) -> str:
     """The summary as the text that a run ends with."""
-    lines = [f"{'stage':<10}{'epochs':>7}{'PSNR-Y dB':>11}{'bicubic':>9}{'SSIM-Y':>8}{'bicubic':>9}"]
+    lines = [
+        f"{'stage':<10}{'epochs':>7}{'PSNR-Y dB':>11}{'bicubic':>9}{'SSIM-Y':>8}{'bicubic':>9}"
+    ]
     for stage, result in summary.items():
         lines.append(f"{stage:<10}{result['epochs']:>7}" + _score_cells(result.get("last")))
     for result in summary.values():

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
-from sr_gan.config import build, build_all, check
+from sr_gan.config import build, build_all
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, write_records
+from sr_gan.schema import check
 from sr_gan.summary import describe, summarise
 from sr_gan.weights import load_generator, save_generator
 
@@ -35,15 +36,16 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     generator = build(cfg.generator)
     if cfg.init_from:
         load_generator(generator, cfg.init_from)
+    stages = _remaining(config["stages"], resumed)
+    modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
     data.setup()
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
     log.info("run        %s", run_dir)
     write_records(cfg, run_dir)
 
-    for stage in _remaining(config["stages"], resumed):
+    for stage, module in modules.items():
         cfg.stage = stage
-        module = build(cfg[stage], generator=generator)
         trainer = build(
             cfg.trainer,
             max_epochs=module.epochs,

@@ -1,16 +1,14 @@
-"""Generator weights in a file: saved with what rebuilds the network, loaded from any of our files."""
+"""Generator weights in a file: saved with what rebuilds the network, loaded from any run."""
 
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sr_gan.errors import UserError
+from sr_gan.files import load_tensors
 
 _PREFIX = "generator."
 
@@ -18,7 +16,9 @@ _PREFIX = "generator."
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
     """Writes the weights as ``.safetensors`` with the generator's configuration as metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
+    state = {
+        key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()
+    }
     temporary = path.with_suffix(".part")
     try:
         save_file(state, temporary, {"format": "pt", "generator": json.dumps(config)})
@@ -32,8 +32,8 @@ def load_generator(generator: nn.Module, origin: str) -> None:
 
     Args:
         generator: the network that receives them.
-        origin: a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a run, or a run folder, of
-            which the last stage's generator is taken.
+        origin: a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a run, or a folder of a run
+            or of several, of which the newest generator is taken.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds another architecture.
@@ -58,28 +58,24 @@ def load_generator(generator: nn.Module, origin: str) -> None:
 
 def _locate(path: Path) -> Path:
     if path.is_dir():
-        files = sorted(path.glob("checkpoints/*/generator.safetensors"), key=lambda p: p.stat().st_mtime)
-        if not files:
+        files = path.rglob("checkpoints/*/generator.safetensors")
+        newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+        if newest is None:
             raise UserError(
-                f"init_from={path}: the folder holds no checkpoints/*/generator.safetensors: "
-                "give a finished run's folder or a weights file"
+                f"init_from={path}: no stage of a run in it is finished (no checkpoints/*/"
+                "generator.safetensors): give another run's folder or a weights file"
             )
-        return files[-1]
+        return newest
     if not path.is_file():
         raise UserError(
-            f"init_from={path} does not exist: give a .safetensors, .pth or .ckpt file, or a run folder"
+            f"init_from={path} does not exist: give a .safetensors, .pth or .ckpt file, or the "
+            "folder of a run, for example of experiment=srresnet"
         )
     return path
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"init_from={path} cannot be read: {reason}") from error
+    content = load_tensors(path)
     state: dict[str, Tensor] = content.get("state_dict", content)
     inner = {key[len(_PREFIX) :]: value for key, value in state.items() if key.startswith(_PREFIX)}
     return inner or state

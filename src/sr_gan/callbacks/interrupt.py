@@ -47,7 +47,12 @@ class SaveOnSignal(L.Callback):
             self.previous[signum] = signal.signal(signum, self._note)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self._save_if_asked(trainer)
 

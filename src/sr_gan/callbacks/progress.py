@@ -30,7 +30,7 @@ class StageProgress(ProgressBar):
         self.bar = tqdm(
             desc=type(pl_module).__name__.lower(),
             total=int(trainer.num_training_batches) * (trainer.max_epochs or 1),
-            initial=trainer.fit_loop.epoch_loop.batch_progress.total.processed,
+            initial=trainer.fit_loop.epoch_loop.batch_progress.total.processed,  # type: ignore[attr-defined]
             unit="it",
             mininterval=0.2 if sys.stderr.isatty() else 10.0,
             dynamic_ncols=True,
@@ -39,10 +39,17 @@ class StageProgress(ProgressBar):
         )
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         assert self.bar is not None
-        if self.bar.update():  # drawn just now: the only time at which reading losses is worth a sync
+        if (
+            self.bar.update()
+        ):  # drawn just now: the only time at which reading losses is worth a sync
             losses = {name: f"{float(value):.4g}" for name, value in outputs.items()}
             self.bar.set_postfix(losses, refresh=False)
 
@@ -69,4 +76,3 @@ class StageProgress(ProgressBar):
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
-

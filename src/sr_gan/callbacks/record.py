@@ -35,7 +35,11 @@ class MetricsTable(L.Callback):
         values = {name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()}
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
             values = {k: v for k, v in values.items() if not k.startswith("quality/")}
-        row = {"stage": self.stage, "epoch": str(trainer.current_epoch), **dict(sorted(values.items()))}
+        row = {
+            "stage": self.stage,
+            "epoch": str(trainer.current_epoch),
+            **dict(sorted(values.items())),
+        }
         self.rows.append(row)
         if trainer.is_global_zero:
             self._write()

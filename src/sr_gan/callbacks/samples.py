@@ -64,7 +64,7 @@ class SampleGrid(L.Callback):
                 )
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
-        """The centre of each picture: four uint8 (3, side, side), the LR enlarged pixel by pixel."""
+        """The centre of each column's picture, uint8 (3, side, side); LR pixels become squares."""
         scale = hr.shape[-1] // lr.shape[-1]
         whole = [F.interpolate(lr, scale_factor=scale), upscale(lr, scale), sr, hr]
         return [_centre(image[0], self.size, scale) for image in whole]

@@ -13,7 +13,13 @@ class Timing(L.Callback):
     mean over an epoch is right.
     """
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._reset()  # an epoch that is resumed in its middle has no start of its own
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self.steps, self.images, self.waiting = 0, 0, 0.0
         self.begin = self.last = perf_counter()
 
@@ -23,7 +29,12 @@ class Timing(L.Callback):
         self.waiting += perf_counter() - self.last
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self.steps += 1
         self.images += len(batch["hr"]) * trainer.world_size

@@ -69,7 +69,7 @@ class RandomCrops(Dataset[dict[str, Tensor]]):
 
 
 def dihedral(image: Pixels, turn: int) -> Pixels:
-    """One of the square's eight symmetries of (H, W, 3): a view, ``turn`` from 0 (identity) to 7."""
+    """One of the eight flips and rotations of (H, W, 3), as a view; ``turn`` 0 is the identity."""
     if turn & 1:
         image = image[:, ::-1]
     if turn & 2:

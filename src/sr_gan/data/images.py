@@ -51,7 +51,7 @@ def load_photos(sources: Sequence[Source], scale: int, least: int) -> list[Photo
     def load(source: Source) -> Photo | None:
         try:
             return _load(source, scale)
-        except _BadImage as error:
+        except _ImageError as error:
             problems.append(str(error))
             return None
 
@@ -63,8 +63,8 @@ def load_photos(sources: Sequence[Source], scale: int, least: int) -> list[Photo
     return [photo for photo in photos if photo is not None]
 
 
-class _BadImage(Exception):
-    """One file and what is wrong with it."""
+class _ImageError(Exception):
+    """A file and what is wrong with it."""
 
 
 def _pixels(source: Source, least: int, problems: list[str]) -> int:
@@ -89,7 +89,7 @@ def _load(source: Source, scale: int) -> Photo:
         return Photo(source.hr.name, hr, np.ascontiguousarray(lr.permute(1, 2, 0).numpy()))
     lr_pixels = _decode(source.lr)[: height // scale, : width // scale]
     if lr_pixels.shape[:2] != (height // scale, width // scale):
-        raise _BadImage(
+        raise _ImageError(
             f"{source.lr}: {lr_pixels.shape[1]}x{lr_pixels.shape[0]} pixels, but a x{scale} "
             f"reduction of {source.hr.name} has {width // scale}x{height // scale}"
         )
@@ -104,9 +104,9 @@ def _decode(path: Path) -> Pixels:
             if upright.mode.startswith("I"):  # 16-bit grey: Pillow would clip it
                 grey = (np.asarray(upright, dtype=np.float64) / 257).round().clip(0, 255)
                 return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-            return np.asarray(upright.convert("RGB"))
+            return np.array(upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _BadImage(f"{path}: {_reason(error)}") from error
+        raise _ImageError(f"{path}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -120,9 +120,7 @@ def _report(problems: list[str]) -> None:
     shown = sorted(problems)[:_SHOWN]
     rest = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     count = f"{len(problems)} images" if len(problems) > 1 else "1 image"
-    raise UserError(
-        f"{count} cannot be used; remove or replace:\n  " + "\n  ".join(shown) + rest
-    )
+    raise UserError(f"{count} cannot be used; remove or replace:\n  " + "\n  ".join(shown) + rest)
 
 
 def _check_memory(count: int, wanted: float) -> None:

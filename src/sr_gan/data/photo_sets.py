@@ -1,5 +1,6 @@
 """The photo collections to choose from: a folder, DIV2K, and what scikit-image brings along."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class SkimageData(SRData):
         for name in [*self.train, *self.valid]:
             if not (folder / name).is_file():
                 raise UserError(
-                    f"scikit-image {skimage.__version__} does not bring {name}: install the "
+                    f"scikit-image {version('scikit-image')} does not bring {name}: install the "
                     "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
                 )
         return [Source(folder / name) for name in self.train], [

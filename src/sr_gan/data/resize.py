@@ -40,12 +40,12 @@ def _check(scale: int) -> None:
 
 def _resize(image: Tensor, height: int, width: int, factor: float) -> Tensor:
     exact = image.dtype == torch.uint8
-    x = image.double() if exact else image
+    x = image.double()  # in fp32 the positions of a x3 grid are off by a thousandth of a grey level
     for dim, size in ((-2, height), (-1, width)):
         x = _resize_axis(x, dim, size, factor)
         if exact:
             x = x.add(0.5).floor().clamp(0, 255)
-    return x.to(torch.uint8) if exact else x
+    return x.to(image.dtype)
 
 
 def _resize_axis(x: Tensor, dim: int, size: int, factor: float) -> Tensor:
@@ -66,6 +66,6 @@ def _resize_axis(x: Tensor, dim: int, size: int, factor: float) -> Tensor:
 
 
 def _mirror(index: Tensor, length: int) -> Tensor:
-    """Folds indices beyond an edge back inside, the edge pixel repeated: -1 -> 0, length -> length - 1."""
+    """Folds indices beyond an edge back inside, the edge pixel repeated: -1 -> 0, -2 -> 1."""
     index = index % (2 * length)
     return torch.where(index < length, index, 2 * length - 1 - index)

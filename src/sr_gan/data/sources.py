@@ -49,7 +49,10 @@ def folder_sources(folder: Path, lr_folder: Path | None = None, scale: int = 4) 
     photos = list_images(folder)
     if lr_folder is None:
         return [Source(photo) for photo in photos]
-    reduced = {path.relative_to(lr_folder).with_suffix("").as_posix(): path for path in list_images(lr_folder)}
+    reduced = {
+        path.relative_to(lr_folder).with_suffix("").as_posix(): path
+        for path in list_images(lr_folder)
+    }
     pairs = []
     for photo in photos:
         name = photo.relative_to(folder).with_suffix("").as_posix()
@@ -69,7 +72,7 @@ def is_div2k(root: Path) -> bool:
 
 
 def div2k_sources(root: Path, split: str, scale: int) -> list[Source]:
-    """DIV2K's ``train`` (0001-0800) or ``valid`` (0801-0900) photos, with its own LR where unpacked.
+    """DIV2K's ``train`` or ``valid`` photos, with its own LR images where those are unpacked.
 
     Raises:
         UserError: the split is not below ``root``.

@@ -14,7 +14,7 @@ from sr_gan.networks import VGG19Features
 
 
 class VGGLoss(nn.Module):
-    """Distance between VGG19 feature maps: ``sum_l w_l * mean distance(s * phi_l(sr), s * phi_l(hr))``.
+    """Distance between VGG19 feature maps: ``sum_l w_l * mean d(s * phi_l(sr), s * phi_l(hr))``.
 
     Args:
         layers: VGG19 layers ``phi_l``; ``relu5_4`` is the paper's VGG54, ``relu2_2`` its VGG22.
@@ -22,7 +22,7 @@ class VGGLoss(nn.Module):
         layer_weights: one weight ``w_l`` a layer; all 1 when left out.
         feature_scale: ``s``; 1/12.75 with the Oxford weights (so the squared distance is times
             0.006, as in the paper), 1 with torchvision's.
-        distance: ``"mse"`` or ``"l1"``, the mean over all entries of a map, computed in fp32.
+        distance: ``d``, ``"mse"`` or ``"l1"``, the mean over the entries of a map, in fp32.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -62,7 +62,8 @@ class VGGLoss(nn.Module):
         distances = [
             weight
             * self.distance(
-                maps[layer].float() * self.feature_scale, targets[layer].float() * self.feature_scale
+                maps[layer].float() * self.feature_scale,
+                targets[layer].float() * self.feature_scale,
             )
             for layer, weight in zip(self.features.layers, self.layer_weights)
         ]
@@ -70,7 +71,7 @@ class VGGLoss(nn.Module):
 
 
 class TotalVariationLoss(nn.Module):
-    """Mean absolute difference of neighbouring pixels of ``sr``: smoothness; ``hr`` is not looked at.
+    """Mean absolute difference of neighbouring pixels of ``sr``; ``hr`` is not looked at.
 
     Source: anisotropic total variation, Rudin et al. 1992; a term of SRGAN's first preprint.
     """

@@ -30,7 +30,7 @@ class Objective(nn.Module):
         terms = [*content, *(["adversarial"] if adversarial else [])]
         if set(weights) != set(terms):
             raise ValueError(
-                f"weights must name the terms {', '.join(terms)}, got {', '.join(weights) or 'none'}"
+                f"weights must name the terms {', '.join(terms)}, got {', '.join(weights)}"
             )
         negative = {name: weight for name, weight in weights.items() if weight < 0}
         if negative:

@@ -64,7 +64,11 @@ class SRModule(L.LightningModule):
         """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns the uint8 images."""
         scale = int(self.generator.scale)  # type: ignore[arg-type]
         lr = batch["lr"].mul(255).round().to(torch.uint8)
-        images = {"lr": lr, "sr": to_uint8(self.generator(batch["lr"])), "hr": to_uint8(batch["hr"])}
+        images = {
+            "lr": lr,
+            "sr": to_uint8(self.generator(batch["lr"])),
+            "hr": to_uint8(batch["hr"]),
+        }
         scores = {
             "quality/psnr_y": psnr_y(images["sr"], images["hr"], scale),
             "quality/ssim_y": ssim_y(images["sr"], images["hr"], scale),
@@ -74,7 +78,9 @@ class SRModule(L.LightningModule):
             self.log(name, score.mean(), on_epoch=True, batch_size=1)
         return images
 
-    def _bicubic_scores(self, images: dict[str, Tensor], name: str, scale: int) -> dict[str, Tensor]:
+    def _bicubic_scores(
+        self, images: dict[str, Tensor], name: str, scale: int
+    ) -> dict[str, Tensor]:
         """Bicubic does not learn: measured at the first validation, remembered for the others."""
         if name not in self.bicubic:
             enlarged = upscale(images["lr"], scale)
@@ -93,18 +99,25 @@ class SRModule(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Logs the gradient's norm, unscaled, and the learning rate of the player that moves."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [
+            p.grad
+            for group in optimizer.param_groups
+            for p in group["params"]
+            if p.grad is not None
+        ]
         values = {
             f"optimizer/grad_norm_{player}": nn.utils.get_total_norm(gradients),
             f"optimizer/lr_{player}": optimizer.param_groups[0]["lr"],
         }
         self.log_dict(values, on_step=False, on_epoch=True)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The networks without the losses: VGG's 80 MB are in their own file already."""
         state = super().state_dict(*args, **kwargs)
         return {key: value for key, value in state.items() if not key.startswith("loss.")}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        losses = {key: value for key, value in super().state_dict().items() if key.startswith("loss.")}
+        losses = {
+            key: value for key, value in super().state_dict().items() if key.startswith("loss.")
+        }
         return super().load_state_dict({**losses, **state_dict}, *args, **kwargs)

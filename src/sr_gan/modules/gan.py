@@ -45,7 +45,10 @@ class GAN(SRModule):
         super().__init__(generator, loss, epochs, betas, schedule)
         if loss.adversarial is None:
             raise ValueError("a GAN needs an adversarial loss: choose a loss that has one")
-        for name, lr in {"generator_lr": generator_lr, "discriminator_lr": discriminator_lr}.items():
+        for name, lr in {
+            "generator_lr": generator_lr,
+            "discriminator_lr": discriminator_lr,
+        }.items():
             if lr <= 0:
                 raise ValueError(f"{name} must be positive, got {lr}")
         self.discriminator = discriminator
@@ -55,7 +58,7 @@ class GAN(SRModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         hr = batch["hr"]
-        optimizer_g, optimizer_d = self.optimizers()  # type: ignore[misc, union-attr]
+        optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
         sr = self.generator(batch["lr"])  # (B, 3, H, W) in [-1, 1], one pass for both players
 
         with self.toggled_optimizer(optimizer_d):

@@ -38,7 +38,9 @@ class Pretrain(SRModule):
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule)
         if loss.adversarial is not None:
-            raise ValueError("a pretrain has no discriminator: leave the adversarial loss to gan.loss")
+            raise ValueError(
+                "a pretrain has no discriminator: leave the adversarial loss to gan.loss"
+            )
         if lr <= 0:
             raise ValueError(f"lr must be positive, got {lr}")
         self.lr = lr

@@ -1,5 +1,7 @@
 """Discriminators: an image in [-1, 1] to the logit of its being a real photograph."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -46,7 +48,7 @@ class VGGDiscriminator(nn.Module):
             nn.LeakyReLU(0.2),
             *(
                 ConvBlock(inputs, outputs, stride=1 + i % 2)
-                for i, (inputs, outputs) in enumerate(zip(channels, channels[1:]), start=1)
+                for i, (inputs, outputs) in enumerate(pairwise(channels), start=1)
             ),
         )
         self.pool = nn.AdaptiveAvgPool2d(pooled_size) if pooled_size else nn.Identity()

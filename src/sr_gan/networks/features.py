@@ -5,12 +5,11 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
 from sr_gan.errors import UserError
+from sr_gan.files import load_tensors
 
 _BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -63,7 +62,9 @@ class VGG19Features(nn.Module):
         self.names = names[: 1 + max(names.index(layer) for layer in layers)]
         self.features = _features(len(self.names))
         if weights != "random":
-            self._load(_torchvision_weights() if weights == "torchvision" else _read(weights), weights)
+            self._load(
+                _torchvision_weights() if weights == "torchvision" else _read(weights), weights
+            )
         self.requires_grad_(False).eval()
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
@@ -134,10 +135,4 @@ def _read(path: str) -> dict[str, Tensor]:
             f"VGG19 weights {file} do not exist: give a .safetensors or .pth file, "
             "or weights=torchvision to download them"
         )
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"VGG19 weights {file} cannot be read: {error}") from error
-    return state
+    return load_tensors(file)

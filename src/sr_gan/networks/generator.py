@@ -105,9 +105,7 @@ class MSRResNet(nn.Module):
         self.upsample = nn.Sequential(
             *_pixel_shuffle_stages(scale, filters, lambda: nn.LeakyReLU(0.1))
         )
-        self.tail = nn.Sequential(
-            _conv(filters, filters), nn.LeakyReLU(0.1), _conv(filters, 3)
-        )
+        self.tail = nn.Sequential(_conv(filters, filters), nn.LeakyReLU(0.1), _conv(filters, 3))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 _small_he_init(layer)
@@ -123,9 +121,7 @@ class PlainResidualBlock(nn.Module):
 
     def __init__(self, filters: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            _conv(filters, filters), nn.ReLU(), _conv(filters, filters)
-        )
+        self.layers = nn.Sequential(_conv(filters, filters), nn.ReLU(), _conv(filters, filters))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.layers(x)

@@ -1,0 +1,192 @@
+"""The typed top level of a training run, and the checks before anything is made."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_type_hints
+
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from sr_gan.errors import UserError
+
+Stage = Literal["pretrain", "gan"]
+
+
+class TrainConfig(BaseModel):
+    """The top level of ``conf/train.yaml``. Nodes with a ``_target_`` are checked against it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    stages: list[Stage]
+    stage: Stage
+    scale: Literal[2, 4, 8]
+    seed: int
+    init_from: str | None
+    ckpt_path: str | None
+    run_dir: str
+    generator: dict[str, Any]
+    discriminator: dict[str, Any]
+    pretrain: dict[str, Any]
+    gan: dict[str, Any]
+    data: dict[str, Any]
+    trainer: dict[str, Any]
+    callbacks: dict[str, dict[str, Any] | None]
+    logger: dict[str, dict[str, Any] | None]
+
+
+def check(cfg: DictConfig) -> dict[str, Any]:
+    """Checks a composed training configuration before anything is made: the plain, resolved dict.
+
+    Raises:
+        UserError: a value is missing, of a wrong type or not allowed, a key is unknown, or two
+            settings contradict each other. The message is one line and names the key.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(_missing(error)) from error
+    settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
+    try:
+        TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(_complaint(error)) from error
+    _check_targets(settings, "")
+    _check_contradictions(settings)
+    return settings
+
+
+def _missing(error: OmegaConfBaseException) -> str:
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set: give it on the command line, {error.full_key}=VALUE"
+    return str(error).splitlines()[0]
+
+
+def _complaint(error: ValidationError, key: str = "", expected: str = "") -> str:
+    """pydantic's first complaint as ``key=value: what is allowed``."""
+    errors = error.errors()
+    first = errors[0]
+    key = key or ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a setting{suggest(key, TrainConfig.model_fields)}"
+    literals = [e["ctx"]["expected"] for e in errors if e["type"] == "literal_error"]
+    if literals:
+        return f"{key}={first['input']}: allowed is {', '.join(literals)}"
+    return f"{key}={first['input']}: {expected or first['msg'].removeprefix('Input ')}"
+
+
+def _check_targets(node: Any, key: str) -> None:
+    """Compares every node that has a ``_target_`` with the signature of what it names."""
+    if isinstance(node, list):
+        for i, item in enumerate(node):
+            _check_targets(item, f"{key}[{i}]")
+    if not isinstance(node, dict):
+        return
+    if "_target_" in node:
+        _check_target(node, key)
+    for name, value in node.items():
+        _check_targets(value, f"{key}.{name}" if key else str(name))
+
+
+def _check_target(node: dict[str, Any], key: str) -> None:
+    try:
+        target = get_class(node["_target_"])
+    except Exception as error:
+        raise UserError(f"{key}._target_={node['_target_']}: {error}") from error
+    allowed = dict(_parameters(target))
+    for name, value in node.items():
+        if name.startswith("_") and name.endswith("_"):
+            continue
+        if name not in allowed:
+            raise UserError(
+                f"{key}.{name} is not a setting of {target.__name__}{suggest(name, allowed)}"
+            )
+        if not _holds_target(value):
+            _check_value(value, allowed[name], f"{key}.{name}")
+
+
+def _parameters(target: type) -> Iterator[tuple[str, Any]]:
+    """Names and annotations of a constructor, through ``**kwargs`` up to the base classes."""
+    for owner in target.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        init = inspect.unwrap(vars(owner)["__init__"])
+        try:
+            hints = get_type_hints(init)
+        except NameError:
+            hints = {}
+        parameters = list(inspect.signature(init).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                yield parameter.name, hints.get(parameter.name, Any)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return
+
+
+def _check_value(value: Any, annotation: Any, key: str) -> None:
+    try:
+        adapter = TypeAdapter(
+            annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True)
+        )
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return  # an annotation that only a type checker understands
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        names = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        names = re.sub(r"\b(typing|collections\.abc)\.", "", names)
+        raise UserError(_complaint(error, key, f"expected {names}")) from error
+
+
+def _holds_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(_holds_target(inner) for inner in value.values())
+    return isinstance(value, list) and any(_holds_target(inner) for inner in value)
+
+
+def _check_contradictions(plain: dict[str, Any]) -> None:
+    stages, trainer = plain["stages"], plain["trainer"]
+    if stages not in (["pretrain"], ["gan"], ["pretrain", "gan"]):
+        raise UserError(f"stages={stages}: allowed are [pretrain], [gan] and [pretrain,gan]")
+    if plain["init_from"] and plain["ckpt_path"]:
+        raise UserError(
+            "init_from and ckpt_path contradict: init_from starts a new run from a generator's "
+            "weights, ckpt_path goes on with a run; set one of them"
+        )
+    for part in ("generator", "data"):
+        if plain[part].get("scale", plain["scale"]) != plain["scale"]:
+            raise UserError(
+                f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
+                "set scale only, the others follow"
+            )
+    discriminator = plain["discriminator"]
+    fixed = discriminator.get("crop") if discriminator.get("pooled_size") is None else None
+    if "gan" in stages and fixed not in (None, plain["data"]["crop"]):
+        raise UserError(
+            f"discriminator.crop={fixed} contradicts data.crop={plain['data']['crop']}: set "
+            "data.crop only, or use discriminator=vgg_pool, which takes any size"
+        )
+    if trainer["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"trainer.accelerator={trainer['accelerator']}: PyTorch sees no GPU here; "
+            "use trainer=cpu or trainer=auto"
+        )
+    on_cpu = trainer["accelerator"] == "cpu" or not torch.cuda.is_available()
+    if on_cpu and str(trainer["precision"]).startswith("16"):
+        raise UserError(
+            f"trainer.precision={trainer['precision']} needs a GPU: "
+            "on a CPU use 32-true or bf16-mixed"
+        )
+
+
+def suggest(name: str, allowed: Iterable[Any]) -> str:
+    """``; did you mean x?`` where something is close, and the names that are allowed."""
+    names = sorted(str(key) for key in allowed if str(key) != "_target_")
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{hint} (allowed: {', '.join(names)})"

@@ -1,0 +1,101 @@
+"""What the tests share: tiny photographs, and the real configuration composed and shrunk."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, open_dict
+from PIL import Image
+from skimage import data as skimage_data
+
+from sr_gan.cli import register_resolvers
+from sr_gan.config import conf_dir
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+Compose = Callable[..., DictConfig]
+
+# Every network and epoch at its smallest, whatever the experiment.
+SMALL = [
+    "generator.filters=8",
+    "generator.blocks=1",
+    "discriminator.filters=4",
+    "discriminator.dense=8",
+    "data.crop=32",
+    "data.batch_size=2",
+    "data.crops_per_epoch=4",
+    "data.workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.check_val_every_n_epoch=1",
+    "pretrain.epochs=2",
+    "gan.epochs=2",
+    "callbacks.progress=null",
+]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_and_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test reads or writes the user's torch cache, nor waits for a network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the shared test material is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six small real photographs, nested, in several formats."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    cat, coffee = skimage_data.chelsea(), skimage_data.coffee()
+    names = ["a.png", "b.jpg", "c.webp", "more/d.bmp", "more/e.tiff", "more/f.PNG"]
+    for i, name in enumerate(names):
+        picture = cat if i % 2 else coffee
+        Image.fromarray(picture[40 + 20 * i :][:70, 60 + 30 * i :][:, :85]).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def composed(tmp_path: Path, photos: Path) -> Iterator[Compose]:
+    """Composes an experiment of the real conf/, shrunk, on the small photos, into tmp_path."""
+    register_resolvers()
+
+    def shrunk(experiment: str, *overrides: str) -> DictConfig:
+        data = ["data=folder", f"data.train_dir={photos}"]
+        run_dir = [f"run_dir={tmp_path / 'run'}"]
+        cfg = compose("train", [f"experiment={experiment}", *data, *SMALL, *run_dir, *overrides])
+        with open_dict(cfg):
+            cfg.pop("hydra", None)
+        return cfg
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield shrunk
+
+
+@pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random VGG19 weights cut after conv2_2, for tests of the loading and the loss."""
+    from safetensors.torch import save_file
+
+    from sr_gan.networks import VGG19Features
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vgg") / "vgg19_conv1_1-conv2_2.safetensors"
+    state = VGG19Features(["conv2_2"], "random").state_dict()
+    save_file({k: v.clone() for k, v in state.items() if k.startswith("features.")}, path)
+    return path
+
+
+def random_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """uint8 noise of (height, width, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from sr_gan.data.crops import EpochSampler, RandomCrops, WholePhotos, dihedral
+from sr_gan.data.images import Photo
+from tests.conftest import random_photo
+
+
+def photo(height: int, width: int, seed: int, scale: int = 4) -> Photo:
+    """A photo whose LR is every scale-th pixel, so that alignment can be checked exactly."""
+    hr = random_photo(height, width, seed)
+    return Photo(f"{seed}.png", hr, np.ascontiguousarray(hr[::scale, ::scale]))
+
+
+@pytest.fixture
+def crops() -> RandomCrops:
+    photos = [photo(64, 80, 1), photo(48, 48, 2), photo(100, 60, 3)]
+    return RandomCrops(photos, crop=48, scale=4, crops_per_epoch=12, augment=False)
+
+
+def test_lr_and_hr_show_the_same_place(crops: RandomCrops) -> None:
+    batch = crops.__getitems__([(0, i) for i in range(12)])
+    assert batch["hr"].shape == (12, 48, 48, 3)
+    assert batch["lr"].shape == (12, 12, 12, 3)
+    assert batch["hr"].dtype == batch["lr"].dtype == torch.uint8
+    assert torch.equal(batch["hr"][:, ::4, ::4], batch["lr"])
+
+
+def test_augmentation_turns_both_alike() -> None:
+    grey = np.repeat(np.arange(48 * 48 * 3, dtype=np.uint16).reshape(48, 48, 3) % 251, 1, axis=2)
+    lr = grey.astype(np.uint8)[::4, ::4].copy()
+    hr = np.repeat(np.repeat(lr, 4, axis=0), 4, axis=1)  # blocks: any symmetry keeps them aligned
+    crops = RandomCrops([Photo("x", hr, lr)], crop=48, scale=4, crops_per_epoch=64)
+    batch = crops.__getitems__([(0, i) for i in range(64)])
+    assert torch.equal(batch["hr"][:, ::4, ::4], batch["lr"])
+    assert len({bytes(item.numpy().tobytes()) for item in batch["lr"]}) == 8
+
+
+def test_dihedral_is_the_whole_group() -> None:
+    image = random_photo(5, 5)
+    turned = [dihedral(image, turn) for turn in range(8)]
+    assert np.array_equal(turned[0], image)
+    expected = {np.rot90(f, k).tobytes() for f in (image, image[:, ::-1]) for k in range(4)}
+    assert {turn.tobytes() for turn in turned} == expected
+
+
+def test_an_epoch_visits_all_photos_equally(crops: RandomCrops) -> None:
+    order = [crops._order(0)[i % 3] for i in range(12)]
+    assert sorted(order) == [0] * 4 + [1] * 4 + [2] * 4
+    assert len({tuple(crops._order(epoch)) for epoch in range(20)}) > 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_do_not_change_the_crops(crops: RandomCrops, workers: int) -> None:
+    def epoch(count: int) -> list[torch.Tensor]:
+        loader = DataLoader(
+            crops, 4, sampler=EpochSampler(12, epoch=3), num_workers=count, collate_fn=lambda b: b
+        )
+        return [batch["hr"] for batch in loader]
+
+    assert all(torch.equal(a, b) for a, b in zip(epoch(0), epoch(workers)))
+
+
+def test_draws_depend_on_seed_epoch_and_index(crops: RandomCrops) -> None:
+    base = crops[(0, 0)]["hr"]
+    assert torch.equal(base, crops[(0, 0)]["hr"])
+    assert not torch.equal(base, crops[(1, 0)]["hr"])
+    other = RandomCrops(crops.photos, 48, 4, 12, augment=False, seed=1)
+    assert not torch.equal(base, other[(0, 0)]["hr"])
+
+
+def test_sampler_resumes_in_the_middle_once() -> None:
+    sampler = EpochSampler(6, epoch=2, start=4)
+    sampler.set_epoch(2)
+    assert list(sampler) == [(2, 4), (2, 5)]
+    sampler.set_epoch(3)
+    assert list(sampler) == [(3, i) for i in range(6)]
+    assert len(sampler) == 6
+
+
+def test_processes_share_an_epoch() -> None:
+    draws = [list(EpochSampler(7, rank=rank, world=2)) for rank in (0, 1)]
+    assert draws == [[(0, 0), (0, 2), (0, 4)], [(0, 1), (0, 3), (0, 5)]]
+
+
+@pytest.mark.parametrize(("crop", "size"), [(None, (64, 80)), (48, (48, 48)), (72, (64, 72))])
+def test_validation_takes_the_centre(crop: int | None, size: tuple[int, int]) -> None:
+    item = WholePhotos([photo(64, 80, 1)], 4, crop)[0]
+    assert item["hr"].shape[:2] == size
+    assert np.array_equal(item["hr"][::4, ::4], item["lr"])
+    assert item["name"] == "1.png"

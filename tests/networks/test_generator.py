@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from sr_gan.networks import MSRResNet, SRResNet
+
+
+def srresnet_parameters(filters: int, blocks: int, kernel: int, stages: int) -> int:
+    """Counted from the paper's figure 4 by hand: convolutions, BN (2 a channel), PReLU (1 each)."""
+    head = 3 * filters * kernel**2 + filters + 1
+    block = 2 * (filters**2 * 9 + 2 * filters) + 1
+    long_skip = filters**2 * 9 + 2 * filters
+    stage = filters * 4 * filters * 9 + 4 * filters + 1
+    tail = filters * 3 * kernel**2 + 3
+    return head + blocks * block + long_skip + stages * stage + tail
+
+
+@pytest.mark.parametrize(("scale", "stages"), [(2, 1), (4, 2), (8, 3)])
+@pytest.mark.parametrize("kernel", [3, 9])
+def test_srresnet_has_the_papers_parameters(scale: int, stages: int, kernel: int) -> None:
+    generator = SRResNet(scale, end_kernel=kernel)  # type: ignore[arg-type]
+    count = sum(p.numel() for p in generator.parameters())
+    assert count == srresnet_parameters(64, 16, kernel, stages)
+
+
+def test_parameter_counts_at_x4() -> None:
+    counts = {
+        "paper": sum(p.numel() for p in SRResNet().parameters()),
+        "mission": sum(p.numel() for p in SRResNet(end_kernel=3).parameters()),
+        "small": sum(p.numel() for p in MSRResNet(filters=32, blocks=6).parameters()),
+        "msrresnet": sum(p.numel() for p in MSRResNet().parameters()),
+    }
+    # MSRResNet: BasicSR prints 1,517,571 for the same network
+    assert counts == {
+        "paper": 1_547_350,
+        "mission": 1_519_702,
+        "small": 195_971,
+        "msrresnet": 1_517_571,
+    }
+
+
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_enlarges_any_size(network: type, scale: int) -> None:
+    generator = network(scale, filters=8, blocks=1)
+    sr = generator(torch.rand(2, 3, 7, 11))
+    assert sr.shape == (2, 3, 7 * scale, 11 * scale)
+    assert generator.scale == scale
+
+
+def test_srresnet_ends_in_tanh() -> None:
+    generator = SRResNet(filters=8, blocks=1)
+    torch.nn.init.constant_(generator.tail[0].bias, 50.0)
+    assert torch.equal(generator(torch.rand(1, 3, 4, 4)), torch.ones(1, 3, 16, 16))
+
+
+def test_msrresnet_starts_close_to_bilinear() -> None:
+    lr = torch.rand(1, 3, 12, 12)
+    bilinear = torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bilinear") * 2 - 1
+    assert (MSRResNet(filters=16, blocks=2)(lr) - bilinear).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale": 3}, "scale must be 2, 4 or 8, got 3"),
+        ({"filters": 0}, "filters must be at least 1, got 0"),
+        ({"blocks": -1}, "blocks must be at least 1, got -1"),
+        ({"end_kernel": 4}, "end_kernel must be odd and positive, got 4"),
+    ],
+)
+def test_refuses_bad_arguments(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SRResNet(**arguments)  # type: ignore[arg-type]
