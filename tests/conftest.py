@@ -32,7 +32,6 @@ SMALL = [
     "trainer.check_val_every_n_epoch=1",
     "pretrain.epochs=2",
     "gan.epochs=2",
-    "callbacks.progress=null",
 ]
 
 

@@ -1,0 +1,55 @@
+# make help lists the targets. Python is python3, or PYTHON=...; everything goes into .venv.
+PYTHON ?= python3
+RUN := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-all lint format notebook tensorboard clean
+
+help:  ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/.installed  ## create .venv and install the pinned packages
+
+train: .venv/.installed  ## train the quickstart: both stages on real photos, minutes on a CPU
+	$(RUN) -m sr_gan.train $(ARGS)
+
+test: .venv/.installed-dev  ## run the fast tests
+	$(RUN) -m pytest $(ARGS)
+
+test-all: .venv/.installed-dev  ## run all tests, the slow ones too
+	$(RUN) -m pytest -m "" $(ARGS)
+
+lint: .venv/.installed-dev  ## check style and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: .venv/.installed-dev  ## put the code into shape
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+notebook: .venv/.installed-dev  ## run notebooks/quickstart.ipynb and keep its pictures
+	$(RUN) -m jupyter execute --inplace notebooks/quickstart.ipynb
+
+tensorboard: .venv/.installed  ## show the curves of all runs in a browser
+	$(RUN) -m tensorboard.main --logdir runs
+
+clean:  ## remove .venv and caches; runs/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+		echo "error: Python 3.10 or newer is needed, $(PYTHON) is" \
+			"$$($(PYTHON) --version 2>&1 || echo missing); name another one: make PYTHON=python3.11"; \
+		exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "error: $(PYTHON) cannot make virtual environments; on Debian or Ubuntu:" \
+			"apt install python3-venv"; exit 1; }
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing into .venv: PyTorch is large, this takes some minutes the first time"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

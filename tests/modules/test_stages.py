@@ -1,0 +1,229 @@
+"""The stages against a plain PyTorch loop, and who is moved by which loss."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from sr_gan.losses import BCEAdversarialLoss, Objective, TotalVariationLoss, VGGLoss
+from sr_gan.modules import GAN, Cosine, Pretrain
+from sr_gan.networks import MSRResNet, SRResNet, VGGDiscriminator
+
+CROP, BATCH = 32, 2
+Networks = tuple[nn.Module, nn.Module]
+
+
+@pytest.fixture
+def networks() -> Networks:
+    return SRResNet(filters=4, blocks=1), VGGDiscriminator(CROP, filters=2, dense=4)
+
+
+def batches(count: int) -> DataLoader[dict[str, Tensor]]:
+    items = [
+        {"lr": torch.rand(3, CROP // 4, CROP // 4), "hr": torch.rand(3, CROP, CROP) * 2 - 1}
+        for _ in range(count * BATCH)
+    ]
+    return DataLoader(items, BATCH)  # type: ignore[arg-type]
+
+
+def fit(module: L.LightningModule, loader: DataLoader[Any], **settings: Any) -> L.Trainer:
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=getattr(module, "epochs", 1),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+    trainer.fit(module, loader)
+    return trainer
+
+
+def moved(network: nn.Module, change: Callable[[], object]) -> bool:
+    before = copy.deepcopy([p.detach() for p in network.parameters()])
+    change()
+    return any(not torch.equal(a, b) for a, b in zip(before, network.parameters()))
+
+
+def test_gan_equals_a_plain_loop(networks: Networks) -> None:
+    """The usual loop, with a generator pass for each player and nothing frozen, in float64."""
+    generator, discriminator = (network.double() for network in networks)
+    plain_g, plain_d = copy.deepcopy(generator), copy.deepcopy(discriminator)
+    loader = batches(3)
+    objective = Objective(
+        {"mse": 1.0, "adversarial": 1e-2}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()
+    )
+    module = GAN(generator, discriminator, objective, epochs=1, generator_lr=1e-3)
+    fit(module, loader, precision="64-true")
+
+    optimizer_g = torch.optim.Adam(plain_g.parameters(), 1e-3)
+    optimizer_d = torch.optim.Adam(plain_d.parameters(), 1e-4)
+    for batch in loader:
+        lr, hr = batch["lr"].double(), batch["hr"].double()
+        with torch.no_grad():
+            frozen = copy.deepcopy(plain_g)(lr)  # BN's averages move once a batch
+        loss_d = -F.logsigmoid(plain_d(hr)).mean() - F.logsigmoid(-plain_d(frozen)).mean()
+        optimizer_d.zero_grad()
+        loss_d.backward()
+        optimizer_d.step()
+        sr = plain_g(lr)
+        loss_g = (sr - hr).square().mean() - 1e-2 * F.logsigmoid(plain_d(sr)).mean()
+        optimizer_g.zero_grad()
+        loss_g.backward()
+        optimizer_g.step()
+
+    for ours, plain in ((generator, plain_g), (discriminator, plain_d)):
+        for (name, a), b in zip(ours.state_dict().items(), plain.state_dict().values()):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7, msg=name)
+
+
+@pytest.mark.parametrize("term", ["mse", "l1", "vgg", "tv", "adversarial"])
+def test_each_term_moves_the_generator(networks: Networks, term: str) -> None:
+    terms = {
+        "mse": nn.MSELoss(),
+        "l1": nn.L1Loss(),
+        "vgg": VGGLoss(["relu1_2"], "random"),
+        "tv": TotalVariationLoss(),
+    }
+    weights = {name: float(name == term) for name in [*terms, "adversarial"]}
+    module = GAN(*networks, Objective(weights, terms, BCEAdversarialLoss()), epochs=1)
+    vgg = terms["vgg"]
+    assert moved(networks[0], lambda: fit(module, batches(1)))
+    assert all(p.grad is None for p in vgg.parameters())
+
+
+def test_the_generators_loss_leaves_the_discriminator_alone(networks: Networks) -> None:
+    class Idle(BCEAdversarialLoss):
+        """Gives the discriminator nothing to learn, so that only G's step could move it."""
+
+        def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+            return 0 * (real.sum() + fake.sum())
+
+    objective = Objective({"adversarial": 1.0}, {}, Idle())
+    generator, discriminator = networks
+    before = copy.deepcopy(generator)
+    module = GAN(generator, discriminator, objective, epochs=1)
+    assert not moved(discriminator, lambda: fit(module, batches(2)))
+    assert any(not torch.equal(a, b) for a, b in zip(before.parameters(), generator.parameters()))
+
+
+def test_the_discriminators_loss_leaves_the_generator_alone(networks: Networks) -> None:
+    objective = Objective(
+        {"mse": 0.0, "adversarial": 0.0}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()
+    )
+    module = GAN(*networks, objective, epochs=1)
+    discriminator = networks[1]
+    assert not moved(networks[0], lambda: fit(module, batches(1)))
+    module = GAN(*networks, objective, epochs=1)
+    assert moved(discriminator, lambda: fit(module, batches(1)))
+
+
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+@pytest.mark.parametrize("stage", [Pretrain, GAN])
+def test_schedules_are_stepped(networks: Networks, stage: type, interval: str) -> None:
+    schedule = Cosine(final=0.0, interval=interval)  # type: ignore[arg-type]
+    if stage is GAN:
+        objective = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
+        module = GAN(*networks, objective, epochs=2, generator_lr=1.0, schedule=schedule)
+    else:
+        objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
+        module = Pretrain(networks[0], objective, epochs=2, lr=1.0, schedule=schedule)
+    seen = []
+
+    class Rates(L.Callback):
+        def on_train_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
+            seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(module, batches(2), callbacks=[Rates()])
+    at = [1 / 8, 3 / 8, 5 / 8, 7 / 8] if interval == "step" else [1 / 4, 1 / 4, 3 / 4, 3 / 4]
+    assert seen == pytest.approx([schedule.factor(progress) for progress in at])
+
+
+def test_bf16_trains_and_stays_finite(networks: Networks) -> None:
+    objective = Objective(
+        {"mse": 1.0, "vgg": 1.0, "adversarial": 1e-3},
+        {"mse": nn.MSELoss(), "vgg": VGGLoss(["relu1_2"], "random")},
+        BCEAdversarialLoss(),
+    )
+    module = GAN(*networks, objective, epochs=1)
+    assert moved(networks[0], lambda: fit(module, batches(2), precision="bf16-mixed"))
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_fp16_trains_and_stays_finite(networks: Networks) -> None:
+    objective = Objective(
+        {"mse": 1.0, "adversarial": 1e-3}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()
+    )
+    module = GAN(*networks, objective, epochs=1)
+    trainer = L.Trainer(
+        accelerator="gpu",
+        devices=1,
+        precision="16-mixed",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+    )
+    start = copy.deepcopy(networks[0].state_dict())
+    trainer.fit(module, batches(8))
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+    assert any(not torch.equal(start[k], v.cpu()) for k, v in networks[0].state_dict().items())
+
+
+def test_checkpoints_leave_vgg_out(networks: Networks) -> None:
+    content = {"vgg": VGGLoss(["relu1_2"], "random")}
+    objective = Objective({"vgg": 1.0, "adversarial": 1.0}, content, BCEAdversarialLoss())
+    module = GAN(*networks, objective, epochs=1)
+    state = module.state_dict()
+    assert {key.split(".")[0] for key in state} == {"generator", "discriminator"}
+    module.load_state_dict(state)
+    del state["generator.tail.0.bias"]
+    with pytest.raises(RuntimeError, match=r"generator\.tail\.0\.bias"):
+        module.load_state_dict(state)
+
+
+def test_validation_measures_bicubic_beside_the_generator() -> None:
+    """A generator that is bicubic's equal by construction must score like it."""
+    from sr_gan.data.resize import downscale, upscale
+
+    class Bicubic(MSRResNet):
+        def forward(self, lr: Tensor) -> Tensor:
+            return upscale(lr.mul(255).round().to(torch.uint8), 4).float() / 127.5 - 1
+
+    hr = torch.randint(0, 256, (1, 3, 48, 48), dtype=torch.uint8)
+    batch = {"lr": downscale(hr, 4).float() / 255, "hr": hr.float() / 127.5 - 1, "name": ["noise"]}
+    objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
+    module = Pretrain(Bicubic(filters=4, blocks=1), objective, epochs=1)
+    logged: dict[str, float] = {}
+    module.log = lambda name, value, **_: logged.update({name: float(value)})  # type: ignore[method-assign,assignment,misc]
+    images = module.validation_step(batch, 0)
+    assert torch.equal(images["hr"], hr)
+    assert logged["quality/psnr_y"] == logged["quality/psnr_y_bicubic"]
+    assert logged["quality/ssim_y"] == logged["quality/ssim_y_bicubic"]
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda g, d, o, gan: Pretrain(g, gan, 1), "a pretrain has no discriminator"),
+        (lambda g, d, o, gan: GAN(g, d, o, 1), "a GAN needs an adversarial loss"),
+        (lambda g, d, o, gan: Pretrain(g, o, 0), "epochs must be at least 1, got 0"),
+        (lambda g, d, o, gan: Pretrain(g, o, 1, lr=0), "lr must be positive, got 0"),
+        (lambda g, d, o, gan: GAN(g, d, gan, 1, discriminator_lr=-1), "discriminator_lr must be"),
+        (lambda g, d, o, gan: GAN(g, d, gan, 1, betas=[0.9]), "betas must be two numbers"),
+    ],
+)
+def test_refuses_bad_arguments(networks: Networks, build: Any, message: str) -> None:
+    content = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
+    gan = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
+    with pytest.raises(ValueError, match=message):
+        build(*networks, content, gan)

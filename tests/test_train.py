@@ -1,0 +1,264 @@
+"""The real configurations, shrunk, from composition to the files that a run leaves behind."""
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from omegaconf import OmegaConf
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sr_gan.callbacks.interrupt import Interrupted
+from sr_gan.config import build, build_all
+from sr_gan.errors import UserError
+from sr_gan.schema import check
+from sr_gan.train import train
+from tests.conftest import ROOT, Compose
+
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+
+
+@pytest.fixture
+def offline(vgg_file: Path) -> dict[str, list[str]]:
+    """What each experiment needs where nothing can be downloaded."""
+    vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
+    return {
+        "quickstart": [],
+        "srresnet": [],
+        "srgan_400ep": vgg,
+        "srgan_paper": [*vgg, "init_from=null"],
+    }
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_and_builds(
+    composed: Compose, offline: dict[str, list[str]], experiment: str
+) -> None:
+    cfg = composed(experiment, *offline[experiment])
+    check(cfg)
+    generator = build(cfg.generator)
+    for stage in cfg.stages:
+        assert build(cfg[stage], generator=generator).schedule.factor(0.5) > 0
+    trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=build_all(cfg.logger))
+    assert isinstance(trainer, L.Trainer)
+    build(cfg.data).setup()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_trains_two_batches_and_resumes(
+    composed: Compose, offline: dict[str, list[str]], experiment: str
+) -> None:
+    overrides = [*offline[experiment], "trainer.limit_train_batches=2"]
+    cfg = composed(experiment, *overrides, "pretrain.epochs=1", "gan.epochs=1")
+    stages = list(cfg.stages)
+    summary = train(cfg)
+    assert {stage: summary[stage]["epochs"] for stage in summary} == dict.fromkeys(stages, 1)
+    longer = train(composed(experiment, *overrides, "gan.epochs=2", "ckpt_path=last"))
+    assert longer[stages[-1]]["epochs"] == 2
+
+
+def test_a_run_leaves_everything_behind(composed: Compose) -> None:
+    cfg = composed("quickstart")
+    run = Path(cfg.run_dir)
+    summary = train(cfg)
+
+    assert OmegaConf.load(run / "config.yaml").gan.epochs == 2
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert json.loads((run / "summary.json").read_text()) == summary
+    for stage in ("pretrain", "gan"):
+        last = summary[stage]["last"]
+        assert last["epoch"] == 1
+        assert 5 < last["psnr_y"] < 60
+        assert last["psnr_y_bicubic"] > 15
+        names = {path.name for path in (run / "checkpoints" / stage).iterdir()}
+        assert names == {"last.ckpt", "best.ckpt", "generator.safetensors"}
+        with Image.open(run / "samples" / stage / "epoch_0001.png") as grid:
+            assert grid.width > 4 * 64
+    assert [row["epoch"] for row in summary["gan"]["losses"]] == [0, 1]
+
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["stage"], row["epoch"]) for row in rows] == [
+        ("pretrain", "0"),
+        ("pretrain", "1"),
+        ("gan", "0"),
+        ("gan", "1"),
+    ]
+    l1, adversarial = float(rows[3]["loss/l1"]), float(rows[3]["loss/adversarial"])
+    assert float(rows[3]["loss/generator"]) == pytest.approx(l1 + 1e-3 * adversarial, rel=1e-4)
+    assert 0 < float(rows[3]["discriminator/fake"]) < 1
+
+    events = EventAccumulator(str(run / "tensorboard" / "gan"))
+    events.Reload()
+    scalars = {tag for tag in events.Tags()["scalars"] if tag not in ("epoch", "hp_metric")}
+    assert scalars == {name for name in rows[3] if rows[3][name] and "/" in name}
+    assert [image.step for image in events.Images("samples")] == [0, 1]
+
+
+def test_checkpoints_load_under_weights_only_and_rebuild(composed: Compose) -> None:
+    cfg = composed("quickstart", "stages=[gan]")
+    train(cfg)
+    folder = Path(cfg.run_dir) / "checkpoints" / "gan"
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    assert checkpoint["sr_gan"]["stage"] == "gan"
+    rebuilt = build(
+        OmegaConf.create({"generator": checkpoint["sr_gan"]["config"]["generator"]}).generator
+    )
+    weights = load_file(folder / "generator.safetensors")
+    rebuilt.load_state_dict(weights)
+    assert torch.equal(checkpoint["state_dict"]["generator.tail.2.bias"], weights["tail.2.bias"])
+    with safe_open(folder / "generator.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["generator"])["filters"] == 8
+
+
+class StopAt(Callback):
+    """Sends this process a signal at a moment of a stage's second epoch."""
+
+    def __init__(self, moment: str, batch: int = 0) -> None:
+        self.moment, self.batch = moment, batch
+
+    def _stop(self, moment: str, trainer: L.Trainer, batch: int) -> None:
+        if (moment, trainer.current_epoch, batch) == (self.moment, 1, self.batch):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_train_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self._stop("train", trainer, args[-1])
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self._stop("validation", trainer, args[2])
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "gan"])
+@pytest.mark.parametrize(
+    ("moment", "batch", "workers"),
+    [("train", 0, 0), ("train", 1, 0), ("train", 2, 0), ("validation", 0, 0), ("train", 0, 2)],
+)
+def test_resumes_exactly_where_it_stopped(
+    composed: Compose, tmp_path: Path, stage: str, moment: str, batch: int, workers: int
+) -> None:
+    common = [
+        f"stages=[{stage}]",
+        "data.crops_per_epoch=6",
+        f"{stage}.epochs=3",
+        f"schedule@{stage}.schedule=cosine",
+        f"data.workers={workers}",
+        "generator=srresnet",
+        "callbacks.samples=null",
+    ]
+    straight = composed("quickstart", *common, f"run_dir={tmp_path / 'straight'}")
+    train(straight)
+
+    stop = [
+        "+callbacks.stop._target_=tests.test_train.StopAt",
+        f"+callbacks.stop.moment={moment}",
+        f"+callbacks.stop.batch={batch}",
+    ]
+    broken = [*common, f"run_dir={tmp_path / 'broken'}"]
+    with pytest.raises(Interrupted):
+        train(composed("quickstart", *broken, *stop))
+    train(composed("quickstart", *broken, "ckpt_path=last"))
+
+    last = [
+        torch.load(tmp_path / name / "checkpoints" / stage / "last.ckpt", weights_only=True)
+        for name in ("straight", "broken")
+    ]
+    for key, value in last[0]["state_dict"].items():
+        assert torch.equal(value, last[1]["state_dict"][key]), key
+    for a, b in zip(last[0]["optimizer_states"], last[1]["optimizer_states"]):
+        for state_a, state_b in zip(a["state"].values(), b["state"].values()):
+            assert all(torch.equal(state_a[k], state_b[k]) for k in state_a)
+    assert last[0]["lr_schedulers"] == last[1]["lr_schedulers"]
+    assert last[0]["global_step"] == last[1]["global_step"]
+    assert last[0]["epoch"] == last[1]["epoch"]
+    rows = [(tmp_path / n / "metrics.csv").read_text().splitlines() for n in ("straight", "broken")]
+    assert rows[0][-1].split(",")[:2] == rows[1][-1].split(",")[:2] == [stage, "2"]
+
+
+def test_goes_on_with_the_second_stage(composed: Compose) -> None:
+    stop = ["+callbacks.stop._target_=tests.test_train.StopAt", "+callbacks.stop.moment=train"]
+    with pytest.raises(Interrupted) as stopped:
+        train(composed("quickstart", *stop))
+    assert stopped.value.checkpoint.parent.name == "pretrain"
+    summary = train(composed("quickstart", "ckpt_path=last"))
+    assert [summary[stage]["epochs"] for stage in ("pretrain", "gan")] == [2, 2]
+
+
+def test_a_finished_pretrain_is_not_repeated(composed: Compose) -> None:
+    train(composed("quickstart", "stages=[pretrain]"))
+    weights = Path(composed("quickstart").run_dir) / "checkpoints" / "pretrain" / "last.ckpt"
+    before = torch.load(weights, weights_only=True)["state_dict"]
+    summary = train(composed("quickstart", f"ckpt_path={weights}"))
+    assert summary["gan"]["epochs"] == 2
+    after = torch.load(weights, weights_only=True)["state_dict"]
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_init_from_loads_the_generator_only(composed: Compose, tmp_path: Path) -> None:
+    train(composed("quickstart", "stages=[pretrain]", f"run_dir={tmp_path / 'first'}"))
+    folder = tmp_path / "first" / "checkpoints" / "pretrain"
+    trained = load_file(folder / "generator.safetensors")
+    torch.save(trained, tmp_path / "weights.pth")
+    still = ["stages=[gan]", "gan.generator_lr=1e-30", "gan.epochs=1"]
+    for origin in (
+        tmp_path / "first",
+        folder / "generator.safetensors",
+        folder / "last.ckpt",
+        tmp_path / "weights.pth",
+    ):
+        train(composed("quickstart", *still, f"init_from={origin}"))
+        run = Path(composed("quickstart").run_dir)
+        loaded = load_file(run / "checkpoints" / "gan" / "generator.safetensors")
+        assert all(torch.equal(trained[key], loaded[key]) for key in trained)
+
+
+def test_a_nan_loss_ends_the_run_and_keeps_the_last_checkpoint(composed: Compose) -> None:
+    cfg = composed("quickstart", "stages=[pretrain]", "pretrain.lr=1e30", "pretrain.epochs=5")
+    with pytest.raises(UserError, match=r"loss/generator, loss/mse became NaN in epoch 0"):
+        train(cfg)
+
+
+def test_resuming_with_other_settings(composed: Compose, caplog: pytest.LogCaptureFixture) -> None:
+    train(composed("quickstart", "stages=[gan]"))
+    with pytest.raises(UserError, match=r"other networks \(generator\.blocks: 1 -> 2\)"):
+        train(composed("quickstart", "stages=[gan]", "ckpt_path=last", "generator.blocks=2"))
+    with pytest.raises(UserError, match="from the stage gan, but this run has the stages pretrain"):
+        train(composed("quickstart", "stages=[pretrain]", "ckpt_path=last"))
+    train(composed("quickstart", "stages=[gan]", "ckpt_path=last", "gan.epochs=3"))
+    assert "resuming with another setting: gan.epochs: 2 -> 3" in caplog.text
+    run = Path(composed("quickstart").run_dir)
+    assert OmegaConf.load(run / "config.1.yaml").gan.epochs == 2
+    assert OmegaConf.load(run / "config.yaml").gan.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no run to resume in"),
+        (b"PK broken", r"last\.ckpt cannot be read: .*; resume from another one: .*best\.ckpt"),
+        (b"", "cannot be read"),
+        ({"state_dict": {}}, "is not a checkpoint of a run of sr_gan.*init_from="),
+    ],
+)
+def test_resuming_from_what_is_no_checkpoint(
+    composed: Compose, content: bytes | dict[str, Any] | None, message: str
+) -> None:
+    cfg = composed("quickstart", "stages=[gan]", "ckpt_path=last")
+    folder = Path(cfg.run_dir) / "checkpoints" / "gan"
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").touch()
+    if isinstance(content, bytes):
+        (folder / "last.ckpt").write_bytes(content)
+    elif content is not None:
+        torch.save(content, folder / "last.ckpt")
+    with pytest.raises(UserError, match=message):
+        train(cfg)
