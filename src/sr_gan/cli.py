@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
-from sr_gan.runs import choose_run_dir
+from sr_gan.runs import choose_run_dir, name_job
 from sr_gan.schema import suggest
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,9 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> None:
 
 
 def register_resolvers() -> None:
-    """The functions that conf/ calls: ``${run_dir:...}`` and ``${auto_precision:}``."""
+    """The functions that conf/ calls, ``${run_dir:...}`` for one."""
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("job_dir", name_job, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
 
 
@@ -118,6 +119,8 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
+        ".*module\\(s\\) in eval mode.*",  # the frozen VGG19
+        ".*treespec, LeafSpec.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
     ):

@@ -50,6 +50,16 @@ def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
     return choose_run_dir(experiment, None)
 
 
+def name_job(number: int, overrides: str) -> str:
+    """A sweep job's folder: its number and what was overridden, short and without slashes."""
+    return f"{number}_{overrides.replace('/', '_')}"[:120]
+
+
+def shown(path: Path) -> Path:
+    """A path as a user would type it: relative to where the command runs, if it lies there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint to resume from, and what it says of its run."""

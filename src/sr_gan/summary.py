@@ -6,6 +6,7 @@ from typing import Any
 
 from sr_gan.callbacks.record import read_table
 from sr_gan.files import atomic_write
+from sr_gan.runs import shown
 
 LOSS_TABLE_EPOCHS = (0, 99, 199, 299, 399)  # those of the run that this project reproduces
 _SCORES = ("psnr_y", "ssim_y", "psnr_y_bicubic", "ssim_y_bicubic")
@@ -87,5 +88,5 @@ def _places(run_dir: Path) -> list[str]:
         "curves": [run_dir / "tensorboard"] if (run_dir / "tensorboard").is_dir() else [],
         "numbers": [run_dir / "metrics.csv", run_dir / "summary.json"],
     }
-    lines = [f"{what:<10}{path}" for what, paths in places.items() for path in paths]
+    lines = [f"{what:<10}{shown(path)}" for what, paths in places.items() for path in paths]
     return [*lines, "look at the curves with: tensorboard --logdir runs"]

@@ -12,7 +12,7 @@ from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
-from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, write_records
+from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
 from sr_gan.summary import describe, summarise
 from sr_gan.weights import load_generator, save_generator
@@ -41,7 +41,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     data.setup()
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
-    log.info("run        %s", run_dir)
+    log.info("run        %s", shown(run_dir))
     write_records(cfg, run_dir)
 
     for stage, module in modules.items():
@@ -84,8 +84,9 @@ def _main(cfg: DictConfig) -> None:
     try:
         train(cfg)
     except Interrupted as stop:
-        log.info("%s; saved %s", stop, stop.checkpoint)
-        log.info("go on with the same command and ckpt_path=%s", stop.checkpoint)
+        checkpoint = shown(stop.checkpoint)
+        log.info("%s; saved %s", stop, checkpoint)
+        log.info("go on with the same command and ckpt_path=%s", checkpoint)
         sys.exit(128 + stop.signum)
 
 

@@ -26,7 +26,8 @@ def matlab_axis(image: np.ndarray, scale: float, axis: int) -> np.ndarray:
     pixels = np.take(image, mirror[(index - 1) % (2 * length)], axis=axis)
     shape = [1] * pixels.ndim
     shape[axis], shape[axis + 1] = weights.shape
-    return (pixels * weights.reshape(shape)).sum(axis=axis + 1)
+    result: np.ndarray = (pixels * weights.reshape(shape)).sum(axis=axis + 1)
+    return result
 
 
 def matlab(image: np.ndarray, scale: float) -> np.ndarray:

@@ -8,7 +8,10 @@ from sr_gan.losses import BCEAdversarialLoss
 
 def test_equals_the_equations() -> None:
     real, fake = torch.tensor([[2.0], [-1.0]]), torch.tensor([[0.5], [3.0]])
-    sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
     expected_d = -sum(math.log(sigmoid(x)) for x in (2.0, -1.0)) / 2
     expected_d -= sum(math.log(1 - sigmoid(x)) for x in (0.5, 3.0)) / 2
     expected_g = -sum(math.log(sigmoid(x)) for x in (0.5, 3.0)) / 2

@@ -1,4 +1,5 @@
 import math
+from typing import Any, cast
 
 import pytest
 import torch
@@ -55,7 +56,10 @@ def test_stays_at_the_end_when_run_over() -> None:
     ("build", "message"),
     [
         (lambda: Constant(warmup=1.0), "warmup must be at least 0 and below 1"),
-        (lambda: Constant(interval="batch"), "interval must be step or epoch, got batch"),
+        (
+            lambda: Constant(interval=cast(Any, "batch")),
+            "interval must be step or epoch, got batch",
+        ),
         (lambda: Steps([2.0]), "milestones are shares of the stage"),
         (lambda: Steps([0.5], gamma=0), "gamma must be positive"),
         (lambda: Cosine(final=2), "final must be between 0 and 1"),

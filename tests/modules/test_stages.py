@@ -129,6 +129,7 @@ def test_the_discriminators_loss_leaves_the_generator_alone(networks: Networks) 
 @pytest.mark.parametrize("stage", [Pretrain, GAN])
 def test_schedules_are_stepped(networks: Networks, stage: type, interval: str) -> None:
     schedule = Cosine(final=0.0, interval=interval)  # type: ignore[arg-type]
+    module: Pretrain | GAN
     if stage is GAN:
         objective = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
         module = GAN(*networks, objective, epochs=2, generator_lr=1.0, schedule=schedule)
@@ -191,7 +192,9 @@ def test_checkpoints_leave_vgg_out(networks: Networks) -> None:
         module.load_state_dict(state)
 
 
-def test_validation_measures_bicubic_beside_the_generator() -> None:
+def test_validation_measures_bicubic_beside_the_generator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A generator that is bicubic's equal by construction must score like it."""
     from sr_gan.data.resize import downscale, upscale
 
@@ -204,7 +207,11 @@ def test_validation_measures_bicubic_beside_the_generator() -> None:
     objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
     module = Pretrain(Bicubic(filters=4, blocks=1), objective, epochs=1)
     logged: dict[str, float] = {}
-    module.log = lambda name, value, **_: logged.update({name: float(value)})  # type: ignore[method-assign,assignment,misc]
+
+    def log(name: str, value: Tensor, **_: object) -> None:
+        logged[name] = float(value)
+
+    monkeypatch.setattr(module, "log", log)
     images = module.validation_step(batch, 0)
     assert torch.equal(images["hr"], hr)
     assert logged["quality/psnr_y"] == logged["quality/psnr_y_bicubic"]

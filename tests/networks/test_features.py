@@ -47,7 +47,7 @@ def test_stops_at_the_deepest_layer_and_is_frozen() -> None:
 def test_reads_a_cut_file_up_to_its_end(vgg_file: Path) -> None:
     features = VGG19Features(["relu2_2"], str(vgg_file))
     tensors = load_file(vgg_file)
-    assert torch.equal(features.features[0].weight, tensors["features.0.weight"])
+    assert torch.equal(features.get_parameter("features.0.weight"), tensors["features.0.weight"])
     with pytest.raises(UserError, match=r"from conv1_1 to conv2_2, .*relu5_4.* up to relu2_2"):
         VGG19Features(["relu5_4"], str(vgg_file))
 
@@ -57,7 +57,7 @@ def test_reads_a_whole_pth_file(vgg_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "vgg19.pth"
     torch.save({**tensors, "classifier.0.weight": torch.zeros(2)}, path)
     features = VGG19Features(["conv2_2"], str(path))
-    assert torch.equal(features.features[7].bias, tensors["features.7.bias"])
+    assert torch.equal(features.get_parameter("features.7.bias"), tensors["features.7.bias"])
 
 
 def test_reads_the_shared_oxford_weights(shared: Path) -> None:
@@ -115,7 +115,9 @@ def test_takes_torchvisions_weights_from_the_cache(
     cached.parent.mkdir(parents=True)
     torch.save(load_file(vgg_file), cached)
     features = VGG19Features(["relu2_2"], "torchvision")
-    assert torch.equal(features.features[0].bias, load_file(vgg_file)["features.0.bias"])
+    assert torch.equal(
+        features.get_parameter("features.0.bias"), load_file(vgg_file)["features.0.bias"]
+    )
 
 
 @pytest.mark.parametrize("layers", [[], ["relu9_9"], ["relu2_2", "fc6"]])

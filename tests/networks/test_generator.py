@@ -49,7 +49,7 @@ def test_enlarges_any_size(network: type, scale: int) -> None:
 
 def test_srresnet_ends_in_tanh() -> None:
     generator = SRResNet(filters=8, blocks=1)
-    torch.nn.init.constant_(generator.tail[0].bias, 50.0)
+    torch.nn.init.constant_(generator.get_parameter("tail.0.bias"), 50.0)
     assert torch.equal(generator(torch.rand(1, 3, 4, 4)), torch.ones(1, 3, 16, 16))
 
 

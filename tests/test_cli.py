@@ -1,0 +1,154 @@
+"""The command as a user types it: every mistake is one line that names the key, exit code 1."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+from PIL import Image
+
+from sr_gan.cli import command
+from sr_gan.train import _main
+from tests.conftest import SMALL, random_photo
+
+Output = tuple[int, str, str]
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> Output:
+    """``python -m sr_gan.train`` in this process: exit code, output, errors."""
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    GlobalHydra.instance().clear()
+    code = 0
+    try:
+        command(_main, "train")
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+MISTAKES = {
+    "gan.epocs=3": "gan.epocs is not a setting; did you mean epochs?",
+    "gan.epochs=many": "gan.epochs=many: expected int",
+    "gan.epochs=0": "gan: epochs must be at least 1, got 0",
+    "experiment=foo": "experiment=foo: no such choice (allowed: quickstart, srgan_400ep,",
+    "generator=foo": "generator=foo: no such choice (allowed: msrresnet,",
+    "scale=3": "scale=3: allowed is 2, 4 or 8",
+    "generator.blocks=0": "generator: blocks must be at least 1, got 0",
+    "generator.blocks=2.5": "generator.blocks=2.5: expected int",
+    "trainer.precision=17": "trainer.precision=17: allowed is",
+    "stages=[gan,pretrain]": "allowed are [pretrain], [gan] and [pretrain,gan]",
+    "stages=[gen]": "stages.0=gen: allowed is 'pretrain' or 'gan'",
+    "gan.loss.weights.l1=-1": "gan.loss: weights must be at least 0, got {'l1': -1}",
+    "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: betas,",
+    "+foo=1": "foo is not a setting (allowed: callbacks,",
+    "foo": "foo: settings are KEY=VALUE or GROUP=CHOICE",
+    "loss=mse": "Did you mean to override one of loss@gan.loss, loss@pretrain.loss?",
+    "data=folder": "data.train_dir is not set: give it on the command line, data.train_dir=VALUE",
+    "generator.scale=2": "generator.scale=2 contradicts scale=4: set scale only",
+    "discriminator.crop=48": "discriminator.crop=48 contradicts data.crop=64",
+    "data.crop=50": "data: crop must be a multiple of the scale 4, got 50",
+    "init_from=missing.pth": "init_from=missing.pth does not exist: give a .safetensors",
+    "ckpt_path=missing.ckpt": "ckpt_path=missing.ckpt does not exist: give a .ckpt file, or last",
+    "ckpt_path=last": "ckpt_path=last: no run to resume in runs/quickstart",
+    "init_from=a ckpt_path=small/a.png": "init_from and ckpt_path contradict",
+    "experiment=srgan_400ep": "DIV2K is not in data/DIV2K: expected the folder",
+    "data=folder data.train_dir=missing": "image folder missing does not exist",
+    "data=folder data.train_dir=empty": "image folder empty holds no images",
+    "data=folder data.train_dir=bad": "remove or replace:   bad/more.png: not an image",
+    "data=folder data.train_dir=small": "small/a.png: 40x40 pixels, smaller than 64x64",
+    "trainer=gpu": "trainer.accelerator=gpu: PyTorch sees no GPU here",
+    "trainer=cpu trainer.precision=16-mixed": "trainer.precision=16-mixed needs a GPU",
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_a_mistake_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    vgg_file: Path,
+    arguments: str,
+) -> None:
+    if arguments == "trainer=gpu":
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "bad", "small"):
+        (tmp_path / folder).mkdir()
+    for name in ("text.png", "more.png"):
+        (tmp_path / "bad" / name).write_text("text")
+    for name in ("a.png", "b.png"):
+        Image.fromarray(random_photo(40, 40)).save(tmp_path / "small" / name)
+    vgg = []
+    if "srgan_400ep" in arguments:
+        weights = f"gan.loss.content.vgg.weights={vgg_file}"
+        vgg = [weights, "gan.loss.content.vgg.layers=[relu1_1]"]
+    code, _, errors = run(monkeypatch, capsys, *arguments.split(), *vgg)
+    assert code == 1
+    (line, *rest) = [text for text in errors.splitlines() if text]
+    assert line.startswith("error: ")
+    assert MISTAKES[arguments] in " ".join([line, *rest])
+    assert all(text.startswith("  ") for text in rest)  # a list of files, never a traceback
+    assert not list(tmp_path.glob("runs/*/*"))  # nothing is left of a run that never began
+
+
+def test_help_reads_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = run(monkeypatch, capsys, "--help")
+    assert code == 0
+    assert text.startswith("python -m sr_gan.train [experiment=NAME] [KEY=VALUE ...]")
+    assert "experiment: quickstart, srgan_400ep, srgan_paper, srresnet" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_cfg_job_shows_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = run(
+        monkeypatch, capsys, "experiment=srgan_400ep", "gan.epochs=7", "--cfg", "job"
+    )
+    assert code == 0
+    assert "epochs: 7" in text
+    assert "end_kernel: 3" in text
+
+
+def test_sweeps_make_a_folder_a_job_and_survive_a_failing_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = [*SMALL, "gan.epochs=1", "stages=[gan]"]
+    code, _, errors = run(monkeypatch, capsys, "-m", "gan.loss.weights.adversarial=-1,1e-3", *tiny)
+    assert code == 1
+    assert "error: gan.loss: weights must be at least 0" in errors
+    (done,) = tmp_path.glob("runs/quickstart/*-sweep/*/summary.json")
+    assert done.parent.name.startswith("1_")
+    config = OmegaConf.load(done.parent / "config.yaml")
+    assert config.gan.loss.weights.adversarial == 1e-3
+
+
+@pytest.mark.slow
+def test_interrupted_and_resumed_from_the_shell(tmp_path: Path) -> None:
+    """SIGTERM to a real process: it saves, says how to go on, and does go on in the same folder."""
+    line = [sys.executable, "-m", "sr_gan.train", *SMALL, "stages=[gan]", "gan.epochs=40"]
+    process = subprocess.Popen(
+        line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for text in process.stderr:
+        if "gan epoch 1/40" in text:
+            process.terminate()
+            break
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + 15
+    (checkpoint,) = tmp_path.glob("runs/quickstart/*/checkpoints/gan/last.ckpt")
+    assert f"ckpt_path={checkpoint.relative_to(tmp_path)}" in output
+    again = subprocess.run([*line, "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    (summary,) = tmp_path.glob("runs/quickstart/*/summary.json")
+    assert '"epochs": 40' in summary.read_text()

@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from sr_gan.files import atomic_write
+
+
+def test_replaces_the_file_when_all_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with atomic_write(path) as file:
+        file.write("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+
+
+def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="disk full"), atomic_write(path, "wb") as file:
+        file.write(b"half")
+        raise OSError("disk full")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

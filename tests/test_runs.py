@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from sr_gan.errors import UserError
+from sr_gan.runs import choose_run_dir, name_job, shown
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def checkpoint(run: str, stage: str = "gan", age: int = 0) -> Path:
+    path = Path(run) / "checkpoints" / stage / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return path
+
+
+def test_a_new_run_has_its_experiment_and_time() -> None:
+    folder = Path(choose_run_dir("srgan_400ep", None))
+    assert folder.parts[:2] == ("runs", "srgan_400ep")
+    assert len(folder.name) == len("2026-01-31-235959")
+
+
+def test_last_is_the_newest_run_of_the_experiment() -> None:
+    checkpoint("runs/a/1", age=50)
+    checkpoint("runs/a/2", age=10)
+    checkpoint("runs/a/3", age=90)
+    checkpoint("runs/b/4", age=0)
+    assert choose_run_dir("a", "last") == str(Path("runs/a/2"))
+    with pytest.raises(UserError, match="no run to resume in runs/c"):
+        choose_run_dir("c", "last")
+
+
+def test_a_checkpoint_is_resumed_in_its_own_folder(tmp_path: Path) -> None:
+    path = checkpoint("elsewhere/run")
+    assert choose_run_dir("a", str(path)) == str(Path("elsewhere/run"))
+    (tmp_path / "loose.ckpt").touch()
+    assert choose_run_dir("a", str(tmp_path / "loose.ckpt")).startswith("runs/a/")
+
+
+def test_job_names_are_short_folder_names() -> None:
+    assert name_job(3, "a=1,data.train_dir=x/y") == "3_a=1,data.train_dir=x_y"
+    assert len(name_job(0, "a=1," * 100)) == 120
+
+
+def test_paths_are_shown_relative_to_where_one_is(tmp_path: Path) -> None:
+    assert shown(tmp_path / "runs" / "a") == Path("runs/a")
+    assert shown(Path("/elsewhere/a")) == Path("/elsewhere/a")
