@@ -1,5 +1,7 @@
 """The command as a user types it: every mistake is one line that names the key, exit code 1."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -133,19 +135,27 @@ def test_sweeps_make_a_folder_a_job_and_survive_a_failing_one(
 
 
 @pytest.mark.slow
-def test_interrupted_and_resumed_from_the_shell(tmp_path: Path) -> None:
-    """SIGTERM to a real process: it saves, says how to go on, and does go on in the same folder."""
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.Signals) -> None:
+    """A signal to the process group, as Ctrl-C and ``timeout`` send it, workers included: the run
+    saves, says how to go on, and does go on in the same folder."""
     line = [sys.executable, "-m", "sr_gan.train", *SMALL, "stages=[gan]", "gan.epochs=40"]
+    line += ["data.workers=2"]
     process = subprocess.Popen(
-        line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        line,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     for text in process.stderr:
         if "gan epoch 1/40" in text:
-            process.terminate()
+            os.killpg(process.pid, signum)
             break
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 128 + 15
+    assert process.returncode == 128 + signum
     (checkpoint,) = tmp_path.glob("runs/quickstart/*/checkpoints/gan/last.ckpt")
     assert f"ckpt_path={checkpoint.relative_to(tmp_path)}" in output
     again = subprocess.run([*line, "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True)

@@ -16,8 +16,13 @@ def test_replaces_the_file_when_all_is_written(tmp_path: Path) -> None:
 def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
-    with pytest.raises(OSError, match="disk full"), atomic_write(path, "wb") as file:
-        file.write(b"half")
-        raise OSError("disk full")
+
+    def fail() -> None:
+        with atomic_write(path, "wb") as file:
+            file.write(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -79,8 +79,8 @@ def _score_cells(scores: dict[str, float] | None) -> str:
 
 def _places(run_dir: Path) -> list[str]:
     """What was made and where, of what is there."""
-    pictures = sorted(run_dir.glob("samples/*/*.png"), key=lambda path: path.stat().st_mtime)[-1:]
-    weights = sorted(run_dir.glob("checkpoints/*/generator.safetensors"))
+    pictures = sorted(run_dir.glob("samples/*/*.png"), key=_age)[-1:]
+    weights = sorted(run_dir.glob("checkpoints/*/generator.safetensors"), key=_age)
     places = {
         "run": [run_dir],
         "picture": pictures,
@@ -90,3 +90,7 @@ def _places(run_dir: Path) -> list[str]:
     }
     lines = [f"{what:<10}{shown(path)}" for what, paths in places.items() for path in paths]
     return [*lines, "look at the curves with: tensorboard --logdir runs"]
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from sr_gan.callbacks.interrupt import Interrupted
@@ -28,6 +29,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         Interrupted: the run was asked to stop and has saved its state.
     """
     config = check(cfg)
+    first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
+    log.setLevel(logging.INFO if first else logging.WARNING)
     run_dir = Path(cfg.run_dir)
     resumed = _resumed(cfg, config, run_dir)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -42,7 +45,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
     log.info("run        %s", shown(run_dir))
-    write_records(cfg, run_dir)
+    if first:
+        write_records(cfg, run_dir)
 
     for stage, module in modules.items():
         cfg.stage = stage

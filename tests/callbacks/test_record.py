@@ -9,7 +9,7 @@ from sr_gan.callbacks.record import MetricsTable, StopOnNaN, read_table
 from sr_gan.errors import UserError
 
 
-def trainer(epoch: int, every: int = 1, **metrics: float) -> Any:
+def trainer(epoch: int, metrics: dict[str, float], every: int = 1) -> Any:
     tensors = {name: torch.tensor(value) for name, value in metrics.items()}
     return SimpleNamespace(
         current_epoch=epoch,
@@ -19,18 +19,20 @@ def trainer(epoch: int, every: int = 1, **metrics: float) -> Any:
     )
 
 
-def run(path: Path, stage: str, first: int, epochs: int, every: int = 1, **metrics: float) -> None:
+def run(
+    path: Path, stage: str, first: int, epochs: int, metrics: dict[str, float], every: int = 1
+) -> None:
     table, module = MetricsTable(str(path), stage), cast(Any, None)
-    table.on_train_start(trainer(first), module)
+    table.on_train_start(trainer(first, {}), module)
     for epoch in range(first, epochs):
-        table.on_train_epoch_end(trainer(epoch, every, **metrics), module)
+        table.on_train_epoch_end(trainer(epoch, metrics, every), module)
 
 
 def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    run(path, "pretrain", 0, 2, loss=1.0)
-    run(path, "gan", 0, 3, loss=2.0)
-    run(path, "gan", 1, 3, loss=3.0, other=4.0)
+    run(path, "pretrain", 0, 2, {"loss": 1.0})
+    run(path, "gan", 0, 3, {"loss": 2.0})
+    run(path, "gan", 1, 3, {"loss": 3.0, "other": 4.0})
     rows = [(row["stage"], row["epoch"], row["loss"], row["other"]) for row in read_table(path)]
     assert rows == [
         ("pretrain", "0", "1", ""),
@@ -42,12 +44,12 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
 
 
 def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
-    run(tmp_path / "m.csv", "gan", 0, 4, every=2, **{"quality/psnr_y": 30.0, "loss/generator": 1.0})
+    run(tmp_path / "m.csv", "gan", 0, 4, {"quality/psnr_y": 30.0, "loss/generator": 1.0}, every=2)
     assert [row["quality/psnr_y"] for row in read_table(tmp_path / "m.csv")] == ["", "30", "", "30"]
 
 
 def test_nan_is_an_error_that_says_what_to_do() -> None:
     guard, module = StopOnNaN(), cast(Any, None)
-    guard.on_train_epoch_end(trainer(3, **{"loss/vgg": 1.0, "speed/x": float("nan")}), module)
+    guard.on_train_epoch_end(trainer(3, {"loss/vgg": 1.0, "speed/x": float("nan")}), module)
     with pytest.raises(UserError, match=r"loss/vgg became NaN in epoch 3: .*learning rate"):
-        guard.on_train_epoch_end(trainer(3, **{"loss/vgg": float("nan")}), module)
+        guard.on_train_epoch_end(trainer(3, {"loss/vgg": float("nan")}), module)

@@ -1,5 +1,6 @@
 """The LightningDataModule: crops for training, whole photos for validation."""
 
+import signal
 from typing import Any
 
 import lightning as L
@@ -128,6 +129,7 @@ class SRData(L.LightningDataModule):
             collate_fn=_as_is,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -148,6 +150,12 @@ class SRData(L.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._resumed = dict(state_dict)
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    """Ctrl-C and ``timeout`` reach the whole process group, and the run needs its batches."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _as_is(batch: Any) -> Any:
