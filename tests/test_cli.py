@@ -1,5 +1,6 @@
 """The command as a user types it: every mistake is one line that names the key, exit code 1."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from PIL import Image
 
+from sr_gan.callbacks import MetricsTable
 from sr_gan.cli import command
 from sr_gan.train import _main
 from tests.conftest import SMALL, random_photo
@@ -99,6 +102,48 @@ def test_a_mistake_is_one_line(
     assert not list(tmp_path.glob("runs/*/*"))  # nothing is left of a run that never began
 
 
+def test_a_folder_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    code, _, errors = run(monkeypatch, capsys, f"hydra.run.dir={tmp_path}/file/run")
+    assert code == 1
+    assert errors.strip() == f"error: {tmp_path}/file/run: Not a directory"
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The disk fills up when the second epoch's table is written."""
+    monkeypatch.chdir(tmp_path)
+    written: list[Path] = []
+
+    def full(self: MetricsTable) -> None:
+        if len(self.rows) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        written.append(self.path)
+
+    monkeypatch.setattr(MetricsTable, "_write", full)
+    code, _, errors = run(monkeypatch, capsys, *SMALL, "stages=[gan]", "callbacks.progress=null")
+    assert code == 1
+    assert errors.splitlines()[-1] == f"error: {written[0]}: No space left on device"
+    assert list(tmp_path.glob("runs/quickstart/*/checkpoints/gan/last.ckpt"))
+
+
+def test_a_full_gpu_says_what_to_lower(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def full(*args: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("sr_gan.modules.GAN.training_step", full)
+    code, _, errors = run(monkeypatch, capsys, *SMALL, "stages=[gan]")
+    assert code == 1
+    assert "error: the GPU's memory is full: set data.batch_size below 2" in errors
+
+
 def test_help_reads_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +203,9 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
     assert process.returncode == 128 + signum
     (checkpoint,) = tmp_path.glob("runs/quickstart/*/checkpoints/gan/last.ckpt")
     assert f"ckpt_path={checkpoint.relative_to(tmp_path)}" in output
-    again = subprocess.run([*line, "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True)
+    again = subprocess.run(
+        [*line, "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert again.returncode == 0, again.stderr
     (summary,) = tmp_path.glob("runs/quickstart/*/summary.json")
     assert '"epochs": 40' in summary.read_text()

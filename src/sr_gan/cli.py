@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
-from sr_gan.runs import choose_run_dir, name_job
+from sr_gan.runs import choose_run_dir, name_job, shown
 from sr_gan.schema import suggest
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> None:
     def run(cfg: DictConfig) -> None:
         try:
             task(cfg)
-        except UserError as error:
+        except (UserError, OSError) as error:
             if debug or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             _forget_empty_run(Path(HydraConfig.get().runtime.output_dir))
@@ -52,16 +52,20 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(run)
     try:
         main()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if debug:
             raise
         _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def register_resolvers() -> None:
     """The functions that conf/ calls, ``${run_dir:...}`` for one."""
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_dir", name_job, replace=True)
+    OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
 
 
@@ -76,12 +80,14 @@ def _fail(error: Exception) -> None:
 
 
 def explain(error: Exception) -> str:
-    """What the user can do about an error of ours, of Hydra's or of OmegaConf's."""
+    """What is wrong, in one line: an error of ours, of the system's, Hydra's or OmegaConf's."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, UserError):
         inner = inner.__cause__
     if inner is not None:
         return str(inner)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'writing'}: {error.strerror}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={name}: no such choice (allowed: {', '.join(error.options or [])})"

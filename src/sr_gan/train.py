@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
@@ -13,6 +14,7 @@ from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
+from sr_gan.errors import UserError
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
 from sr_gan.summary import describe, summarise
@@ -92,6 +94,11 @@ def _main(cfg: DictConfig) -> None:
         log.info("%s; saved %s", stop, checkpoint)
         log.info("go on with the same command and ckpt_path=%s", checkpoint)
         sys.exit(128 + stop.signum)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory is full: set data.batch_size below {cfg.data.batch_size}, "
+            f"data.crop below {cfg.data.crop}, or data.valid_crop to validate on less of a photo"
+        ) from error
 
 
 if __name__ == "__main__":
