@@ -79,10 +79,7 @@ class SRData(L.LightningDataModule):
 
     def setup(self, stage: str = "fit") -> None:
         """Reads the photos into memory; a second stage of the run finds them there."""
-        self._resumed = {
-            "epoch": 0,
-            "batch": 0,
-        }  # a checkpoint, restored after this, says otherwise
+        self._resumed = {"epoch": 0, "batch": 0}  # until a checkpoint, restored next, says more
         if self._train:
             return
         train, valid = self.sources()
