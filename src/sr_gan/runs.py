@@ -136,10 +136,19 @@ def environment() -> dict[str, Any]:
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
-        "platform": platform.platform(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "cpu": _cpu(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def _cpu() -> str:
+    """The processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git_commit() -> str | None:
