@@ -66,7 +66,13 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_dir", name_job, replace=True)
     OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
+    OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
+
+
+def _auto_accelerator() -> str:
+    """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
+    return "gpu" if torch.cuda.is_available() else "cpu"
 
 
 def _auto_precision(accelerator: str) -> str:
