@@ -14,6 +14,9 @@ from sr_gan.data.sources import Source
 from sr_gan.errors import UserError
 
 
+_GRACE_SECONDS = 30
+
+
 class SRData(L.LightningDataModule):
     """LR/HR pairs from photographs; a subclass says which files.
 
@@ -150,9 +153,13 @@ class SRData(L.LightningDataModule):
 
 
 def _leave_signals_to_the_main_process(worker: int) -> None:
-    """Ctrl-C and ``timeout`` reach the whole process group, and the run needs its batches."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
+    """Ctrl-C, ``timeout`` and Slurm reach the workers too, and the run needs its last batches.
+
+    A worker that is told to end does so half a minute later, should it still be there: the main
+    process may be the one that told it, and waits for it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_SECONDS))
 
 
 def _as_is(batch: Any) -> Any:
