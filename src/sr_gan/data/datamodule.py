@@ -13,7 +13,6 @@ from sr_gan.data.images import Photo, load_photos
 from sr_gan.data.sources import Source
 from sr_gan.errors import UserError
 
-
 _GRACE_SECONDS = 30
 
 
