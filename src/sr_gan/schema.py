@@ -140,6 +140,7 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
     except ValidationError as error:
         names = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         names = re.sub(r"\b(typing|collections\.abc)\.", "", names)
+        names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as Python 3.10 says it
         raise UserError(_complaint(error, key, f"expected {names}")) from error
 
 
