@@ -43,6 +43,11 @@ def test_a_checkpoint_is_resumed_in_its_own_folder(tmp_path: Path) -> None:
     assert choose_run_dir("a", str(tmp_path / "loose.ckpt")).startswith("runs/a/")
 
 
+def test_a_run_folder_is_resumed_too() -> None:
+    checkpoint("runs/a/1")
+    assert choose_run_dir("b", "runs/a/1") == str(Path("runs/a/1"))
+
+
 def test_job_names_are_short_folder_names() -> None:
     assert name_job(3, "a=1,data.train_dir=x/y") == "3_a=1,data.train_dir=x_y"
     assert len(name_job(0, "a=1," * 100)) == 120

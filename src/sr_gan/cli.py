@@ -1,10 +1,12 @@
 """Turns a function of a configuration into a command whose errors are one readable line."""
 
+import errno
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from sr_gan.errors import UserError
 from sr_gan.runs import choose_run_dir, name_job, shown
 from sr_gan.schema import suggest
 
-log = logging.getLogger(__name__)
+_LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_RESOLVING = "UserError raised while resolving interpolation: "
 
 
 def command(task: Callable[[DictConfig], None], config_name: str) -> None:
@@ -93,7 +96,8 @@ def explain(error: Exception) -> str:
     if inner is not None:
         return str(inner)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'writing'}: {error.strerror}"
+        hint = "; choose another folder with hydra.run.dir=FOLDER" if error.errno in _LOCKED else ""
+        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={name}: no such choice (allowed: {', '.join(error.options or [])})"
@@ -101,6 +105,8 @@ def explain(error: Exception) -> str:
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
         return _explain_composition(error)
+    if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
+        return str(error).splitlines()[0].removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
@@ -112,7 +118,7 @@ def _explain_composition(error: ConfigCompositionException) -> str:
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     if cause is not None and str(cause).splitlines()[0] not in text:
         text += f" ({str(cause).splitlines()[0]})"
-    return text
+    return text.split(" To append to your default list")[0]
 
 
 def _forget_empty_run(folder: Path) -> None:
@@ -121,6 +127,8 @@ def _forget_empty_run(folder: Path) -> None:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
+        with suppress(OSError):  # not empty: the experiment has other runs
+            folder.parent.rmdir()
 
 
 def _quieten() -> None:

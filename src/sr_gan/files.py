@@ -44,6 +44,8 @@ def load_tensors(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "PytorchStreamReader" in reason:
+            reason = "the file is damaged or cut off"
         raise UserError(f"{path} cannot be read: {reason}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")

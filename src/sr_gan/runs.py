@@ -45,6 +45,8 @@ def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
     if ckpt_path == "last":
         return str(_newest(RUNS / experiment, "*/checkpoints/*/last.ckpt").parents[2])
     path = _existing(ckpt_path)
+    if path.is_dir():
+        return str(path)
     if len(path.parents) > 2 and path.parents[1].name == "checkpoints":
         return str(path.parents[2])
     return choose_run_dir(experiment, None)
@@ -79,6 +81,8 @@ def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
         path = _newest(run_dir, "checkpoints/*/last.ckpt")
     else:
         path = _existing(ckpt_path)
+    if path.is_dir():
+        path = _newest(path, "checkpoints/*/last.ckpt")
     try:
         content = load_tensors(path)
     except UserError as error:
@@ -163,8 +167,8 @@ def _git_commit() -> str | None:
 
 def _existing(ckpt_path: str) -> Path:
     path = Path(ckpt_path).expanduser()
-    if not path.is_file():
-        raise UserError(f"ckpt_path={ckpt_path} does not exist: give a .ckpt file, or last")
+    if not path.exists():
+        raise UserError(f"ckpt_path={ckpt_path} does not exist: give a run, a .ckpt file, or last")
     return path
 
 
@@ -172,8 +176,8 @@ def _newest(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not found:
         raise UserError(
-            f"ckpt_path=last: no run to resume in {folder}; start without it, or give the path "
-            "of a .ckpt file"
+            f"ckpt_path: no run to resume in {folder}; start without it, or give a run's folder "
+            "or a .ckpt file"
         )
     return found[-1]
 

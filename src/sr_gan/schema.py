@@ -47,6 +47,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         UserError: a value is missing, of a wrong type or not allowed, a key is unknown, or two
             settings contradict each other. The message is one line and names the key.
     """
+    if not cfg.stages:
+        raise UserError("stages=[]: allowed are [pretrain], [gan] and [pretrain,gan]")
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -56,6 +58,9 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         TrainConfig.model_validate(settings)
     except ValidationError as error:
         raise UserError(_complaint(error)) from error
+    for name in ("generator", "discriminator", "pretrain", "gan", "data", "trainer"):
+        if "_target_" not in settings[name]:
+            raise UserError(f"{name} is a part of other choices, not one itself: see --help")
     _check_targets(settings, "")
     _check_contradictions(settings)
     return settings
@@ -74,7 +79,7 @@ def _complaint(error: ValidationError, key: str = "", expected: str = "") -> str
     key = key or ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key} is not a setting{suggest(key, TrainConfig.model_fields)}"
-    literals = [e["ctx"]["expected"] for e in errors if e["type"] == "literal_error"]
+    literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")
     if literals:
         return f"{key}={first['input']}: allowed is {', '.join(literals)}"
     return f"{key}={first['input']}: {expected or first['msg'].removeprefix('Input ')}"
@@ -141,6 +146,8 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
         names = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         names = re.sub(r"\b(typing|collections\.abc)\.", "", names)
         names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as Python 3.10 says it
+        if isinstance(value, str) and getattr(annotation, "__module__", "").startswith("sr_gan"):
+            names += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
         raise UserError(_complaint(error, key, f"expected {names}")) from error
 
 

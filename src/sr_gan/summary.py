@@ -89,7 +89,11 @@ def _places(run_dir: Path) -> list[str]:
         "numbers": [run_dir / "metrics.csv", run_dir / "summary.json"],
     }
     lines = [f"{what:<10}{shown(path)}" for what, paths in places.items() for path in paths]
-    return [*lines, "look at the curves with: tensorboard --logdir runs"]
+    if not places["curves"]:
+        return lines
+    where = shown(run_dir)
+    logs = where.parts[0] if where.parts[0] == "runs" else where
+    return [*lines, f"look at the curves with: tensorboard --logdir {logs}"]
 
 
 def _age(path: Path) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
@@ -41,6 +42,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     generator = build(cfg.generator)
     if cfg.init_from:
         load_generator(generator, cfg.init_from)
+    data.sources()  # missing photos are told before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
     data.setup()
@@ -87,6 +89,11 @@ def _count(network: Any) -> int:
 
 
 def _main(cfg: DictConfig) -> None:
+    output = HydraConfig.get().runtime.output_dir
+    if Path(cfg.run_dir).resolve() != Path(output).resolve():
+        raise UserError(
+            f"run_dir={cfg.run_dir}: choose the folder with hydra.run.dir={cfg.run_dir}"
+        )
     try:
         train(cfg)
     except Interrupted as stop:

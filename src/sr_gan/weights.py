@@ -75,7 +75,10 @@ def _locate(path: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    content = load_tensors(path)
+    try:
+        content = load_tensors(path)
+    except UserError as error:
+        raise UserError(f"init_from={error}; give another file of weights") from error
     state: dict[str, Tensor] = content.get("state_dict", content)
     inner = {key[len(_PREFIX) :]: value for key, value in state.items() if key.startswith(_PREFIX)}
     return inner or state

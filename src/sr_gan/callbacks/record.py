@@ -13,7 +13,8 @@ from sr_gan.files import atomic_write
 class MetricsTable(L.Callback):
     """Writes ``metrics.csv``: a row an epoch, a column a metric, empty where none was taken.
 
-    A resumed run drops the rows that it is about to repeat.
+    A resumed run drops the rows that it is about to repeat. Of an epoch that was resumed in its
+    middle the row holds the means over the steps since then, not over the whole epoch.
 
     Args:
         path: the file.

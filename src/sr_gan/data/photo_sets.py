@@ -48,7 +48,7 @@ class FolderData(SRData):
         else:
             train = folder_sources(self.train_dir, self.train_lr_dir, self.scale)
         if self.valid_dir is not None:
-            return train, folder_sources(self.valid_dir, self.valid_lr_dir, self.scale)
+            return train, folder_sources(self.valid_dir, self.valid_lr_dir, self.scale, "valid")
         if (self.train_dir / "DIV2K_valid_HR").is_dir():
             return train, div2k_sources(self.train_dir, "valid", self.scale)
         return hold_out(train, self.valid_fraction)

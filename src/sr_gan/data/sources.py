@@ -17,15 +17,17 @@ class Source:
     lr: Path | None = None
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
     """Every image file below ``folder``, nested folders too, sorted by path.
+
+    ``key`` is the setting that an error names.
 
     Raises:
         UserError: the folder is missing, is a file, or holds no image.
     """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.is_file() else "does not exist"
-        raise UserError(f"image folder {folder} {what}: set data.train_dir to a folder of photos")
+        raise UserError(f"image folder {folder} {what}: set {key} to a folder of photos")
     images = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
     )
@@ -37,7 +39,9 @@ def list_images(folder: Path) -> list[Path]:
     return images
 
 
-def folder_sources(folder: Path, lr_folder: Path | None = None, scale: int = 4) -> list[Source]:
+def folder_sources(
+    folder: Path, lr_folder: Path | None = None, scale: int = 4, split: str = "train"
+) -> list[Source]:
     """The photos below ``folder``, each with its file in ``lr_folder`` where one is given.
 
     The reduced file of ``a/0001.png`` is ``a/0001.png``, ``0001x4.png`` or ``0001.png``, of any
@@ -46,12 +50,12 @@ def folder_sources(folder: Path, lr_folder: Path | None = None, scale: int = 4) 
     Raises:
         UserError: as :func:`list_images`, or a photo has no reduced file.
     """
-    photos = list_images(folder)
+    photos = list_images(folder, f"data.{split}_dir")
     if lr_folder is None:
         return [Source(photo) for photo in photos]
     reduced = {
         path.relative_to(lr_folder).with_suffix("").as_posix(): path
-        for path in list_images(lr_folder)
+        for path in list_images(lr_folder, f"data.{split}_lr_dir")
     }
     pairs = []
     for photo in photos:

@@ -12,7 +12,7 @@ class VGGDiscriminator(nn.Module):
     LeakyReLU 0.2. The dense layers tie it to one crop size, unless ``pooled_size`` is given.
 
     Args:
-        crop: side of the square input, a multiple of 16.
+        crop: side of the square input, a multiple of 16; of no account with ``pooled_size``.
         filters: channels of the first convolution.
         dense: units of the hidden dense layer.
         pooled_size: ``None`` for the paper's network; a number pools the last feature map to
@@ -35,8 +35,11 @@ class VGGDiscriminator(nn.Module):
         pooled_size: int | None = None,
     ) -> None:
         super().__init__()
-        if crop < 16 or crop % 16:
-            raise ValueError(f"crop must be a positive multiple of 16, got {crop}")
+        if pooled_size is None and (crop < 16 or crop % 16):
+            raise ValueError(
+                f"crop must be a positive multiple of 16, got {crop}: change data.crop, "
+                "or use discriminator=vgg_pool, which takes any size"
+            )
         for name, value in {"filters": filters, "dense": dense, "pooled_size": pooled_size}.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
