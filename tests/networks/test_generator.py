@@ -29,7 +29,6 @@ def test_parameter_counts_at_x4() -> None:
         "small": sum(p.numel() for p in MSRResNet(filters=32, blocks=6).parameters()),
         "msrresnet": sum(p.numel() for p in MSRResNet().parameters()),
     }
-    # MSRResNet: BasicSR prints 1,517,571 for the same network
     assert counts == {
         "paper": 1_547_350,
         "mission": 1_519_702,
