@@ -39,8 +39,9 @@ SMALL = [
 def _quiet_and_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """No test reads or writes the user's torch cache, nor waits for a network."""
+    """No test reads or writes the user's caches, nor waits for a network."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
+    monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path_factory.getbasetemp() / "photos-cache"))
     torch.manual_seed(0)
 
 

@@ -48,7 +48,8 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> None:
         except (UserError, OSError) as error:
             if debug or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            _forget_empty_run(Path(HydraConfig.get().runtime.output_dir))
+            if Path(HydraConfig.get().runtime.output_dir) != Path.cwd():  # a run has its folder
+                _forget_empty_run(Path(HydraConfig.get().runtime.output_dir))
             _fail(error)
 
     run.__module__ = task.__module__

@@ -1,6 +1,7 @@
 """Files: written whole or not at all, read with an error that names them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,3 +57,8 @@ def _is_zip(path: Path) -> bool:
     """Whether torch wrote it in its format since 1.6, the only one that can be mapped."""
     with path.open("rb") as file:
         return file.read(2) == b"PK"
+
+
+def bar_interval() -> float:
+    """Seconds between two drawings of a progress bar: few where a log takes them."""
+    return 0.2 if sys.stderr.isatty() else 10.0

@@ -4,7 +4,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_type_hints
+from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
 from hydra.utils import get_class
@@ -18,10 +18,22 @@ from sr_gan.errors import UserError
 Stage = Literal["pretrain", "gan"]
 
 
-class TrainConfig(BaseModel):
-    """The top level of ``conf/train.yaml``. Nodes with a ``_target_`` are checked against it."""
+class Config(BaseModel):
+    """The top level of a command's configuration. Each node that has a ``_target_`` is checked
+    against its signature; those in ``built`` must have one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    built: ClassVar[tuple[str, ...]] = ()
+
+    @staticmethod
+    def check_settings(settings: dict[str, Any]) -> None:
+        """Refuses, with a UserError, settings that contradict each other."""
+
+
+class TrainConfig(Config):
+    """The top level of ``conf/train.yaml``."""
+
+    built = ("generator", "discriminator", "pretrain", "gan", "data", "trainer")
 
     stages: list[Stage]
     stage: Stage
@@ -35,19 +47,35 @@ class TrainConfig(BaseModel):
     pretrain: dict[str, Any]
     gan: dict[str, Any]
     data: dict[str, Any]
+    degradation: dict[str, Any]
     trainer: dict[str, Any]
     callbacks: dict[str, dict[str, Any] | None]
     logger: dict[str, dict[str, Any] | None]
 
+    @staticmethod
+    def check_settings(settings: dict[str, Any]) -> None:
+        _check_contradictions(settings)
 
-def check(cfg: DictConfig) -> dict[str, Any]:
-    """Checks a composed training configuration before anything is made: the plain, resolved dict.
+
+class PrepareConfig(Config):
+    """The top level of ``conf/prepare.yaml``."""
+
+    built = ("data",)
+
+    scale: Literal[2, 4, 8]
+    seed: int
+    data: dict[str, Any]
+    degradation: dict[str, Any]
+
+
+def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
+    """Checks a composed configuration before anything is made: the plain, resolved dict.
 
     Raises:
         UserError: a value is missing, of a wrong type or not allowed, a key is unknown, or two
             settings contradict each other. The message is one line and names the key.
     """
-    if not cfg.stages:
+    if cfg.get("stages") == []:
         raise UserError("stages=[]: allowed are [pretrain], [gan] and [pretrain,gan]")
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -55,14 +83,14 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         raise UserError(_missing(error)) from error
     settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
     try:
-        TrainConfig.model_validate(settings)
+        schema.model_validate(settings)
     except ValidationError as error:
-        raise UserError(_complaint(error)) from error
-    for name in ("generator", "discriminator", "pretrain", "gan", "data", "trainer"):
+        raise UserError(_complaint(error, allowed=schema.model_fields)) from error
+    for name in schema.built:
         if "_target_" not in settings[name]:
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
     _check_targets(settings, "")
-    _check_contradictions(settings)
+    schema.check_settings(settings)
     return settings
 
 
@@ -72,13 +100,15 @@ def _missing(error: OmegaConfBaseException) -> str:
     return str(error).splitlines()[0]
 
 
-def _complaint(error: ValidationError, key: str = "", expected: str = "") -> str:
+def _complaint(
+    error: ValidationError, key: str = "", expected: str = "", allowed: Iterable[str] = ()
+) -> str:
     """pydantic's first complaint as ``key=value: what is allowed``."""
     errors = error.errors()
     first = errors[0]
     key = key or ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting{suggest(key, TrainConfig.model_fields)}"
+        return f"{key} is not a setting{suggest(key, allowed)}"
     literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")
     if literals:
         return f"{key}={first['input']}: allowed is {', '.join(literals)}"

@@ -42,7 +42,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     generator = build(cfg.generator)
     if cfg.init_from:
         load_generator(generator, cfg.init_from)
-    data.sources()  # missing photos are told before VGG19 is downloaded
+    data.collections()  # missing photos are told before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
     data.setup()

@@ -4,14 +4,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from sr_gan.data.crops import EpochSampler, RandomCrops, WholePhotos, dihedral
-from sr_gan.data.images import Photo
+from sr_gan.data.photos import Photo
 from tests.conftest import random_photo
 
 
 def photo(height: int, width: int, seed: int, scale: int = 4) -> Photo:
     """A photo whose LR is every scale-th pixel, so that alignment can be checked exactly."""
-    hr = random_photo(height, width, seed)
-    return Photo(f"{seed}.png", hr, np.ascontiguousarray(hr[::scale, ::scale]))
+    hr = np.ascontiguousarray(random_photo(height, width, seed).transpose(2, 0, 1))
+    return Photo(f"{seed}.png", hr, np.ascontiguousarray(hr[:, ::scale, ::scale]))
 
 
 @pytest.fixture
@@ -22,37 +22,52 @@ def crops() -> RandomCrops:
 
 def test_lr_and_hr_show_the_same_place(crops: RandomCrops) -> None:
     batch = crops.__getitems__([(0, i) for i in range(12)])
-    assert batch["hr"].shape == (12, 48, 48, 3)
-    assert batch["lr"].shape == (12, 12, 12, 3)
+    assert batch["hr"].shape == (12, 3, 48, 48)
+    assert batch["lr"].shape == (12, 3, 12, 12)
     assert batch["hr"].dtype == batch["lr"].dtype == torch.uint8
-    assert torch.equal(batch["hr"][:, ::4, ::4], batch["lr"])
+    assert torch.equal(batch["hr"][..., ::4, ::4], batch["lr"])
+    assert batch["draw"] == (0, 0)
+
+
+def test_crops_reach_every_corner() -> None:
+    crops = RandomCrops([photo(64, 80, 1)], 48, 4, crops_per_epoch=400)
+    table = crops.table(0)
+    assert (table[:, 1].min(), table[:, 1].max()) == (0, (64 - 48) // 4)
+    assert (table[:, 2].min(), table[:, 2].max()) == (0, (80 - 48) // 4)
+    assert set(table[:, 3]) == set(range(8))
 
 
 def test_augmentation_turns_both_alike() -> None:
-    grey = np.repeat(np.arange(48 * 48 * 3, dtype=np.uint16).reshape(48, 48, 3) % 251, 1, axis=2)
-    lr = grey.astype(np.uint8)[::4, ::4].copy()
-    hr = np.repeat(np.repeat(lr, 4, axis=0), 4, axis=1)  # blocks: any symmetry keeps them aligned
+    grey = np.arange(3 * 48 * 48, dtype=np.uint16).reshape(3, 48, 48) % 251
+    lr = grey.astype(np.uint8)[:, ::4, ::4].copy()
+    hr = lr.repeat(4, axis=1).repeat(4, axis=2)  # blocks: any symmetry keeps them aligned
     crops = RandomCrops([Photo("x", hr, lr)], crop=48, scale=4, crops_per_epoch=64)
     batch = crops.__getitems__([(0, i) for i in range(64)])
-    assert torch.equal(batch["hr"][:, ::4, ::4], batch["lr"])
+    assert torch.equal(batch["hr"][..., ::4, ::4], batch["lr"])
     assert len({bytes(item.numpy().tobytes()) for item in batch["lr"]}) == 8
 
 
 def test_dihedral_is_the_whole_group() -> None:
-    image = random_photo(5, 5)
-    turned = [dihedral(image, turn) for turn in range(8)]
-    assert np.array_equal(turned[0], image)
-    expected = {np.rot90(f, k).tobytes() for f in (image, image[:, ::-1]) for k in range(4)}
-    assert {turn.tobytes() for turn in turned} == expected
+    image = random_photo(5, 5).transpose(2, 0, 1)
+    turns = [dihedral(image, turn) for turn in range(8)]
+    assert np.array_equal(turns[0], image)
+    expected = {
+        np.rot90(f, k, (1, 2)).tobytes() for f in (image, image[..., ::-1]) for k in range(4)
+    }
+    assert {turn.tobytes() for turn in turns} == expected
 
 
 def test_an_epoch_visits_all_photos_equally(crops: RandomCrops) -> None:
-    order = [crops._order(0)[i % 3] for i in range(12)]
-    assert sorted(order) == [0] * 4 + [1] * 4 + [2] * 4
-    assert len({tuple(crops._order(epoch)) for epoch in range(20)}) > 1
+    assert sorted(crops.table(0)[:, 0]) == [0] * 4 + [1] * 4 + [2] * 4
+    assert len({tuple(crops.table(epoch)[:3, 0]) for epoch in range(20)}) > 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+def test_the_length_of_an_epoch_changes_no_crop(crops: RandomCrops) -> None:
+    longer = RandomCrops(crops.photos, 48, 4, crops_per_epoch=100, augment=False)
+    assert np.array_equal(longer.table(5)[:12], crops.table(5))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
 def test_workers_do_not_change_the_crops(crops: RandomCrops, workers: int) -> None:
     def epoch(count: int) -> list[torch.Tensor]:
         loader = DataLoader(
@@ -88,6 +103,6 @@ def test_processes_share_an_epoch() -> None:
 @pytest.mark.parametrize(("crop", "size"), [(None, (64, 80)), (48, (48, 48)), (72, (64, 72))])
 def test_validation_takes_the_centre(crop: int | None, size: tuple[int, int]) -> None:
     item = WholePhotos([photo(64, 80, 1)], 4, crop)[0]
-    assert item["hr"].shape[:2] == size
-    assert np.array_equal(item["hr"][::4, ::4], item["lr"])
+    assert item["hr"].shape[1:] == size
+    assert torch.equal(item["hr"][:, ::4, ::4], item["lr"])
     assert item["name"] == "1.png"

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,18 +7,28 @@ import torch
 from PIL import Image
 
 from sr_gan.data import Div2kData, FolderData, SkimageData
+from sr_gan.data.crops import dihedral
+from sr_gan.data.datamodule import SRData
+from sr_gan.data.degradation import Degradation
 from sr_gan.errors import UserError
+
+
+def transferred(data: SRData, raw: dict[str, Any]) -> dict[str, Any]:
+    """What Lightning does between loading a batch and the training step."""
+    return data.on_after_batch_transfer(data.on_before_batch_transfer(raw, 0), 0)
 
 
 def test_batches_arrive_in_the_networks_ranges(photos: Path) -> None:
     data = FolderData(str(photos), crop=32, batch_size=2, workers=0)
     data.setup()
     raw = next(iter(data.train_dataloader()))
-    batch = data.on_after_batch_transfer(raw, 0)
+    assert raw["lr"].dtype == raw["hr"].dtype == torch.uint8
+    batch = transferred(data, raw)
+    assert set(batch) == {"lr", "hr"}
     assert batch["lr"].shape == (2, 3, 8, 8)
     assert batch["hr"].shape == (2, 3, 32, 32)
-    torch.testing.assert_close(batch["lr"], raw["lr"].permute(0, 3, 1, 2) / 255)
-    torch.testing.assert_close(batch["hr"], raw["hr"].permute(0, 3, 1, 2) / 255 * 2 - 1)
+    torch.testing.assert_close(batch["lr"], raw["lr"] / 255)
+    torch.testing.assert_close(batch["hr"], raw["hr"] / 255 * 2 - 1)
 
 
 def test_holds_out_or_takes_a_folder(photos: Path, tmp_path: Path) -> None:
@@ -30,7 +41,7 @@ def test_holds_out_or_takes_a_folder(photos: Path, tmp_path: Path) -> None:
     given.setup()
     assert "6 photos to train on, 1 held out (black.png)" in given.describe()
     (item,) = given.val_dataloader()
-    assert item["hr"].shape == (1, 40, 40, 3)
+    assert item["hr"].shape == (1, 3, 40, 40)
     assert item["name"] == ["black.png"]
 
 
@@ -38,7 +49,9 @@ def test_recognises_a_div2k_folder(photos: Path, tmp_path: Path) -> None:
     for split in ("train", "valid"):
         (tmp_path / f"DIV2K_{split}_HR").symlink_to(photos)
     for data in (Div2kData(str(tmp_path), crop=32), FolderData(str(tmp_path), crop=32)):
-        assert [len(sources) for sources in data.sources()] == [6, 6]
+        train, valid = data.collections()
+        assert valid is not None
+        assert (len(train.sources), len(valid.sources)) == (6, 6)
 
 
 def test_skimage_photos_are_there() -> None:
@@ -46,12 +59,84 @@ def test_skimage_photos_are_there() -> None:
     data.setup()
     assert data.describe().startswith("1 photos to train on, 1 held out (chelsea.png)")
     with pytest.raises(UserError, match=r"does not bring nothing\.png"):
-        SkimageData(["nothing.png"], []).sources()
+        SkimageData(["nothing.png"], []).collections()
 
 
 def test_an_epoch_must_fill_a_batch(photos: Path) -> None:
     with pytest.raises(UserError, match=r"5 crops, fewer than data.batch_size=16: set data.crops"):
         FolderData(str(photos), crop=32).setup()
+
+
+@pytest.mark.parametrize("feed", ["loader", "device"])
+def test_the_feed_does_not_change_the_batches(photos: Path, feed: str) -> None:
+    def epoch(chosen: str) -> list[dict[str, Any]]:
+        data = FolderData(str(photos), crop=32, batch_size=2, workers=2, seed=3, feed=chosen)
+        data.setup()
+        return [transferred(data, batch) for batch in data.train_dataloader()]
+
+    for ours, auto in zip(epoch(feed), epoch("auto")):
+        assert torch.equal(ours["hr"], auto["hr"])
+        assert torch.equal(ours["lr"], auto["lr"])
+
+
+def test_a_degradation_sees_beyond_the_crop(photos: Path) -> None:
+    """Blur alone, of one strength: LR crops are those of whole photos that were blurred."""
+    blur = Degradation(blur_sigma=(1.5, 1.5))
+    data = FolderData(str(photos), crop=16, batch_size=4, degradation=blur, feed="device")
+    data.setup()
+    assert data.cut_side == 16 + 2 * 4 * blur.margin(4)
+    raw = next(iter(data.train_dataloader()))
+    row = data._feed.crops.table(0)[0]  # type: ignore[union-attr]
+    batch = transferred(data, raw)
+    assert batch["lr"].shape == (4, 3, 4, 4)
+    assert batch["hr"].shape == (4, 3, 16, 16)
+    photo = data.train_photos[row[0]]
+    whole = torch.from_numpy(photo.hr.copy())[None] / 255
+    lr = blur(whole, 4, torch.Generator()).mul(255).round()[0].numpy()
+    top, left = row[1] + blur.margin(4), row[2] + blur.margin(4)
+    expected = dihedral(lr[:, top : top + 4, left : left + 4], int(row[3]))
+    assert np.array_equal(batch["lr"][0].mul(255).round().numpy(), expected)
+
+
+def test_degradations_depend_on_the_draw_alone(photos: Path) -> None:
+    noise = Degradation(noise_sigma=(20, 20))
+
+    def epoch(feed: str, workers: int) -> list[torch.Tensor]:
+        data = FolderData(
+            str(photos), crop=32, batch_size=2, workers=workers, feed=feed, degradation=noise
+        )
+        data.setup()
+        return [transferred(data, batch)["lr"] for batch in data.train_dataloader()]
+
+    batches = epoch("loader", 0)
+    for other in (epoch("loader", 2), epoch("device", 0)):
+        assert all(torch.equal(a, b) for a, b in zip(batches, other))
+    assert not torch.equal(batches[0], batches[1])
+
+
+def test_validation_is_degraded_the_same_each_time(photos: Path) -> None:
+    data = FolderData(
+        str(photos), crop=32, batch_size=2, degradation=Degradation(noise_sigma=(20, 20))
+    )
+    data.setup()
+    first, second = ([transferred(data, item) for item in data.val_dataloader()] for _ in range(2))
+    assert torch.equal(first[0]["lr"], second[0]["lr"])
+    clean = next(iter(data.val_dataloader()))["lr"] / 255
+    assert first[0]["lr"].shape == clean.shape
+    assert 5 < (first[0]["lr"] - clean).mul(255).std() < 25
+
+
+def test_advice_fits_the_feed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_gan.data.datamodule.cores", lambda: 8)
+    data = FolderData(str(photos), crop=32, batch_size=2, workers=2, feed="loader")
+    data.setup()
+    data.train_dataloader()
+    assert data.advice() == "set data.workers=4 (now 2)"
+    data.workers = 8
+    assert data.advice().startswith("set data.feed=device")
+    data.feed = "device"
+    data.train_dataloader()
+    assert "another program" in data.advice()
 
 
 @pytest.mark.parametrize(
@@ -60,6 +145,9 @@ def test_an_epoch_must_fill_a_batch(photos: Path) -> None:
         ({"crop": 50}, "crop must be a multiple of the scale 4, got 50"),
         ({"valid_crop": 50}, "valid_crop must be a multiple"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"feed": "gpu"}, "feed must be one of auto, loader, device, got gpu"),
+        ({"on_bad": "ignore"}, "on_bad must be one of error, skip, got ignore"),
+        ({"max_megapixels": 0}, "max_megapixels must be at least 1, got 0"),
         ({"workers": -1}, "workers and seed must be at least 0"),
         ({"valid_fraction": 1.5}, "valid_fraction must be between 0 and 1"),
         ({"valid_lr_dir": "x"}, "valid_dir is not: set both or neither"),

@@ -1,8 +1,12 @@
+import errno
+import itertools
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sr_gan.data.sources import Source, div2k_sources, folder_sources, hold_out, list_images
+from sr_gan.data.sources import folder_photos, hold_out, list_images
 from sr_gan.errors import UserError
 
 
@@ -29,38 +33,49 @@ def test_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
             list_images(folder)
 
 
-def test_pairs_lr_images_by_name(tmp_path: Path) -> None:
-    touch(tmp_path, "hr/a/1.png", "hr/2.jpg", "lr/a/1x4.png", "lr/2.png")
-    pairs = folder_sources(tmp_path / "hr", tmp_path / "lr", 4)
-    assert [pair.lr and pair.lr.name for pair in pairs] == ["2.png", "1x4.png"]
-    touch(tmp_path, "hr/3.png")
-    with pytest.raises(UserError, match=r"3\.png has no reduced image 3x4 or 3 in"):
-        folder_sources(tmp_path / "hr", tmp_path / "lr", 4)
+def test_enters_links_once_and_leaves_hidden_files_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png", "a/.2.png", ".thumbs/3.png", "__MACOSX/4.png", "a/5.PNG")
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "folder.png").mkdir()
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert names == ["a/1.png", "a/5.PNG", "b.png"]
 
 
-def test_recognises_div2k_with_and_without_its_lr(tmp_path: Path) -> None:
-    touch(tmp_path, "DIV2K_train_HR/0001.png", "DIV2K_train_HR/0002.png", "DIV2K_valid_HR/0801.png")
-    assert [s.lr for s in div2k_sources(tmp_path, "train", 4)] == [None, None]
-    touch(tmp_path, *(f"DIV2K_train_LR_bicubic/X4/000{i}x4.png" for i in (1, 2)))
-    lr = [source.lr for source in div2k_sources(tmp_path, "train", 4)]
-    assert [path and path.name for path in lr] == ["0001x4.png", "0002x4.png"]
-    assert [s.lr for s in div2k_sources(tmp_path, "train", 2)] == [None, None]
+def test_names_a_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.png", "locked/b.png")
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UserError, match=r"locked cannot be read: Permission denied"):
+        list_images(tmp_path)
 
 
-def test_missing_div2k_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Download https://.*/DIV2K_train_HR\.zip, unpack it in"):
-        div2k_sources(tmp_path, "train", 4)
+def test_pairs_lr_images_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "hr/a/1.png", "hr/2.jpg", "hr/3.png", "lr/a/1x4.png", "lr/2.png", "lr/9.png")
+    photos = folder_photos(tmp_path / "hr", tmp_path / "lr", 4)
+    names = [source.lr and source.lr.relative_to(tmp_path).as_posix() for source in photos.sources]
+    assert names == ["lr/2.png", "lr/3x4.png", "lr/a/1x4.png"]  # the second one is missing
+    assert "1 images in" in caplog.text
 
 
 @pytest.mark.parametrize(("count", "held"), [(2, 1), (10, 1), (170, 17)])
 def test_holds_out_every_nth(count: int, held: int) -> None:
-    sources = [Source(Path(f"{i:03}.png")) for i in range(count)]
-    train, valid = hold_out(sources, 0.1)
-    assert len(valid) == held
-    assert sorted(train + valid, key=lambda s: s.hr) == sources
-    assert (train, valid) == hold_out(sources, 0.1)
+    indices = hold_out(count, 0.1)
+    assert len(indices) == held == len(set(indices))
+    assert indices == sorted(indices)
+    assert indices[0] >= 0
+    assert indices[-1] < count
+    assert {b - a for a, b in itertools.pairwise(indices)} <= {10}
 
 
 def test_cannot_hold_out_the_only_photo() -> None:
-    with pytest.raises(UserError, match=r"a\.png is the only photo"):
-        hold_out([Source(Path("a.png"))], 0.1)
+    with pytest.raises(UserError, match=r"1 photo is not enough to hold one out"):
+        hold_out(1, 0.1)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_gan.data.images import Pixels
+from sr_gan.data.decode import Pixels
 from sr_gan.data.resize import upscale
 from sr_gan.files import atomic_write
 

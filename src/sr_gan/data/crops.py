@@ -5,15 +5,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from sr_gan.data.images import Photo, Pixels
+from sr_gan.data.decode import Pixels
+from sr_gan.data.photos import Photo
 
 Draw = tuple[int, int]  # (epoch, index in the epoch)
+Table = NDArray[np.int64]  # a row a crop: photo, top and left in LR pixels, turn
 
 
-class RandomCrops(Dataset[dict[str, Tensor]]):
+class RandomCrops(Dataset[dict[str, Any]]):
     """Aligned HR and LR crops, flipped and rotated, a whole batch at a time.
 
     An epoch visits the photos in a shuffled order, each as often as any other.
@@ -40,51 +43,74 @@ class RandomCrops(Dataset[dict[str, Tensor]]):
         self.crop, self.scale = crop, scale
         self.crops_per_epoch = crops_per_epoch
         self.augment, self.seed = augment, seed
+        self._drawn: tuple[int, Table] | None = None
 
     def __len__(self) -> int:
         return self.crops_per_epoch
 
-    def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
-        return {key: value[0] for key, value in self.__getitems__([draw]).items()}
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        batch = self.__getitems__([draw])
+        return {**batch, "hr": batch["hr"][0], "lr": batch["lr"][0]}
 
-    def __getitems__(self, draws: Sequence[Draw]) -> dict[str, Tensor]:
-        """uint8 ``hr`` (B, crop, crop, 3) and ``lr`` (B, crop / scale, crop / scale, 3)."""
-        side = self.crop // self.scale
-        hr = np.empty((len(draws), self.crop, self.crop, 3), np.uint8)
-        lr = np.empty((len(draws), side, side, 3), np.uint8)
-        for i, (epoch, index) in enumerate(draws):
-            rng = np.random.default_rng((self.seed, epoch, index))
-            photo = self.photos[self._order(epoch)[index % len(self.photos)]]
-            top = int(rng.integers(photo.lr.shape[0] - side + 1))
-            left = int(rng.integers(photo.lr.shape[1] - side + 1))
-            turn = int(rng.integers(8)) if self.augment else 0
-            lr[i] = dihedral(_window(photo.lr, top, left, side), turn)
-            top, left = top * self.scale, left * self.scale
-            hr[i] = dihedral(_window(photo.hr, top, left, self.crop), turn)
-        return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
+    def __getitems__(self, draws: Sequence[Draw]) -> dict[str, Any]:
+        """uint8 ``hr`` (B, 3, crop, crop), ``lr`` (B, 3, crop / scale, crop / scale); and the first
+        ``draw``, of which all else that is random in a batch is made."""
+        rows = np.stack([self.table(epoch)[index] for epoch, index in draws])
+        return {**cut(self.photos, rows, self.crop // self.scale, self.scale), "draw": draws[0]}
 
-    def _order(self, epoch: int) -> list[int]:
+    def table(self, epoch: int) -> Table:
+        """All crops of an epoch (crops_per_epoch, 4); drawn at once, and kept while it lasts."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = epoch, self._draw(epoch)
+        return self._drawn[1]
+
+    def _draw(self, epoch: int) -> Table:
         rng = np.random.default_rng((self.seed, epoch))
-        return [int(i) for i in rng.permutation(len(self.photos))]
+        order = rng.permutation(len(self.photos))
+        photo = order[np.arange(self.crops_per_epoch) % len(order)]
+        random = rng.random((self.crops_per_epoch, 3))  # row by row: the length changes no row
+        sizes = np.array([p.lr.shape[1:] for p in self.photos])[photo]
+        corner = random[:, :2] * (sizes - self.crop // self.scale + 1)
+        turn = random[:, 2:] * 8 * self.augment
+        return np.column_stack([photo, corner.astype(np.int64), turn.astype(np.int64)])
+
+
+def cut(photos: Sequence[Photo], rows: Table, side: int, scale: int) -> dict[str, Tensor]:
+    """The crops of a table's ``rows``, with ``side`` LR pixels a side: uint8 ``hr`` and ``lr``."""
+    size = side * scale
+    lr = np.empty((len(rows), 3, side, side), np.uint8)
+    hr = np.empty((len(rows), 3, size, size), np.uint8)
+    near = np.empty((3, size, size), np.uint8)  # turning a copy is faster than the photo's bytes
+    for i, (index, top, left, turn) in enumerate(rows.tolist()):
+        photo = photos[index]
+        lr[i] = dihedral(photo.lr[:, top : top + side, left : left + side], turn)
+        top, left = top * scale, left * scale
+        window = photo.hr[:, top : top + size, left : left + size]
+        if turn:
+            near[...] = window
+            hr[i] = dihedral(near, turn)
+        else:
+            hr[i] = window
+    return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
 
 
 def dihedral(image: Pixels, turn: int) -> Pixels:
-    """One of the eight flips and rotations of (H, W, 3), as a view; ``turn`` 0 is the identity."""
+    """One of the eight flips and rotations of (C, H, W), as a view; ``turn`` 0 is the identity.
+
+    Bit 0 mirrors left and right, bit 1 top and bottom, bit 2 transposes after that.
+    """
     if turn & 1:
-        image = image[:, ::-1]
+        image = image[:, :, ::-1]
     if turn & 2:
-        image = image[::-1]
-    return image.transpose(1, 0, 2) if turn & 4 else image
-
-
-def _window(image: Pixels, top: int, left: int, side: int) -> Pixels:
-    return image[top : top + side, left : left + side]
+        image = image[:, ::-1]
+    return image.transpose(0, 2, 1) if turn & 4 else image
 
 
 class WholePhotos(Dataset[dict[str, Any]]):
     """Photos as they are, or at most ``crop`` HR pixels a side around their centres.
 
-    Items hold uint8 ``hr`` (scale * h, scale * w, 3), ``lr`` (h, w, 3) and the ``name``.
+    Items hold uint8 ``hr`` (3, scale * h, scale * w), ``lr`` (3, h, w), the ``name`` and the
+    ``draw`` (0, index).
     """
 
     def __init__(self, photos: Sequence[Photo], scale: int, crop: int | None = None) -> None:
@@ -96,16 +122,17 @@ class WholePhotos(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         photo = self.photos[index]
         most = (self.crop or max(photo.hr.shape)) // self.scale
-        height, width = (min(side, most) for side in photo.lr.shape[:2])
-        top, left = (photo.lr.shape[0] - height) // 2, (photo.lr.shape[1] - width) // 2
+        height, width = (min(side, most) for side in photo.lr.shape[1:])
+        top, left = (photo.lr.shape[1] - height) // 2, (photo.lr.shape[2] - width) // 2
         rows, columns = slice(top, top + height), slice(left, left + width)
         hr_rows, hr_columns = (
             slice(part.start * self.scale, part.stop * self.scale) for part in (rows, columns)
         )
         return {
-            "lr": photo.lr[rows, columns],
-            "hr": photo.hr[hr_rows, hr_columns],
+            "lr": torch.tensor(photo.lr[:, rows, columns]),
+            "hr": torch.tensor(photo.hr[:, hr_rows, hr_columns]),
             "name": photo.name,
+            "draw": (0, index),
         }
 
 

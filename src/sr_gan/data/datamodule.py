@@ -1,17 +1,29 @@
 """The LightningDataModule: crops for training, whole photos for validation."""
 
+import logging
 import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sr_gan.data.crops import EpochSampler, RandomCrops, WholePhotos
-from sr_gan.data.images import Photo, load_photos
-from sr_gan.data.sources import Source
+from sr_gan.data.build import cores
+from sr_gan.data.cache import Cache
+from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
+from sr_gan.data.decode import MAX_MEGAPIXELS
+from sr_gan.data.degradation import Degradation, Exact
+from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed
+from sr_gan.data.photos import Photos
+from sr_gan.data.report import printable, usable, warn_of_leaks
+from sr_gan.data.sources import Collection
 from sr_gan.errors import UserError
+
+log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 30
 
@@ -20,8 +32,8 @@ class SRData(L.LightningDataModule):
     """LR/HR pairs from photographs; a subclass says which files.
 
     Batches reach the module as ``lr`` (B, 3, h, w) in [0, 1] and ``hr`` (B, 3, scale * h,
-    scale * w) in [-1, 1]; they travel as uint8 and are converted on the device. Validation
-    batches hold one whole photo and its ``name``.
+    scale * w) in [-1, 1]; until they are on the device they are uint8. Validation batches hold one
+    whole photo and its ``name``.
 
     Args:
         scale: factor between LR and HR.
@@ -29,9 +41,16 @@ class SRData(L.LightningDataModule):
         batch_size: crops a step, on each device.
         crops_per_epoch: length of an epoch; ``None`` draws one crop of each photo.
         augment: flip and rotate training crops.
-        workers: processes that cut crops; 0 cuts them in the main process.
+        feed: ``device`` keeps the photos in the GPU's memory (or the CPU's) and cuts crops there,
+            ``loader`` has workers cut them from the cache, ``auto`` goes by free memory.
+        workers: processes of the loader; 0 cuts crops in the main process.
+        degradation: makes LR from HR on the device; ``None`` is the exact bicubic.
         valid_crop: validate on the centre of this side in HR pixels; ``None`` on whole photos.
         valid_images: validate on the first so many photos; ``None`` on all.
+        cache_dir: where decoded photos are kept; ``None`` is ``$SR_GAN_CACHE`` or
+            ``~/.cache/sr_gan``.
+        on_bad: ``error`` ends at files that cannot be used, ``skip`` goes on without them.
+        max_megapixels: larger photos count as such.
         seed: of the crops drawn.
 
     Raises:
@@ -46,9 +65,14 @@ class SRData(L.LightningDataModule):
         batch_size: int = 16,
         crops_per_epoch: int | None = None,
         augment: bool = True,
+        feed: str = "auto",
         workers: int = 2,
+        degradation: Degradation | Exact | None = None,
         valid_crop: int | None = None,
         valid_images: int | None = None,
+        cache_dir: str | None = None,
+        on_bad: str = "error",
+        max_megapixels: float = MAX_MEGAPIXELS,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -59,6 +83,7 @@ class SRData(L.LightningDataModule):
             "crops_per_epoch": crops_per_epoch,
             "valid_crop": valid_crop,
             "valid_images": valid_images,
+            "max_megapixels": max_megapixels,
         }
         for name, value in positive.items():
             if value is not None and value < 1:
@@ -68,60 +93,128 @@ class SRData(L.LightningDataModule):
                 raise ValueError(f"{name} must be a multiple of the scale {scale}, got {side}")
         if workers < 0 or seed < 0:
             raise ValueError(f"workers and seed must be at least 0, got {workers} and {seed}")
+        for name, choice, allowed in (
+            ("feed", feed, FEEDS),
+            ("on_bad", on_bad, ("error", "skip")),
+        ):
+            if choice not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {choice}")
         self.scale, self.crop, self.batch_size = scale, crop, batch_size
-        self.crops_per_epoch, self.augment, self.workers = crops_per_epoch, augment, workers
-        self.valid_crop, self.valid_images, self.seed = valid_crop, valid_images, seed
+        self.crops_per_epoch, self.augment, self.seed = crops_per_epoch, augment, seed
+        self.feed, self.workers = feed, workers
+        self.degradation = degradation if isinstance(degradation, Degradation) else None
+        self.valid_crop, self.valid_images = valid_crop, valid_images
+        self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self.on_bad, self.max_megapixels = on_bad, max_megapixels
         self._resumed = {"epoch": 0, "batch": 0}
-        self._train: list[Photo] = []
-        self._valid: list[Photo] = []
+        self._train: Photos | None = None
+        self._valid: Photos | None = None
+        self._resident: Resident | None = None
+        self._feed: DataLoader[dict[str, Any]] | DeviceFeed | None = None
+        self._draw: Draw = (0, 0)
 
-    def sources(self) -> tuple[list[Source], list[Source]]:
-        """The files to train on and to validate on."""
+    def obtain(self) -> None:
+        """Gets files that are not there yet; called by :mod:`sr_gan.prepare` only."""
+
+    def collections(self) -> tuple[Collection, Collection | None]:
+        """The files to train on and to validate on; ``None`` holds out some of the former."""
         raise NotImplementedError
 
+    def caches(self) -> list[tuple[Cache, Collection]]:
+        """The caches of both collections, whether they are built or not."""
+        return [
+            (Cache.of(files, self.scale, self.cache_dir, self.max_megapixels), files)
+            for files in self.collections()
+            if files is not None
+        ]
+
     def setup(self, stage: str = "fit") -> None:
-        """Reads the photos into memory; a second stage of the run finds them there."""
+        """Opens the caches, building them if need be; a second stage of the run finds them so."""
         self._resumed = {"epoch": 0, "batch": 0}  # until a checkpoint, restored next, says more
-        if self._train:
+        if self._train is not None:
             return
-        train, valid = self.sources()
-        valid = valid[: self.valid_images]
-        self._train = load_photos(train, self.scale, least=self.crop)
-        self._valid = load_photos(valid, self.scale, least=11 + 2 * self.scale)
+        least_valid = 11 + 2 * self.scale  # SSIM's window and the border that it leaves out
+        (cache, files), *given = self.caches()
+        least = max(self.cut_side, 0 if given else least_valid)
+        train = usable(*cache.open(files), files, least, self.on_bad)
+        if given:
+            ((cache, files),) = given
+            files = replace(files, sources=files.sources[: self.valid_images])
+            valid = usable(*cache.open(files), files, least_valid, self.on_bad)
+            warn_of_leaks(train, valid)
+        else:
+            train, valid = self.split(train)
+        self._train, self._valid = train, valid[: self.valid_images]
         if self.epoch_length < self.batch_size:
             raise UserError(
                 f"an epoch has {self.epoch_length} crops, fewer than data.batch_size="
                 f"{self.batch_size}: set data.crops_per_epoch to {self.batch_size} or more"
             )
 
+    def split(self, photos: Photos) -> tuple[Photos, Photos]:
+        """Holds out validation photos of a single collection."""
+        raise NotImplementedError
+
+    @property
+    def margin(self) -> int:
+        """LR pixels around a crop that the degradation needs to see."""
+        return self.degradation.margin(self.scale) if self.degradation else 0
+
+    @property
+    def cut_side(self) -> int:
+        """HR pixels that are cut for a crop, with the margin."""
+        return self.crop + 2 * self.margin * self.scale
+
+    @property
+    def train_photos(self) -> Photos:
+        """After :meth:`setup`."""
+        assert self._train is not None
+        return self._train
+
+    @property
+    def valid_photos(self) -> Photos:
+        """After :meth:`setup`."""
+        assert self._valid is not None
+        return self._valid
+
     @property
     def epoch_length(self) -> int:
         """Crops in an epoch."""
-        return self.crops_per_epoch or len(self._train)
+        return self.crops_per_epoch or len(self.train_photos)
 
     def describe(self) -> str:
-        """One line on what was read, after :meth:`setup`."""
-        photos = self._train + self._valid
-        pixels = sum(photo.hr.shape[0] * photo.hr.shape[1] for photo in photos)
-        size = sum(photo.hr.nbytes + photo.lr.nbytes for photo in photos)
-        names = ", ".join(photo.name for photo in self._valid[:3])
-        more = ", ..." if len(self._valid) > 3 else ""
+        """One line on what there is, after :meth:`setup`."""
+        train, valid = self.train_photos, self.valid_photos
+        names = ", ".join(printable(photo.name) for photo in valid[:3])
+        more = ", ..." if len(valid) > 3 else ""
         return (
-            f"{len(self._train)} photos to train on, {len(self._valid)} held out ({names}{more}); "
-            f"{pixels / 1e6:.1f} megapixels, {size / 1e6:.0f} MB in memory; "
+            f"{len(train)} photos to train on, {len(valid)} held out ({names}{more}); "
+            f"{(train.pixels + valid.pixels) / 1e6:.1f} megapixels, "
+            f"{(train.nbytes + valid.nbytes) / 1e6:.0f} MB in {train.folder.parent}; "
             f"{self.epoch_length} crops an epoch"
         )
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        dataset = RandomCrops(
-            self._train, self.crop, self.scale, self.epoch_length, self.augment, self.seed
+    def train_dataloader(self) -> DataLoader[dict[str, Any]] | DeviceFeed:
+        crops = RandomCrops(
+            self.train_photos, self.cut_side, self.scale, self.epoch_length, self.augment, self.seed
         )
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
         epoch, batch = self._resumed["epoch"], self._resumed["batch"]
-        sampler = EpochSampler(len(dataset), epoch, batch * self.batch_size, rank, world)
+        sampler = EpochSampler(len(crops), epoch, batch * self.batch_size, rank, world)
+        feed, why = choose_feed(self.feed, self.train_photos.nbytes, device)
+        log.info("feed       %s (%s)", feed, why)
+        if feed == "device":
+            self._resident = self._resident or Resident(self.train_photos, device)
+            self._feed = DeviceFeed(crops, self._resident, self.batch_size, sampler)
+        else:
+            self._feed = self._loader(crops, sampler)
+        return self._feed
+
+    def _loader(self, crops: RandomCrops, sampler: EpochSampler) -> DataLoader[dict[str, Any]]:
         return DataLoader(
-            dataset,
+            crops,
             self.batch_size,
             sampler=sampler,
             drop_last=True,
@@ -132,13 +225,38 @@ class SRData(L.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
+    def advice(self) -> str:
+        """What to change when training waits for crops."""
+        if isinstance(self._feed, DeviceFeed):
+            return "another program may use the processor or the memory"
+        if self.workers < cores():
+            return f"set data.workers={min(cores(), max(4, 2 * self.workers))} (now {self.workers})"
+        return "set data.feed=device if the photos fit there, or use fewer or smaller photos"
+
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        return DataLoader(WholePhotos(self._valid, self.scale, self.valid_crop), batch_size=1)
+        photos = WholePhotos(self.valid_photos, self.scale, self.valid_crop)
+        return DataLoader(photos, batch_size=1)
+
+    def on_before_batch_transfer(
+        self, batch: dict[str, Any], dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Keeps the first draw, a pair of numbers, in the host's memory."""
+        self._draw = tuple(int(number) for number in batch["draw"])  # type: ignore[assignment]
+        return {key: value for key, value in batch.items() if key != "draw"}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """From uint8 (B, H, W, 3) to float (B, 3, H, W) in the networks' ranges, on the device."""
-        lr, hr = (batch[key].permute(0, 3, 1, 2).float() for key in ("lr", "hr"))
-        return {**batch, "lr": lr / 255, "hr": hr / 127.5 - 1}
+        """From uint8 to float in the networks' ranges, on the device; degraded where asked."""
+        lr, hr = batch["lr"].float().div_(255), batch["hr"].float()
+        if self.degradation is not None:
+            generator = torch.Generator(hr.device).manual_seed(self._batch_seed())
+            lr = self.degradation(hr / 255, self.scale, generator)
+            if "name" not in batch:
+                lr, hr = _without(lr, self.margin), _without(hr, self.margin * self.scale)
+        return {**batch, "lr": lr, "hr": hr.div_(127.5).sub_(1)}
+
+    def _batch_seed(self) -> int:
+        sequence = np.random.SeedSequence((self.seed, *self._draw))
+        return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def state_dict(self) -> dict[str, int]:
         """Where in the epochs the run stands, counted in batches that were trained on."""
@@ -159,6 +277,11 @@ def _leave_signals_to_the_main_process(worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_SECONDS))
+
+
+def _without(images: Tensor, margin: int) -> Tensor:
+    """(B, C, H, W) less ``margin`` pixels on every side."""
+    return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
 def _as_is(batch: Any) -> Any:

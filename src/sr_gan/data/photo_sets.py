@@ -7,7 +7,10 @@ from typing import Any
 import skimage
 
 from sr_gan.data.datamodule import SRData
-from sr_gan.data.sources import Source, div2k_sources, folder_sources, hold_out, is_div2k
+from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k, lr_archives
+from sr_gan.data.download import obtain
+from sr_gan.data.photos import Photos
+from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
 from sr_gan.errors import UserError
 
 
@@ -41,17 +44,22 @@ class FolderData(SRData):
         self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
         self.valid_fraction = valid_fraction
 
-    def sources(self) -> tuple[list[Source], list[Source]]:
+    def collections(self) -> tuple[Collection, Collection | None]:
         assert self.train_dir is not None
         if is_div2k(self.train_dir):
-            train = div2k_sources(self.train_dir, "train", self.scale)
+            train = div2k_photos(self.train_dir, "train", self.scale)
         else:
-            train = folder_sources(self.train_dir, self.train_lr_dir, self.scale)
+            train = folder_photos(self.train_dir, self.train_lr_dir, self.scale)
         if self.valid_dir is not None:
-            return train, folder_sources(self.valid_dir, self.valid_lr_dir, self.scale, "valid")
+            return train, folder_photos(self.valid_dir, self.valid_lr_dir, self.scale, "valid")
         if (self.train_dir / "DIV2K_valid_HR").is_dir():
-            return train, div2k_sources(self.train_dir, "valid", self.scale)
-        return hold_out(train, self.valid_fraction)
+            return train, div2k_photos(self.train_dir, "valid", self.scale)
+        return train, None
+
+    def split(self, photos: Photos) -> tuple[Photos, Photos]:
+        held = hold_out(len(photos), self.valid_fraction)
+        kept = [i for i in range(len(photos)) if i not in set(held)]
+        return photos.pick(kept), photos.pick(held)
 
 
 class Div2kData(SRData):
@@ -59,16 +67,29 @@ class Div2kData(SRData):
 
     Args:
         root: the folder that holds ``DIV2K_train_HR`` and ``DIV2K_valid_HR``.
+        url: the folder on the web that :mod:`sr_gan.prepare` gets the archives from.
+        official_lr: get the data set's own reductions too; ours are the same pixels.
         settings: those of :class:`SRData`.
     """
 
-    def __init__(self, root: str, **settings: Any) -> None:
+    def __init__(
+        self, root: str, url: str = URL, official_lr: bool = False, **settings: Any
+    ) -> None:
         super().__init__(**settings)
-        self.root = Path(root).expanduser()
+        self.root, self.url, self.official_lr = Path(root).expanduser(), url, official_lr
 
-    def sources(self) -> tuple[list[Source], list[Source]]:
-        train = div2k_sources(self.root, "train", self.scale)
-        return train, div2k_sources(self.root, "valid", self.scale)
+    def obtain(self) -> None:
+        """Downloads and unpacks what is not there yet.
+
+        Raises:
+            UserError: as :func:`sr_gan.data.download.obtain`.
+        """
+        reduced = lr_archives(self.scale) if self.official_lr else ()
+        obtain((*ARCHIVES, *reduced), self.root, self.url)
+
+    def collections(self) -> tuple[Collection, Collection | None]:
+        train = div2k_photos(self.root, "train", self.scale)
+        return train, div2k_photos(self.root, "valid", self.scale)
 
 
 class SkimageData(SRData):
@@ -84,7 +105,7 @@ class SkimageData(SRData):
         super().__init__(**settings)
         self.train, self.valid = train, valid
 
-    def sources(self) -> tuple[list[Source], list[Source]]:
+    def collections(self) -> tuple[Collection, Collection | None]:
         folder = Path(skimage.__file__).parent / "data"
         for name in [*self.train, *self.valid]:
             if not (folder / name).is_file():
@@ -92,9 +113,11 @@ class SkimageData(SRData):
                     f"scikit-image {version('scikit-image')} does not bring {name}: install the "
                     "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
                 )
-        return [Source(folder / name) for name in self.train], [
-            Source(folder / name) for name in self.valid
-        ]
+        train, valid = (
+            Collection(folder, [Source(folder / name) for name in names])
+            for names in (self.train, self.valid)
+        )
+        return train, valid
 
 
 def _folder(path: str | None) -> Path | None:

@@ -1,12 +1,19 @@
-"""Where photographs come from: which files make the training set and which the validation set."""
+"""Where photographs come from: the files of a data set, as they lie on the disk."""
 
+import logging
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sr_gan.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
+log = logging.getLogger(__name__)
+
+EXTENSIONS = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 
 
 @dataclass(frozen=True)
@@ -17,20 +24,35 @@ class Source:
     lr: Path | None = None
 
 
-def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
-    """Every image file below ``folder``, nested folders too, sorted by path.
+@dataclass(frozen=True)
+class Collection:
+    """Photographs that belong together.
 
-    ``key`` is the setting that an error names.
+    Args:
+        root: a folder above all of them; their names are told relative to it.
+        sources: the files.
+        lr_root: the folder above the reduced files, where the data set brings them.
+    """
+
+    root: Path
+    sources: Sequence[Source]
+    lr_root: Path | None = None
+
+
+def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
+    """Every image file below ``folder``, by its extension, sorted by path.
+
+    Nested and linked folders are entered, hidden files and folders are not. A link that leads
+    nowhere is listed: it is for the reader to complain of. ``key`` is the setting that an error
+    names.
 
     Raises:
-        UserError: the folder is missing, is a file, or holds no image.
+        UserError: the folder is missing, is a file, cannot be read, or holds no image.
     """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.is_file() else "does not exist"
         raise UserError(f"image folder {folder} {what}: set {key} to a folder of photos")
-    images = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
-    )
+    images = sorted(path for path in _files(folder) if path.suffix.lower() in EXTENSIONS)
     if not images:
         raise UserError(
             f"image folder {folder} holds no images: looked for {', '.join(EXTENSIONS)} in it "
@@ -39,72 +61,60 @@ def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
     return images
 
 
-def folder_sources(
+def _files(folder: Path) -> Iterator[Path]:
+    seen = set()
+
+    def unreadable(error: OSError) -> None:
+        raise UserError(f"image folder {error.filename} cannot be read: {error.strerror}")
+
+    for here, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # a link that leads back to where we were
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        yield from (Path(here, name) for name in files if not name.startswith("."))
+
+
+def folder_photos(
     folder: Path, lr_folder: Path | None = None, scale: int = 4, split: str = "train"
-) -> list[Source]:
+) -> Collection:
     """The photos below ``folder``, each with its file in ``lr_folder`` where one is given.
 
-    The reduced file of ``a/0001.png`` is ``a/0001.png``, ``0001x4.png`` or ``0001.png``, of any
-    image type, below ``lr_folder``.
+    The reduced file of ``a/0001.png`` is ``a/0001.png``, ``a/0001x4.png`` or with another image
+    extension, below ``lr_folder``. Where it is missing the source names it all the same.
 
     Raises:
-        UserError: as :func:`list_images`, or a photo has no reduced file.
+        UserError: as :func:`list_images`.
     """
     photos = list_images(folder, f"data.{split}_dir")
     if lr_folder is None:
-        return [Source(photo) for photo in photos]
+        return Collection(folder, [Source(photo) for photo in photos])
     reduced = {
         path.relative_to(lr_folder).with_suffix("").as_posix(): path
         for path in list_images(lr_folder, f"data.{split}_lr_dir")
     }
-    pairs = []
+    sources = []
     for photo in photos:
         name = photo.relative_to(folder).with_suffix("").as_posix()
-        match = next((reduced[key] for key in (name, f"{name}x{scale}") if key in reduced), None)
-        if match is None:
-            raise UserError(
-                f"{photo} has no reduced image {name}x{scale} or {name} in {lr_folder}: "
-                "add it, or leave the LR folder out and it is computed"
-            )
-        pairs.append(Source(photo, match))
-    return pairs
+        found = reduced.pop(name, None) or reduced.pop(f"{name}x{scale}", None)
+        sources.append(Source(photo, found or lr_folder / f"{name}x{scale}.png"))
+    if reduced:
+        log.warning("%d images in %s have no photo in %s", len(reduced), lr_folder, folder)
+    return Collection(folder, sources, lr_folder)
 
 
-def is_div2k(root: Path) -> bool:
-    """Whether ``root`` holds DIV2K's official folders."""
-    return (root / "DIV2K_train_HR").is_dir()
-
-
-def div2k_sources(root: Path, split: str, scale: int) -> list[Source]:
-    """DIV2K's ``train`` or ``valid`` photos, with its own LR images where those are unpacked.
-
-    Raises:
-        UserError: the split is not below ``root``.
-    """
-    folder = root / f"DIV2K_{split}_HR"
-    if not folder.is_dir():
-        raise UserError(
-            f"DIV2K is not in {root}: expected the folder {folder}. Download {DIV2K_URL}"
-            f"DIV2K_{split}_HR.zip, unpack it in {root}, or name another place with "
-            "data.root=FOLDER (other photos: data=folder data.train_dir=FOLDER)"
-        )
-    lr_folder = root / f"DIV2K_{split}_LR_bicubic" / f"X{scale}"
-    return folder_sources(folder, lr_folder if lr_folder.is_dir() else None, scale)
-
-
-def hold_out(sources: list[Source], fraction: float) -> tuple[list[Source], list[Source]]:
-    """Splits off every n-th photo for validation: (train, valid), the same on every call.
+def hold_out(count: int, fraction: float) -> list[int]:
+    """Which of ``count`` photos to validate on: every n-th, the same on every call.
 
     Raises:
         UserError: there are fewer than two photos.
     """
-    if len(sources) < 2:
+    if count < 2:
         raise UserError(
-            f"{sources[0].hr} is the only photo: add more, or give validation photos with "
-            "data.valid_dir=FOLDER"
+            f"{count} photo is not enough to hold one out: add more, or give validation photos "
+            "with data.valid_dir=FOLDER"
         )
-    count = max(1, round(len(sources) * fraction))
-    held = {round((i + 0.5) * len(sources) / count) for i in range(count)}
-    held = {min(index, len(sources) - 1) for index in held}
-    train = [source for i, source in enumerate(sources) if i not in held]
-    return train, [sources[i] for i in sorted(held)]
+    held = max(1, round(count * fraction))
+    return sorted({min(round((i + 0.5) * count / held), count - 1) for i in range(held)})

@@ -1,0 +1,103 @@
+"""Which photos of a collection are of use, and one report on all the others."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sr_gan.data.photos import Entry, Photos
+from sr_gan.data.sources import Collection
+from sr_gan.errors import UserError
+from sr_gan.files import atomic_write
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 20
+
+
+def usable(
+    photos: Photos, problems: Mapping[Path, str], files: Collection, least: int, on_bad: str
+) -> Photos:
+    """The photos to work with: large enough, and none twice.
+
+    Args:
+        photos: those that could be read.
+        problems: the others, with the reason.
+        files: all of them.
+        least: smallest side in HR pixels that is of use.
+        on_bad: ``error`` refuses to go on where a photo cannot be used, ``skip`` tells of it.
+
+    Raises:
+        UserError: some photos cannot be used; or with ``skip`` none can.
+    """
+    problems, good = dict(problems), []
+    for i, entry in enumerate(photos.entries):
+        height, width = entry.height * photos.scale, entry.width * photos.scale
+        if min(height, width) < least:
+            reason = f"{width}x{height} pixels, smaller than {least}x{least}"
+            problems[files.root / entry.name] = reason
+        else:
+            good.append(i)
+    if problems:
+        text = _text(problems, photos.folder)
+        if on_bad == "error":
+            raise UserError(f"{text}\n  remove or replace them, or go on with data.on_bad=skip")
+        log.warning("left out: %s", text)
+    if not good:
+        raise UserError(f"no photo of {files.root} can be used")
+    return _without_copies(photos.pick(good))
+
+
+def warn_of_leaks(train: Photos, valid: Photos) -> None:
+    """Tells of validation photos that are trained on."""
+    known = {_content(entry) for entry in train.entries}
+    both = [printable(entry.name) for entry in valid.entries if _content(entry) in known]
+    if both:
+        log.warning(
+            "%d validation photos are training photos too, which flatters the scores: %s",
+            len(both),
+            ", ".join(both[:_SHOWN]) + (", ..." if len(both) > _SHOWN else ""),
+        )
+
+
+def printable(path: Path | str) -> str:
+    """A path that can be printed anywhere, whatever bytes its name is made of."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def _without_copies(photos: Photos) -> Photos:
+    """Each photo once: a copy would be drawn twice, or be trained on and held out."""
+    first: dict[tuple[int, ...], int] = {}
+    copies = []
+    for i, entry in enumerate(photos.entries):
+        j = first.setdefault(_content(entry), i)
+        if j != i and np.array_equal(photos[i].hr, photos[j].hr):
+            copies.append((i, j))
+    if copies:
+        names = [
+            f"{printable(photos.entries[i].name)} = {printable(photos.entries[j].name)}"
+            for i, j in copies
+        ]
+        more = ", ..." if len(names) > _SHOWN else ""
+        log.warning(
+            "%d copies of other photos left out: %s", len(names), ", ".join(names[:_SHOWN]) + more
+        )
+    left_out = {i for i, _ in copies}
+    return photos.pick([i for i in range(len(photos)) if i not in left_out])
+
+
+def _content(entry: Entry) -> tuple[int, ...]:
+    return entry.height, entry.width, entry.crc
+
+
+def _text(problems: Mapping[Path, str], folder: Path) -> str:
+    """A line a file; of very many the first, and where the others are listed."""
+    lines = [f"{printable(path)}: {reason}" for path, reason in sorted(problems.items())]
+    count = f"{len(lines)} images" if len(lines) > 1 else "1 image"
+    if len(lines) > _SHOWN:
+        with atomic_write(folder / "unusable.txt") as file:
+            file.write("\n".join(lines) + "\n")
+        rest = f"and {len(lines) - _SHOWN} more, all in {folder / 'unusable.txt'}"
+        lines = [*lines[:_SHOWN], rest]
+    return f"{count} cannot be used:\n  " + "\n  ".join(lines)

@@ -1,0 +1,41 @@
+"""``python -m sr_gan.prepare``: gets a photo collection and decodes it once, before training."""
+
+import logging
+from time import perf_counter
+
+from omegaconf import DictConfig
+
+from sr_gan.cli import command
+from sr_gan.config import build
+from sr_gan.data.report import usable
+from sr_gan.schema import PrepareConfig, check
+
+log = logging.getLogger(__name__)
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Downloads what is to be downloaded, then builds, or checks, the cache of each collection.
+
+    Raises:
+        UserError: a setting, a file, the server or the disk is not usable; the message says which.
+    """
+    check(cfg, PrepareConfig)
+    data = build(cfg.data)
+    data.obtain()
+    for cache, files in data.caches():
+        began = perf_counter()
+        found, problems = cache.open(files, verify=True)
+        photos = usable(found, problems, files, least=1, on_bad=data.on_bad)
+        log.info(
+            "%s: %d photos, %.1f megapixels, %.2f GB in %s, ready after %.1f s",
+            files.root,
+            len(photos),
+            photos.pixels / 1e6,
+            photos.nbytes / 1e9,
+            cache.folder,
+            perf_counter() - began,
+        )
+
+
+if __name__ == "__main__":
+    command(prepare, "prepare")

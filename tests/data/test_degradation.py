@@ -1,0 +1,295 @@
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data as skimage_data
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sr_gan.config import conf_dir
+from sr_gan.data.degradation import Degradation, Exact
+from sr_gan.data.jpeg import jpeg
+from sr_gan.data.resize import downscale
+
+
+def seeded(seed: int = 0, device: str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
+def photo(name: str = "chelsea", height: int = 128, width: int = 192) -> Tensor:
+    """The middle of one of scikit-image's photos: (1, 3, height, width) in [0, 1]."""
+    pixels = getattr(skimage_data, name)()
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    window = np.ascontiguousarray(pixels[top : top + height, left : left + width])
+    return torch.from_numpy(window).permute(2, 0, 1)[None].float() / 255
+
+
+def grey_levels(image: Tensor) -> np.ndarray:
+    """(1, 3, H, W) in [0, 1] to uint8 (H, W, 3)."""
+    return (255 * image[0]).round().byte().permute(1, 2, 0).numpy()
+
+
+def pillow(image: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return np.array(Image.open(file))
+
+
+def saved(image: np.ndarray, qualities: list[int], chroma_subsampling: bool) -> np.ndarray:
+    """The same image under each quality: (len(qualities), H, W, 3)."""
+    batch = torch.from_numpy(image).permute(2, 0, 1).float().expand(len(qualities), -1, -1, -1)
+    result = jpeg(batch, torch.tensor(qualities), chroma_subsampling)
+    return result.permute(0, 2, 3, 1).numpy()
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "astronaut"])
+@pytest.mark.parametrize(("subsampling", "most"), [("4:4:4", 0.2), ("4:2:0", 0.25)])
+@pytest.mark.parametrize("size", [(128, 192), (61, 83), (62, 84)])
+def test_jpeg_is_pillows(name: str, subsampling: str, most: float, size: tuple[int, int]) -> None:
+    image = grey_levels(photo(name, *size))
+    qualities = [10, 30, 50, 75, 90]
+    results = saved(image, qualities, chroma_subsampling=subsampling == "4:2:0")
+    for quality, result in zip(qualities, results):
+        reference = pillow(image, quality, subsampling)
+        assert distance(result, reference) < most, quality  # grey levels
+        assert distance(result, reference) < 0.1 * distance(image, reference), quality
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_jpeg_of_the_extremes_is_pillows(subsampling: str) -> None:
+    image = np.zeros((5, 7, 3), np.uint8)  # smaller than a block
+    image[::2] = (255, 0, 255)
+    results = saved(image, [1, 49, 100], subsampling == "4:2:0")
+    for quality, result in zip([1, 49, 100], results):
+        assert distance(result, pillow(image, quality, subsampling)) < 1, quality
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.3, 3.0])
+def test_blur_is_scipys(sigma: float) -> None:
+    hr = photo()
+    degradation = Degradation(blur_sigma=(sigma, sigma))
+    lr = degradation(hr, 2, seeded())
+    truncate = degradation.radius / sigma
+    blurred = gaussian_filter(
+        hr.double().numpy(), sigma, axes=(2, 3), mode="nearest", truncate=truncate
+    )
+    exact = 255 * downscale(torch.from_numpy(blurred), 2)
+    assert (255 * lr - exact).abs().max() < 0.5 + 1e-3  # rounded, and nothing else
+    assert (lr - Degradation()(hr, 2, seeded())).abs().mean() > 0.001 * sigma
+
+
+def test_anisotropic_kernels_are_ellipses_in_every_direction() -> None:
+    degradation = Degradation(blur_sigma=(1.0, 4.0), anisotropy=True)
+    kernels = degradation._kernels(2000, seeded())[:, 0].double()
+    torch.testing.assert_close(kernels.sum(dim=(1, 2)), torch.ones(2000, dtype=torch.float64))
+    at = torch.arange(-degradation.radius, degradation.radius + 1).double()
+    xx = (kernels * at**2).sum(dim=(1, 2))
+    yy = (kernels * at[:, None] ** 2).sum(dim=(1, 2))
+    xy = (kernels * at * at[:, None]).sum(dim=(1, 2))
+    covariance = torch.stack([xx, xy, xy, yy], dim=1).view(-1, 2, 2)
+    sigmas = torch.linalg.eigvalsh(covariance).sqrt()
+    assert sigmas.min() > 0.99
+    assert sigmas.max() < 4.01
+    # The wider and the narrower of two uniform draws: means at two thirds and one third.
+    np.testing.assert_allclose(sigmas.mean(dim=0), [2.0, 3.0], atol=0.06)
+    turned = 0.5 * torch.atan2(2 * xy, xx - yy)  # the wider axis
+    shares = torch.histc(turned.float(), 8, -np.pi / 2, np.pi / 2) / 2000
+    np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 12.0])
+def test_noise_has_its_sigma_and_no_colour_where_grey(sigma: float) -> None:
+    hr = torch.full((6, 3, 256, 256), 128 / 255)
+    for grey in (0.0, 1.0):
+        lr = 255 * Degradation(noise_sigma=(sigma, sigma), grey_noise=grey)(hr, 2, seeded())
+        noise = lr - 128
+        expected = (sigma**2 + 1 / 12) ** 0.5  # rounding adds its own
+        np.testing.assert_allclose(noise.std(dim=(0, 2, 3)), expected, rtol=0.02)
+        assert noise.mean().abs() < 0.02 * sigma
+        correlation = np.corrcoef(noise[:, 0].flatten(), noise[:, 2].flatten())[0, 1]
+        assert abs(correlation - grey) < 0.02
+    mixed = Degradation(noise_sigma=(sigma, sigma), grey_noise=0.3)
+    lr = mixed(hr[:1, :, :16, :16].expand(2000, -1, -1, -1), 2, seeded())
+    alike = (lr[:, 0] == lr[:, 1]).all(dim=-1).all(dim=-1)
+    assert abs(alike.float().mean() - 0.3) < 0.04
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_nothing_set_is_the_bicubic_reduction(scale: int) -> None:
+    hr = torch.cat([photo(name, 120, 168) for name in ("chelsea", "coffee")])
+    expected = (255 * downscale(hr, scale)).round().clamp(0, 255) / 255
+    assert torch.equal(Degradation()(hr, scale, seeded()), expected)
+    assert Degradation().margin(scale) == 2
+
+
+FULL: dict[str, Any] = {
+    "blur_sigma": (0.2, 3.0),
+    "anisotropy": True,
+    "noise_sigma": (1.0, 15.0),
+    "grey_noise": 0.4,
+    "jpeg_quality": (30, 95),
+}
+ALONE = [{"blur_sigma": (0.2, 3.0)}, {"noise_sigma": (1, 15)}, {"jpeg_quality": (30, 95)}, FULL]
+
+
+@pytest.mark.parametrize("settings", ALONE)
+def test_each_image_draws_its_own(settings: dict[str, Any]) -> None:
+    hr = photo().expand(8, -1, -1, -1)
+    lr = Degradation(**settings)(hr, 4, seeded())
+    clean = Degradation()(hr, 4, seeded())
+    changes = (lr - clean).abs().mean(dim=(1, 2, 3))
+    assert len({change.item() for change in changes}) == 8
+    assert changes.max() > 1.2 * changes.min() > 0
+
+
+@pytest.mark.parametrize("settings", ALONE)
+def test_the_generator_decides_alone(settings: dict[str, Any]) -> None:
+    hr = photo().expand(3, -1, -1, -1)
+    degradation = Degradation(**settings)
+    first = degradation(hr, 4, seeded(1))
+    torch.manual_seed(1)  # the global generator has no part
+    assert torch.equal(degradation(hr, 4, seeded(1)), first)
+    assert not torch.equal(degradation(hr, 4, seeded(2)), first)
+
+
+def test_an_image_does_not_depend_on_its_neighbours() -> None:
+    cat, cup = photo("chelsea"), photo("coffee")
+    with_cat = Degradation(**FULL)(torch.cat([cat, cup]), 4, seeded())
+    alone = Degradation(**FULL)(torch.cat([cup, cup]), 4, seeded())
+    assert torch.equal(with_cat[1], alone[1])
+
+
+def test_probability_is_the_share_of_degraded_images() -> None:
+    hr = photo(height=16, width=16).expand(1000, -1, -1, -1)
+    clean = Degradation()(hr[:1], 4, seeded())
+    for share in (0.0, 0.3, 1.0):
+        lr = Degradation(**FULL, probability=share)(hr, 4, seeded())
+        degraded = (lr != clean).flatten(1).any(dim=1).float().mean().item()
+        assert degraded == pytest.approx(share, abs=0.05 if share == 0.3 else 0)
+
+
+@pytest.mark.parametrize("quality", [None, (30, 95)])
+@pytest.mark.parametrize(("height", "width", "scale"), [(4, 4, 4), (20, 12, 4), (147, 201, 3)])
+def test_any_size_gives_256_levels(
+    height: int, width: int, scale: int, quality: tuple[int, int] | None
+) -> None:
+    hr = photo("coffee", height, width)
+    hr = (1.6 * hr - 0.3).clamp(0, 1)  # black and white, so that noise goes beyond them
+    degradation = Degradation((0.2, 3.0), noise_sigma=(40.0, 40.0), jpeg_quality=quality)
+    lr = degradation(hr, scale, seeded())
+    assert lr.shape == (1, 3, height // scale, width // scale)
+    assert lr.dtype == torch.float32
+    assert lr.min() >= 0
+    assert lr.max() <= 1
+    assert torch.equal(lr, (255 * lr).round() / 255)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 3.0])
+def test_a_crop_without_its_margin_is_the_whole_photos(scale: int, sigma: float) -> None:
+    degradation = Degradation(blur_sigma=(sigma, sigma))
+    margin, side, top, left = degradation.margin(scale), 5, 9, 11  # LR pixels
+    size = 2 * (margin + 12) + side
+    whole = np.random.default_rng(0).integers(0, 2, (1, 3, size * scale, size * scale))
+    hr = torch.from_numpy(whole).float()  # black and white: a wrong pixel shows
+    window = side + 2 * margin
+
+    def cut(image: Tensor, factor: int) -> Tensor:
+        return image[..., top * factor :, left * factor :][
+            ..., : window * factor, : window * factor
+        ]
+
+    expected = 255 * cut(degradation(hr, scale, seeded()), 1)
+    off = (255 * degradation(cut(hr, scale), scale, seeded()) - expected).abs()
+    off = off.amax(dim=(0, 1))
+    # Sums in another order may round a level apart, rarely.
+    inside = off[margin:-margin, margin:-margin]
+    assert inside.max() <= 1
+    assert inside.mean() < 0.05
+    assert off[0].mean() > 2  # and the border needs cutting
+
+
+def test_nothing_waits_for_the_device() -> None:
+    degradation, hr, generator = Degradation(**FULL), photo(), seeded()
+    degradation(hr, 4, generator)  # tables are copied to the device once
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            seen.append(func.name())
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        degradation(hr, 4, generator)
+    assert "aten::bmm" in seen or "aten::mm" in seen
+    waiting = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal", "lift_fresh")
+    assert [name for name in seen if name.removeprefix("aten::") in waiting] == []
+
+
+@pytest.mark.parametrize("name", ["blur_noise", "jpeg", "real"])
+def test_presets_degrade(name: str) -> None:
+    node = OmegaConf.load(conf_dir() / "degradation" / f"{name}.yaml")
+    degradation = instantiate(node, _convert_="all")
+    hr = photo()
+    lr = degradation(hr, 4, seeded())
+    assert isinstance(degradation, Degradation)
+    assert not degradation.exact
+    assert 0.5 < 255 * (lr - Degradation()(hr, 4, seeded())).abs().mean() < 20
+
+
+def test_the_bicubic_preset_is_exact() -> None:
+    degradation = instantiate(OmegaConf.load(conf_dir() / "degradation" / "bicubic.yaml"))
+    assert isinstance(degradation, Exact)
+    assert degradation.exact
+    assert degradation.margin(4) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"blur_sigma": (-1.0, 2.0)}, r"blur_sigma must be .* from 0 to 100, got \(-1.0, 2.0\)"),
+        ({"blur_sigma": [3.0, 2.0]}, r"blur_sigma must be \[lowest, highest\].* got \[3.0, 2.0\]"),
+        ({"blur_sigma": (0.0, float("inf"))}, "blur_sigma must be .* inf"),
+        ({"blur_sigma": (0.0, float("nan"))}, "blur_sigma must be .* nan"),
+        ({"blur_sigma": 2.0}, "blur_sigma must be .* got 2.0"),
+        ({"noise_sigma": [1.0]}, r"noise_sigma must be .* from 0 to 255, got \[1.0\]"),
+        ({"noise_sigma": (0, 256)}, "noise_sigma must be .* 256"),
+        ({"jpeg_quality": [0, 50]}, r"jpeg_quality must be .* from 1 to 100, got \[0, 50\]"),
+        ({"jpeg_quality": (50, 101)}, "jpeg_quality must be .* 101"),
+        ({"jpeg_quality": []}, r"jpeg_quality must be .* got \[\]"),
+        ({"grey_noise": 1.5}, "grey_noise must be from 0 to 1, got 1.5"),
+        ({"probability": -0.1}, "probability must be from 0 to 1, got -0.1"),
+    ],
+)
+def test_refuses_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Degradation(**settings)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("chroma_subsampling", [True, False])
+def test_cuda_equals_cpu(chroma_subsampling: bool) -> None:
+    hr = torch.cat([photo("chelsea"), photo("coffee")])
+    degradation = Degradation(
+        blur_sigma=(1.5, 1.5), jpeg_quality=(60, 60), chroma_subsampling=chroma_subsampling
+    )
+    on_cpu = 255 * degradation(hr, 4, seeded())
+    on_gpu = 255 * degradation(hr.cuda(), 4, seeded(device="cuda")).cpu()
+    # The blur may end a rounding apart in a pixel, which moves a coefficient of its block.
+    assert ((on_cpu - on_gpu).abs() > 0.5).float().mean() < 0.02
+    noisy = Degradation(**FULL)
+    first, second = (noisy(hr.cuda(), 4, seeded(7, "cuda")) for _ in range(2))
+    assert torch.equal(first, second)
