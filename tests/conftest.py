@@ -1,5 +1,6 @@
 """What the tests share: tiny photographs, and the real configuration composed and shrunk."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,16 +8,19 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 from skimage import data as skimage_data
 
-from sr_gan.cli import register_resolvers
+from sr_gan.cli import command, register_resolvers
 from sr_gan.config import conf_dir
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 Compose = Callable[..., DictConfig]
+Output = tuple[int, str, str]
 
 # Every network and epoch at its smallest, whatever the experiment.
 SMALL = [
@@ -99,3 +103,24 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def random_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     """uint8 noise of (height, width, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def run_command(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: Callable[[DictConfig], None],
+    config_name: str,
+    *arguments: str,
+) -> Output:
+    """A command as from the shell, in this process: exit code, output, errors."""
+    monkeypatch.setattr(sys, "argv", [f"{config_name}.py", *arguments])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None  # as in a process of its own
+    code = 0
+    try:
+        command(task, config_name)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err

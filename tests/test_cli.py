@@ -9,34 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_gan.callbacks import MetricsTable
-from sr_gan.cli import command
 from sr_gan.train import _main
-from tests.conftest import SMALL, random_photo
-
-Output = tuple[int, str, str]
+from tests.conftest import SMALL, Output, random_photo, run_command
 
 
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> Output:
     """``python -m sr_gan.train`` in this process: exit code, output, errors."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None  # as in a process of its own
-    code = 0
-    try:
-        command(_main, "train")
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+    return run_command(monkeypatch, capsys, _main, "train", *arguments)
 
 
 MISTAKES = {

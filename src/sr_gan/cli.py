@@ -138,6 +138,7 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in (
         ".*does not have many workers.*",
+        ".*worker processes in total.*",
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*module\\(s\\) in eval mode.*",  # the frozen VGG19

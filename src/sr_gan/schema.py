@@ -10,7 +10,15 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from sr_gan.errors import UserError
@@ -66,6 +74,25 @@ class PrepareConfig(Config):
     seed: int
     data: dict[str, Any]
     degradation: dict[str, Any]
+
+
+class BenchDataConfig(Config):
+    """The top level of ``conf/bench_data.yaml``."""
+
+    photos: str | None
+    images: PositiveInt
+    width: PositiveInt
+    height: PositiveInt
+    scale: Literal[2, 4, 8]
+    crop: PositiveInt
+    batch_size: PositiveInt
+    seconds: PositiveFloat
+    rounds: PositiveInt
+    workers: list[NonNegativeInt]
+    growth: list[PositiveInt]
+    device: Literal["auto", "cpu", "cuda"]
+    folder: str | None
+    output: str
 
 
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:

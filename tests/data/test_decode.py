@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 from skimage import data as skimage_data
 
+from sr_gan.data import decode as module
 from sr_gan.data.decode import BadImage, count_pixels, decode, own_size_limit
 from tests.conftest import random_photo
 
@@ -135,6 +138,43 @@ def test_reads_16_bit_colour_within_a_level(tmp_path: Path) -> None:
     wide = array.astype(np.uint16) * 257
     tifffile.imwrite(tmp_path / "a.tif", wide, photometric="rgb")
     assert np.abs(pixels(tmp_path / "a.tif").astype(int) - array).max() <= 1
+
+
+@pytest.mark.parametrize("reader", ["imagecodecs", "torchvision", "Pillow"])
+def test_every_png_reader_gives_the_same(
+    tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain PNGs go to a fast reader; whatever is unusual about one, to Pillow."""
+    if reader == "imagecodecs":
+        pytest.importorskip("imagecodecs", reason='comes with the extra "fast"')
+    if reader == "torchvision":
+        monkeypatch.setattr(module, "imagecodecs", None)
+    if reader == "Pillow":
+        monkeypatch.setattr(module, "_decode_png", lambda data: 1 / 0)
+    array = random_photo(33, 47)
+    whole = save(tmp_path / "a.png", array)
+    assert np.array_equal(pixels(whole), array)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    assert np.array_equal(pixels(save(tmp_path / "t.png", array, exif=turned)), np.rot90(array, -1))
+    text = PngInfo()
+    text.add_text("Comment", "text" * 100)
+    assert np.array_equal(pixels(save(tmp_path / "c.png", array, pnginfo=text)), array)
+    keyed = save(tmp_path / "k.png", np.zeros((8, 8, 3), np.uint8), transparency=(0, 0, 0))
+    assert np.unique(pixels(keyed)).tolist() == [255]
+    data = whole.read_bytes()
+    for end in range(60, len(data) - 30, 97):
+        (tmp_path / "cut.png").write_bytes(data[:end])
+        with pytest.raises(BadImage):
+            decode(tmp_path / "cut.png")
+
+
+def test_plain_pngs_do_go_to_the_fast_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.png", random_photo(33, 47))
+    monkeypatch.setattr(module, "_decode_png", lambda data: torch.full((3, 33, 47), 7))
+    assert np.unique(decode(path)).tolist() == [7]
 
 
 def test_the_content_decides_not_the_extension(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sr_gan.data.crops import EpochSampler, RandomCrops
-from sr_gan.data.feed import DeviceFeed, Resident, choose_feed, gather, pack
+from sr_gan.data.feed import DeviceFeed, Resident, choose_feed, gather, pack, parcel, unpacked
 from sr_gan.data.photos import Photo
 from tests.data.test_crops import photo
 
@@ -89,6 +89,17 @@ def test_a_gpu_gives_the_loaders_batches(crops: RandomCrops) -> None:
     batches = list(feed)
     assert batches[0]["hr"].is_cuda
     assert same(batches, loaded(crops, EpochSampler(13)))
+
+
+def test_a_parcel_holds_the_batch(crops: RandomCrops) -> None:
+    batch = crops.__getitems__([(0, i) for i in range(5)])
+    hr, lr = batch["hr"].clone(), batch["lr"].clone()
+    sent = parcel(batch)
+    assert set(sent) == {"pixels", "draw"}
+    assert sent["pixels"].is_shared()
+    received = unpacked(sent, 48, 4)
+    assert torch.equal(received["hr"], hr)
+    assert torch.equal(received["lr"], lr)
 
 
 def test_auto_goes_by_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:

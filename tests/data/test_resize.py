@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from sr_gan.data.resize import downscale, upscale
+from tests.conftest import random_photo
 
 
 def matlab_axis(image: np.ndarray, scale: float, axis: int) -> np.ndarray:
@@ -53,6 +54,40 @@ def test_uint8_is_bit_exact_with_matlabs_files(shared: Path) -> None:
         hr = torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1)[None]
         reference = np.array(Image.open(data / "parity" / "Set5_LRx4_matlab" / file.name))
         assert np.array_equal(downscale(hr, 4)[0].permute(1, 2, 0).numpy(), reference), file.name
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_uint8_rounds_after_each_pass(scale: int, precision: str) -> None:
+    """Also where the user lets products be taken in fewer bits."""
+    image = random_photo(61, 83)[..., 0]
+    tensor = torch.from_numpy(image)[None, None]
+    torch.set_float32_matmul_precision(precision)
+    try:
+        results = downscale(tensor, scale), upscale(tensor, scale)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    for result, factor in zip(results, (1 / scale, scale)):
+        rows = np.floor(matlab_axis(image, factor, 0).clip(0, 255) + 0.5 + 1e-9)
+        both = np.floor(matlab_axis(rows, factor, 1).clip(0, 255) + 0.5 + 1e-9)
+        assert np.array_equal(result[0, 0].numpy(), both.astype(np.uint8))
+
+
+def test_a_large_photo_is_reduced_in_parts() -> None:
+    image = torch.from_numpy(random_photo(1500, 1100).transpose(2, 0, 1).copy())[None]
+    whole = downscale(image, 4)
+    assert torch.equal(whole[..., :200, :], downscale(image[..., :900, :], 4)[..., :200, :])
+    reference = matlab(image[0, 0].numpy(), 0.25)
+    np.testing.assert_allclose(downscale(image.double(), 4)[0, 0], reference, atol=1e-9)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_gives_the_same_pixels() -> None:
+    image = torch.from_numpy(random_photo(203, 301).transpose(2, 0, 1).copy())[None]
+    for scale in (2, 3, 4, 8):
+        for resize in (downscale, upscale):
+            assert torch.equal(resize(image.cuda(), scale).cpu(), resize(image, scale))
 
 
 def test_constants_stay_constant() -> None:

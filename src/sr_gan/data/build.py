@@ -19,6 +19,8 @@ from sr_gan.files import bar_interval
 
 Result = Entry | BadImage
 
+_SETTLE = 1 << 27  # bytes
+
 
 def build(
     folder: Path,
@@ -73,6 +75,7 @@ def build(
             )
             for name, result in zip(sources, results):
                 done(name, result)
+                hr_file.settle()  # while the others decode
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
@@ -129,7 +132,8 @@ class _File:
     """A file that several threads append to; reserving its space makes that twice as fast."""
 
     def __init__(self, path: Path, start: int, expected: int) -> None:
-        self.path, self.end, self.expected, self.lock = path, start, expected, Lock()
+        self.path, self.expected, self.lock = path, expected, Lock()
+        self.end = self.settled = start
 
     def __enter__(self) -> "_File":
         self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
@@ -144,6 +148,12 @@ class _File:
             os.fsync(self.descriptor)  # before an index says that the pixels are there
         finally:
             os.close(self.descriptor)
+
+    def settle(self) -> None:
+        """Has the disk write, now and then, what would otherwise all be left for the end."""
+        if self.end - self.settled > _SETTLE:
+            self.settled = self.end
+            os.fsync(self.descriptor)
 
     def append(self, pixels: Pixels) -> int:
         """Writes the bytes behind all others and returns where they begin."""

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
 from sr_gan.data.decode import MAX_MEGAPIXELS
 from sr_gan.data.degradation import Degradation, Exact
-from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed
+from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, parcel, unpacked
 from sr_gan.data.photos import Photos
 from sr_gan.data.report import printable, usable, warn_of_leaks
 from sr_gan.data.sources import Collection
@@ -218,9 +219,11 @@ class SRData(L.LightningDataModule):
             self.batch_size,
             sampler=sampler,
             drop_last=True,
-            collate_fn=_as_is,
+            collate_fn=parcel if self.workers else _as_is,  # type: ignore[arg-type]
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            # a process that is started anew would import PyTorch again: 0.5 GB each
+            multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
             worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
         )
@@ -240,19 +243,21 @@ class SRData(L.LightningDataModule):
     def on_before_batch_transfer(
         self, batch: dict[str, Any], dataloader_idx: int
     ) -> dict[str, Any]:
-        """Keeps the first draw, a pair of numbers, in the host's memory."""
+        """Takes the batch out of its parcel, and keeps the draw in the host's memory."""
+        batch = unpacked(batch, self.cut_side, self.scale)
         self._draw = tuple(int(number) for number in batch["draw"])  # type: ignore[assignment]
         return {key: value for key, value in batch.items() if key != "draw"}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """From uint8 to float in the networks' ranges, on the device; degraded where asked."""
-        lr, hr = batch["lr"].float().div_(255), batch["hr"].float()
+        lr, hr = batch["lr"] * (1 / 255), batch["hr"]
         if self.degradation is not None:
             generator = torch.Generator(hr.device).manual_seed(self._batch_seed())
             lr = self.degradation(hr / 255, self.scale, generator)
             if "name" not in batch:
                 lr, hr = _without(lr, self.margin), _without(hr, self.margin * self.scale)
-        return {**batch, "lr": lr, "hr": hr.div_(127.5).sub_(1)}
+        minus_one = torch.full((), -1.0, device=hr.device)
+        return {**batch, "lr": lr, "hr": torch.add(minus_one, hr, alpha=1 / 127.5)}
 
     def _batch_seed(self) -> int:
         sequence = np.random.SeedSequence((self.seed, *self._draw))
@@ -284,5 +289,5 @@ def _without(images: Tensor, margin: int) -> Tensor:
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
-def _as_is(batch: Any) -> Any:
+def _as_is(batch: dict[str, Any]) -> dict[str, Any]:
     return batch

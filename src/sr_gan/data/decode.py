@@ -8,12 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
+from torch import Tensor
+
+try:
+    import imagecodecs
+except ImportError:  # it comes with the extra "fast"
+    imagecodecs = None
 
 Pixels = NDArray[np.uint8]
 
 MAX_MEGAPIXELS = 179.0  # Pillow's own limit: beyond it a file is taken for a decompression bomb
+# PNG chunks that can hold an orientation, or make libpng print warnings.
+_UNUSUAL = (b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"iCCP")
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,7 +77,11 @@ def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
             raise BadImage("not a regular file")
         with Image.open(path) as image:
             _check_size(image.size, max_megapixels)
-            return _planes(_to_8_bits(_turn_upright(image)))
+            pixels = _plain_png(path, image)
+            if pixels is None:
+                array = np.array(_to_8_bits(_turn_upright(image)))
+                pixels = torch.from_numpy(array).permute(2, 0, 1)
+            return pixels.contiguous().numpy()  # ten times as fast as NumPy's reordering
     except BadImage:
         raise
     except FileNotFoundError as error:
@@ -96,6 +110,29 @@ def _check_size(size: tuple[int, int], max_megapixels: float) -> None:
         raise BadImage(reason, lasting=False)
 
 
+def _plain_png(path: Path, image: ImageFile) -> Tensor | None:
+    """An 8-bit RGB PNG (3, H, W), read by a faster decoder than Pillow's: imagecodecs takes half
+    the time, torchvision four fifths. Other files, and damaged ones, are left to Pillow."""
+    if image.format != "PNG" or image.mode != "RGB" or "transparency" in image.info:
+        return None
+    data = path.read_bytes()
+    wide = image.tile[0][3] != "RGB"  # RGB;16B where it has 16 bits
+    if wide or any(chunk in data for chunk in _UNUSUAL):
+        return None
+    try:
+        pixels = _decode_png(data)
+    except Exception:
+        return None
+    return pixels if pixels.shape == (3, image.height, image.width) else None
+
+
+def _decode_png(data: bytes) -> Tensor:
+    if imagecodecs is not None:
+        return torch.from_numpy(imagecodecs.png_decode(data)).permute(2, 0, 1)
+    pixels: Tensor = torchvision.io.decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    return pixels
+
+
 def _turn_upright(image: Image.Image) -> Image.Image:
     image.load()  # a TIFF is turned by Pillow here, and its tag removed
     try:
@@ -119,11 +156,6 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
-
-
-def _planes(image: Image.Image) -> Pixels:
-    pixels = torch.from_numpy(np.array(image))  # torch reorders ten times as fast as NumPy
-    return pixels.permute(2, 0, 1).contiguous().numpy()
 
 
 def _reason(error: Exception) -> str:

@@ -22,8 +22,8 @@ def downscale(image: Tensor, scale: int) -> Tensor:
         ValueError: ``scale`` is below 1.
     """
     _check(scale)
-    weights, margin = _reduction(scale)
-    return _passes(image, weights.to(_exact(image, scale)), margin, _BLOCK * scale, scale, 1)
+    weights = _reduction(scale, _exact(image, scale), image.device)
+    return _passes(image, weights, 2 * scale, _BLOCK * scale, scale, 1)
 
 
 def upscale(image: Tensor, scale: int) -> Tensor:
@@ -35,8 +35,8 @@ def upscale(image: Tensor, scale: int) -> Tensor:
         ValueError: ``scale`` is below 1.
     """
     _check(scale)
-    weights, margin = _enlargement(scale)
-    return _passes(image, weights.to(_exact(image, scale)), margin, _BLOCK, 1, scale)
+    weights = _enlargement(scale, _exact(image, scale), image.device)
+    return _passes(image, weights, 2, _BLOCK, 1, scale)
 
 
 def _check(scale: int) -> None:
@@ -53,18 +53,17 @@ def _exact(image: Tensor, scale: int) -> torch.dtype:
 
 
 @lru_cache
-def _reduction(scale: int) -> tuple[Tensor, int]:
-    """Weights (8, window) of the inputs around a block of 8 outputs, and the margin before it."""
-    margin = 2 * scale
+def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Weights (8, 12 * scale) of the inputs around a block of 8 outputs, kept on the device."""
     centres = (torch.arange(_BLOCK, dtype=torch.float64) + 0.5) * scale - 0.5
-    return _weights(centres, margin, _BLOCK * scale, 1 / scale), margin
+    return _weights(centres, 2 * scale, _BLOCK * scale, 1 / scale).to(device, dtype)
 
 
 @lru_cache
-def _enlargement(scale: int) -> tuple[Tensor, int]:
-    """Weights (8 * scale, window) of the inputs around 8 inputs, and the margin before them."""
+def _enlargement(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Weights (8 * scale, 12) of the inputs around 8 inputs, kept on the device."""
     centres = (torch.arange(_BLOCK * scale, dtype=torch.float64) + 0.5) / scale - 0.5
-    return _weights(centres, 2, _BLOCK, 1.0), 2
+    return _weights(centres, 2, _BLOCK, 1.0).to(device, dtype)
 
 
 def _weights(centres: Tensor, margin: int, inputs: int, stretch: float) -> Tensor:
@@ -79,7 +78,6 @@ def _weights(centres: Tensor, margin: int, inputs: int, stretch: float) -> Tenso
 
 def _passes(image: Tensor, weights: Tensor, margin: int, step: int, down: int, up: int) -> Tensor:
     """First the rows, then the columns, as MATLAB does where both factors are equal."""
-    weights = weights.to(image.device)
     x = _pass(image, weights, margin, step, -(-image.shape[-2] // down) * up)
     x = _pass(x.transpose(-1, -2), weights, margin, step, -(-x.shape[-1] // down) * up)
     return x.transpose(-1, -2).contiguous()

@@ -1,0 +1,1 @@
+"""``python -m sr_gan.bench``: how fast the parts are, on this machine."""

@@ -1,0 +1,20 @@
+"""``python -m sr_gan.bench data``: measures a part and writes a table and a JSON file."""
+
+import sys
+
+from sr_gan.bench.data import bench_data
+from sr_gan.cli import command
+
+BENCHES = {"data": bench_data}
+
+if __name__ == "__main__":
+    part = sys.argv[1] if len(sys.argv) > 1 else ""
+    if part not in BENCHES:
+        allowed = ", ".join(BENCHES)
+        print(
+            f"error: python -m sr_gan.bench PART [KEY=VALUE ...]: PART is one of {allowed}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    del sys.argv[1]
+    command(BENCHES[part], f"bench_{part}")
