@@ -183,7 +183,7 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
     """A signal to the process group, as Ctrl-C and ``timeout`` send it, workers included: the run
     saves, says how to go on, and does go on in the same folder."""
     line = [sys.executable, "-m", "sr_gan.train", *SMALL, "stages=[gan]", "gan.epochs=40"]
-    line += ["data.workers=2"]
+    line += ["data.feed=loader", "data.workers=2"]
     process = subprocess.Popen(
         line,
         cwd=tmp_path,

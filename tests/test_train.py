@@ -140,18 +140,26 @@ class StopAt(Callback):
 
 @pytest.mark.parametrize("stage", ["pretrain", "gan"])
 @pytest.mark.parametrize(
-    ("moment", "batch", "workers"),
-    [("train", 0, 0), ("train", 1, 0), ("train", 2, 0), ("validation", 0, 0), ("train", 0, 2)],
+    ("moment", "batch", "feed"),
+    [
+        ("train", 0, "device"),
+        ("train", 1, "device"),
+        ("train", 2, "device"),
+        ("validation", 0, "device"),
+        ("train", 0, "loader"),
+    ],
 )
 def test_resumes_exactly_where_it_stopped(
-    composed: Compose, tmp_path: Path, stage: str, moment: str, batch: int, workers: int
+    composed: Compose, tmp_path: Path, stage: str, moment: str, batch: int, feed: str
 ) -> None:
+    """Stopped with either feed, resumed with workers, beside a run that was not stopped."""
     common = [
         f"stages=[{stage}]",
         "data.crops_per_epoch=6",
         f"{stage}.epochs=3",
         f"schedule@{stage}.schedule=cosine",
-        f"data.workers={workers}",
+        "data.workers=2",
+        "degradation=jpeg",
         "generator=srresnet",
         "callbacks.samples=null",
     ]
@@ -165,8 +173,8 @@ def test_resumes_exactly_where_it_stopped(
     ]
     broken = [*common, f"run_dir={tmp_path / 'broken'}"]
     with pytest.raises(Interrupted):
-        train(composed("quickstart", *broken, *stop))
-    train(composed("quickstart", *broken, "ckpt_path=last"))
+        train(composed("quickstart", *broken, *stop, f"data.feed={feed}"))
+    train(composed("quickstart", *broken, "ckpt_path=last", "data.feed=loader"))
 
     last = [
         torch.load(tmp_path / name / "checkpoints" / stage / "last.ckpt", weights_only=True)

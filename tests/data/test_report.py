@@ -37,7 +37,8 @@ def test_one_report_names_every_file_and_reason(mess: Path) -> None:
         f"  {mess}/link.png: a broken link",
         f"  {mess}/small.png: 64x20 pixels, smaller than 32x32",
         f"  {mess}/text.jpg: not an image",
-        "  remove or replace them, or go on with data.on_bad=skip",
+        "  remove or replace them, or go on with data.on_bad=skip; a lower data.crop takes smaller "
+        "photos",
     ]
 
 

@@ -31,6 +31,7 @@ from sr_gan.data.decode import Pixels, decode
 from sr_gan.data.feed import DeviceFeed, Resident
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import folder_photos, list_images
+from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
 from sr_gan.runs import environment
 from sr_gan.schema import BenchDataConfig, check
@@ -56,8 +57,7 @@ def bench_data(cfg: DictConfig) -> None:
             f"crop={cfg.crop}: must be a multiple of scale={cfg.scale} that fits into the photos "
             f"of {cfg.width}x{cfg.height} and {_TILE[0]}x{_TILE[1]}"
         )
-    logging.getLogger("sr_gan.data").setLevel(logging.WARNING)
-    with _scratch(cfg.folder) as scratch, _one_thread():
+    with _scratch(cfg.folder) as scratch, _one_thread(), _quiet():
         log.info("making %d PNG files of %dx%d pixels", cfg.images, cfg.width, cfg.height)
         folder = make_photos(_photos(cfg.photos), scratch, cfg.images, (cfg.width, cfg.height))
         building, photos = measure_build(folder, cfg.scale, scratch / "cache")
@@ -361,6 +361,18 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without a line for each feed that is opened."""
+    logger = logging.getLogger("sr_gan.data")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def table(result: Result) -> str:

@@ -31,18 +31,20 @@ def usable(
     Raises:
         UserError: some photos cannot be used; or with ``skip`` none can.
     """
-    problems, good = dict(problems), []
+    problems, good, hint = dict(problems), [], ""
     for i, entry in enumerate(photos.entries):
         height, width = entry.height * photos.scale, entry.width * photos.scale
         if min(height, width) < least:
             reason = f"{width}x{height} pixels, smaller than {least}x{least}"
             problems[files.root / entry.name] = reason
+            hint = "; a lower data.crop takes smaller photos"
         else:
             good.append(i)
     if problems:
         text = _text(problems, photos.folder)
         if on_bad == "error":
-            raise UserError(f"{text}\n  remove or replace them, or go on with data.on_bad=skip")
+            way = "remove or replace them, or go on with data.on_bad=skip"
+            raise UserError(f"{text}\n  {way}{hint}")
         log.warning("left out: %s", text)
     if not good:
         raise UserError(f"no photo of {files.root} can be used")
