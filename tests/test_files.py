@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, readable
 
 
 def test_replaces_the_file_when_all_is_written(tmp_path: Path) -> None:
@@ -26,3 +26,12 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
         fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sizes_can_be_read() -> None:
+    assert [readable(size) for size in (0, 4_200_000, 999_900_000, 7_140_000_000)] == [
+        "0.0 MB",
+        "4.2 MB",
+        "999.9 MB",
+        "7.14 GB",
+    ]

@@ -92,7 +92,7 @@ def test_any_folder(run: Run, photos: Path) -> None:
     code, output, _ = run("data=folder", f"data.train_dir={photos}", "data.cache_dir=cache")
     assert code == 0
     assert f"{photos}: 6 photos" in output
-    assert "GB in cache/photos" in output
+    assert "MB in cache/photos" in output
 
 
 def test_another_scale_and_what_skimage_brings(run: Run, tmp_path: Path) -> None:

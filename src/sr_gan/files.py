@@ -62,3 +62,8 @@ def _is_zip(path: Path) -> bool:
 def bar_interval() -> float:
     """Seconds between two drawings of a progress bar: few where a log takes them."""
     return 0.2 if sys.stderr.isatty() else 10.0
+
+
+def readable(size: float) -> str:
+    """Bytes as MB or GB, powers of ten."""
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from sr_gan.cli import command
 from sr_gan.config import build
 from sr_gan.data.report import usable
+from sr_gan.files import readable
 from sr_gan.schema import PrepareConfig, check
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,11 @@ def prepare(cfg: DictConfig) -> None:
         found, problems = cache.open(files, verify=True)
         photos = usable(found, problems, files, least=1, on_bad=data.on_bad)
         log.info(
-            "%s: %d photos, %.1f megapixels, %.2f GB in %s, ready after %.1f s",
+            "%s: %d photos, %.1f megapixels, %s in %s, ready after %.1f s",
             files.root,
             len(photos),
             photos.pixels / 1e6,
-            photos.nbytes / 1e9,
+            readable(photos.nbytes),
             cache.folder,
             perf_counter() - began,
         )

@@ -146,15 +146,23 @@ def test_verify_finds_what_left_no_trace(folder: Path, decoded: Decoded) -> None
     assert len(decoded) == 1
 
 
-@pytest.mark.parametrize("lost", ["hr.bin", "lr.bin", "index.json", "half", "empty", "rubbish"])
+RUBBISH = {
+    "cut": b'{"photos": [{"name": "a.png"',
+    "list": b"[1]",
+    "bytes": b"\xff\xfe",
+    "odd": b"{}",
+}
+
+
+@pytest.mark.parametrize("lost", ["hr.bin", "lr.bin", "index.json", "half", "empty", *RUBBISH])
 def test_lost_and_cut_off_files_are_made_anew(folder: Path, lost: str) -> None:
     place = open_cache(folder).folder
     if lost == "half":
         os.truncate(place / "hr.bin", (place / "hr.bin").stat().st_size // 2)
     elif lost == "empty":
         os.truncate(place / "lr.bin", 0)
-    elif lost == "rubbish":
-        (place / "index.json").write_text('{"photos": [{"name": "a.png"')
+    elif lost in RUBBISH:
+        (place / "index.json").write_bytes(RUBBISH[lost])
     else:
         (place / lost).unlink()
     check(open_cache(folder), folder)
@@ -289,7 +297,7 @@ def test_a_full_disk_is_told_before_and_during(
     with monkeypatch.context() as patch:
         usage = shutil.disk_usage(folder)._replace(free=1000)
         patch.setattr(shutil, "disk_usage", lambda path: usage)
-        with pytest.raises(UserError, match=r"need 0.0 GB and 0.0 GB are free in .*data.cache_dir"):
+        with pytest.raises(UserError, match=r"need 0.0 MB and 0.0 MB are free in .*data.cache_dir"):
             open_cache(folder)
     assert decoded == []
     pwrite = os.pwrite

@@ -107,7 +107,7 @@ def test_auto_goes_by_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     assert choose_feed("auto", 4_000_000_000, CPU) == (
         "device",
-        "4.00 GB of photos, 10.0 GB free on cpu",
+        "4.00 GB of photos, 10.00 GB free on cpu",
     )
     assert choose_feed("auto", 4_000_000_001, CPU)[0] == "loader"
     for feed in ("loader", "device"):
@@ -119,7 +119,7 @@ def test_auto_goes_by_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_feed("auto", 7_140_000_000, gpu)[0] == "loader"  # DIV2K on a 6 GB GPU
     assert choose_feed("auto", 900_000_000, gpu) == (
         "device",
-        "0.90 GB of photos, 6.0 GB free on cuda:0",
+        "900.0 MB of photos, 6.00 GB free on cuda:0",
     )
 
 

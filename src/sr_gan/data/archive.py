@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sr_gan.errors import UserError
-from sr_gan.files import bar_interval
+from sr_gan.files import bar_interval, readable
 
 CHUNK = 1 << 18  # bytes in memory at a time
 AGAIN = "run the same command again: it goes on where it stopped"
@@ -34,16 +34,12 @@ def size_of(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def megabytes(size: float) -> str:
-    return f"{size / 1e6:,.1f} MB"
-
-
 def check_free(root: Path, needed: int) -> None:
     free = shutil.disk_usage(root).free
     if needed > free:
         raise UserError(
-            f"{root} needs {megabytes(needed)} of free disk for the archives and their files, "
-            f"and has {megabytes(free)}: make room, or choose another place with data.root=FOLDER"
+            f"{root} needs {readable(needed)} of free disk for the archives and their files, "
+            f"and has {readable(free)}: make room, or choose another place with data.root=FOLDER"
         )
 
 

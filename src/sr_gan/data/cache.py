@@ -40,7 +40,7 @@ from sr_gan.data.photos import HR_FILE, LR_FILE, Entry, Photos, view
 from sr_gan.data.resize import RESIZE_VERSION
 from sr_gan.data.sources import Collection, Source
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, readable
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,9 @@ class Cache:
 
     def _read(self) -> tuple[dict[str, Entry], bool]:
         """The entries as written, and whether a finished build left the files so."""
-        index = _parse(self._index.read_text()) if self._index.exists() else None
-        photos, files = (index["photos"], index["files"]) if index else ([], None)
-        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
+        index = _parse(_text(self._index)) or {}
+        photos, files = index.get("photos", []), index.get("files")
+        lines = _text(self._journal).splitlines()
         if lines:
             log.info("going on with a build that was cut off")
         return _entries([*photos, *map(_parse, lines)]), not lines and files == self._state()
@@ -169,7 +169,7 @@ class Cache:
         def intact(entry: Entry) -> bool:
             try:
                 photo = view(entry, hr, lr, self.scale)
-            except ValueError:  # beyond the end of the file
+            except (ValueError, TypeError):  # beyond the end of the file, or no numbers
                 return False
             return checksum(photo.hr, photo.lr) == entry.crc
 
@@ -231,7 +231,7 @@ class Cache:
         wanted, free = 3 * pixels * (1 + 1 / self.scale**2), shutil.disk_usage(self.folder).free
         if wanted > free:
             raise UserError(
-                f"the decoded photos need {wanted / 1e9:.1f} GB and {free / 1e9:.1f} GB are free "
+                f"the decoded photos need {readable(wanted)} and {readable(free)} are free "
                 f"in {self.folder}: choose another folder with data.cache_dir=FOLDER"
             )
         return pixels
@@ -283,11 +283,17 @@ def _sort(
     return tuple(entries[name] for name, reason in reasons.items() if not reason), problems
 
 
-def _parse(text: str) -> Any:
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    """A JSON object; None where it is cut off or tampered with: what it told is read again."""
     try:
-        return json.loads(text)
-    except ValueError:  # cut off, or tampered with: what it told is read again
+        parsed = json.loads(text)
+    except ValueError:
         return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _entries(records: Sequence[Any]) -> dict[str, Entry]:

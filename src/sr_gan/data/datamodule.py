@@ -23,6 +23,7 @@ from sr_gan.data.photos import Photos
 from sr_gan.data.report import printable, usable, warn_of_leaks
 from sr_gan.data.sources import Collection
 from sr_gan.errors import UserError
+from sr_gan.files import readable
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class SRData(L.LightningDataModule):
         return (
             f"{len(train)} photos to train on, {len(valid)} held out ({names}{more}); "
             f"{(train.pixels + valid.pixels) / 1e6:.1f} megapixels, "
-            f"{(train.nbytes + valid.nbytes) / 1e6:.0f} MB in {train.folder.parent}; "
+            f"{readable(train.nbytes + valid.nbytes)} in {train.folder.parent}; "
             f"{self.epoch_length} crops an epoch"
         )
 

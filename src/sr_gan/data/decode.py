@@ -3,8 +3,10 @@
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +16,9 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-try:
-    import imagecodecs
-except ImportError:  # it comes with the extra "fast"
-    imagecodecs = None
+imagecodecs: Any = None
+with suppress(ImportError):  # it comes with the extra "fast"
+    imagecodecs = import_module("imagecodecs")
 
 Pixels = NDArray[np.uint8]
 

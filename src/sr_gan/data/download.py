@@ -25,13 +25,13 @@ from sr_gan.data.archive import (
     byte_bar,
     check_free,
     files_below,
-    megabytes,
     reason_of,
     size_of,
     staging_folder,
 )
 from sr_gan.data.unpack import unpack
 from sr_gan.errors import UserError
+from sr_gan.files import readable
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def obtain(
                 _Download(archive, root, addresses[archive], timeout).run(retries, pause)
             unpack(archive, root)
         files = [root / archive.name for archive in archives if (root / archive.name).is_file()]
-        names, size = ", ".join(map(str, files)), megabytes(sum(map(size_of, files)))
+        names, size = ", ".join(map(str, files)), readable(sum(map(size_of, files)))
         log.info("all is unpacked; these files may be deleted (%s): %s", size, names)
 
 
@@ -221,7 +221,7 @@ class _Download:
 
     def _gave_up(self, failures: int, error: _TransferError) -> UserError:
         size = self.archive.size
-        have = megabytes(size_of(self.part)) + (f" of {megabytes(size)}" if size else "")
+        have = readable(size_of(self.part)) + (f" of {readable(size)}" if size else "")
         return UserError(
             f"{self.address}: {error}, and {failures} attempts brought nothing new. {have} are in "
             f"{self.part}: {AGAIN}, or {MIRROR}"

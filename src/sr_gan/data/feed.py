@@ -11,6 +11,7 @@ from torch import Tensor
 from sr_gan.data.crops import EpochSampler, RandomCrops, Table, cut
 from sr_gan.data.decode import Pixels
 from sr_gan.data.photos import Photo
+from sr_gan.files import readable
 
 FEEDS = ("auto", "loader", "device")
 _SHARE = 0.4  # of the free memory that resident photos may take; the rest is for training
@@ -26,7 +27,7 @@ def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]
         device: that trains.
     """
     free = free_memory(device)
-    sizes = f"{nbytes / 1e9:.2f} GB of photos, {free / 1e9:.1f} GB free on {device}"
+    sizes = f"{readable(nbytes)} of photos, {readable(free)} free on {device}"
     if feed != "auto":
         return feed, f"as set; {sizes}"
     return ("device" if nbytes <= _SHARE * free else "loader"), sizes
