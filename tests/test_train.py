@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.config import build, build_all
+from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
 from sr_gan.schema import check
 from sr_gan.train import train
@@ -270,3 +272,25 @@ def test_resuming_from_what_is_no_checkpoint(
         torch.save(content, folder / "last.ckpt")
     with pytest.raises(UserError, match=message):
         train(cfg)
+
+
+@pytest.mark.parametrize(
+    ("feed", "advice"), [("loader", "set data."), ("device", "another program")]
+)
+def test_a_run_that_waits_for_crops_says_so(
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    feed: str,
+    advice: str,
+) -> None:
+    def slow(*args: Any) -> dict[str, torch.Tensor]:
+        time.sleep(0.05)
+        return cut(*args)
+
+    for module in ("crops", "feed"):
+        monkeypatch.setattr(f"sr_gan.data.{module}.cut", slow)
+    few = ["stages=[pretrain]", "pretrain.epochs=1", "data.crops_per_epoch=130"]
+    train(composed("quickstart", *few, f"data.feed={feed}"))
+    (warning,) = [text for text in caplog.messages if "waits for data" in text]
+    assert advice in warning
