@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -278,6 +279,7 @@ def _copies(crops: RandomCrops, batch_size: int) -> Iterator[Any]:
 def measure_memory(cfg: DictConfig, folder: Path, cache_dir: Path, workers: int = 4) -> Result:
     """Memory of a process and its workers while they cut crops, shared pages counted once."""
     data = _data(cfg, folder, cache_dir, feed="loader", workers=workers)
+    warnings.filterwarnings("ignore", ".*worker processes in total.*")  # more than there are cores
     batches = _batches(data)
     for _ in range(50 * workers):
         next(batches)
