@@ -1,9 +1,11 @@
 """Generator weights in a file: saved with what rebuilds the network, loaded from any run."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -11,6 +13,16 @@ from sr_gan.errors import UserError
 from sr_gan.files import load_tensors
 
 _PREFIX = "generator."
+FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A generator's tensors, and its configuration where the file tells it."""
+
+    path: Path
+    state: dict[str, Tensor]
+    config: dict[str, Any] | None
 
 
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
@@ -33,52 +45,79 @@ def load_generator(generator: nn.Module, origin: str) -> None:
     Args:
         generator: the network that receives them.
         origin: a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a run, or a folder of a run
-            or of several, of which the newest generator is taken.
+            or of several, of which the newest finished generator is taken.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds another architecture.
     """
-    path = _locate(Path(origin).expanduser())
-    state = _read(path)
-    try:
-        generator.load_state_dict(state)
-    except RuntimeError as error:
-        expected = generator.state_dict()
-        wrong = sorted(
-            key
-            for key in expected.keys() | state.keys()
-            if key not in expected or key not in state or expected[key].shape != state[key].shape
-        )
+    weights = read_weights(find_weights(origin, "init_from", (FINISHED,)), "init_from")
+    wrong = differing(generator, weights.state)
+    if wrong:
         raise UserError(
             f"init_from={origin}: the weights are of another generator than "
             f"{type(generator).__name__} as configured ({len(wrong)} tensors differ, first "
             f"{wrong[0]}): use the generator settings of the run that made them"
-        ) from error
+        )
+    generator.load_state_dict(weights.state)
 
 
-def _locate(path: Path) -> Path:
+def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """Names of the tensors that only one of the two has, or that differ in shape."""
+    expected = generator.state_dict()
+    return sorted(
+        key
+        for key in expected.keys() | state.keys()
+        if key not in expected or key not in state or expected[key].shape != state[key].shape
+    )
+
+
+def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
+    """The file itself, or of a folder the newest file below it that has one of the ``names``.
+
+    Raises:
+        UserError: there is none; the message names the setting ``key``.
+    """
+    path = Path(origin).expanduser()
     if path.is_dir():
-        files = path.rglob("checkpoints/*/generator.safetensors")
+        files = [file for name in names for file in path.rglob(name)]
         newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
         if newest is None:
             raise UserError(
-                f"init_from={path}: no stage of a run in it is finished (no checkpoints/*/"
-                "generator.safetensors): give another run's folder or a weights file"
+                f"{key}={path}: no stage of a run in it is finished (no checkpoints/*/{FINISHED}): "
+                "give another run's folder or a weights file"
             )
         return newest
     if not path.is_file():
         raise UserError(
-            f"init_from={path} does not exist: give a .safetensors, .pth or .ckpt file, or the "
+            f"{key}={path} does not exist: give a .safetensors, .pth or .ckpt file, or the "
             "folder of a run, for example of experiment=srresnet"
         )
     return path
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, key: str) -> Weights:
+    """A generator's weights from any file that holds them.
+
+    Raises:
+        UserError: the file cannot be read; the message names the setting ``key``.
+    """
     try:
         content = load_tensors(path)
     except UserError as error:
-        raise UserError(f"init_from={error}; give another file of weights") from error
+        raise UserError(f"{key}={error}; give another file of weights") from error
     state: dict[str, Tensor] = content.get("state_dict", content)
-    inner = {key[len(_PREFIX) :]: value for key, value in state.items() if key.startswith(_PREFIX)}
-    return inner or state
+    inner = {name[len(_PREFIX) :]: t for name, t in state.items() if name.startswith(_PREFIX)}
+    return Weights(path, inner or state, _config(path, content))
+
+
+def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
+    """What was told of the generator to the run that made the file."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                config = json.loads((file.metadata() or {})["generator"])
+        else:
+            config = content["sr_gan"]["config"]["generator"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return config if isinstance(config, dict) else None

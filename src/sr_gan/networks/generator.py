@@ -1,4 +1,9 @@
-"""Generators: low resolution in [0, 1] to high resolution in [-1, 1]."""
+"""Generators: low resolution in [0, 1] to high resolution in [-1, 1].
+
+Each is a trunk, which works at the size of its input and sees far, and a reconstruction, which
+enlarges and sees a few pixels: nearly all of the memory goes into the second, so that any-size
+inference runs it on smaller pieces.
+"""
 
 from collections.abc import Callable
 from math import log2
@@ -51,9 +56,17 @@ class SRResNet(nn.Module):
         self.tail = nn.Sequential(_conv(filters, 3, end_kernel), nn.Tanh())
 
     def forward(self, lr: Tensor) -> Tensor:
-        features = self.head(lr)  # (B, filters, h, w)
-        features = features + self.body(features)
-        sr: Tensor = self.tail(self.upsample(features))  # (B, 3, scale * h, scale * w)
+        return self.reconstruct(self.trunk(lr), lr)
+
+    def trunk(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, filters, h, w)"""
+        features: Tensor = self.head(lr)
+        deep: Tensor = self.body(features)
+        return features + deep
+
+    def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
+        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not looked at."""
+        sr: Tensor = self.tail(self.upsample(features))
         return sr
 
 
@@ -111,7 +124,16 @@ class MSRResNet(nn.Module):
                 _small_he_init(layer)
 
     def forward(self, lr: Tensor) -> Tensor:
-        residual: Tensor = self.tail(self.upsample(self.body(self.head(lr))))
+        return self.reconstruct(self.trunk(lr), lr)
+
+    def trunk(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, filters, h, w)"""
+        features: Tensor = self.body(self.head(lr))
+        return features
+
+    def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
+        """(B, filters, h, w) and (B, 3, h, w) -> (B, 3, scale * h, scale * w)"""
+        residual: Tensor = self.tail(self.upsample(features))
         enlarged = F.interpolate(lr, scale_factor=float(self.scale), mode="bilinear")
         return residual + enlarged * 2 - 1
 

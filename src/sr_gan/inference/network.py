@@ -1,0 +1,99 @@
+"""A generator made ready for inference: BN folded, cut into two pieces, each surveyed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a generator, and what it takes to run it on tiles.
+
+    Args:
+        run: the function.
+        halo: LR pixels around a tile that its result depends on.
+        floats: numbers alive at the worst moment, for each LR pixel.
+    """
+
+    run: Callable[..., Tensor]
+    halo: int
+    floats: float
+
+
+def prepare(generator: nn.Module) -> nn.Module:
+    """A copy in eval mode and channels-last, with every BN folded into the convolution before it.
+
+    Its results are the original's, within the rounding of float32.
+    """
+    network = deepcopy(generator).eval().requires_grad_(False)
+    for module in list(network.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold(module)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _fold(layers: nn.Sequential) -> None:
+    for i in range(len(layers) - 1, 0, -1):
+        convolution, norm = layers[i - 1], layers[i]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            layers[i - 1] = fuse_conv_bn_eval(convolution, norm)
+            del layers[i]
+
+
+def pieces(network: nn.Module) -> tuple[Piece, Piece]:
+    """The trunk, ``lr -> features``, and the reconstruction, ``(features, lr) -> sr``.
+
+    Of a generator that has no ``trunk`` and ``reconstruct`` the whole is the second. A generator
+    that is no stack of convolutions says how far it sees in ``halo``.
+    """
+    lr = torch.rand(1, 3, 8, 8, device=_device(network))
+    trunk: Any = getattr(network, "trunk", None)
+    reconstruct: Any = getattr(network, "reconstruct", None)
+    if trunk and reconstruct:
+        return _survey(network, trunk, lr), _survey(network, reconstruct, trunk(lr), lr)
+    whole = _survey(network, lambda features, lr: network(lr), lr, lr)
+    halo = int(getattr(network, "halo", whole.halo))
+    return Piece(lambda lr: lr, 0, 3), Piece(whole.run, halo, whole.floats)
+
+
+def _device(network: nn.Module) -> torch.device:
+    parameter = next(network.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+@torch.inference_mode()
+def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> Piece:
+    """Runs a part on a few pixels and adds up what its layers look at and hold."""
+    pixels = inputs[-1].shape[-2] * inputs[-1].shape[-1]
+    reach, size, floats = 0.0, 1.0, [0.0]
+
+    def watch(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal reach, size
+        floats.append((arguments[0].numel() + output.numel()) / pixels)
+        if isinstance(layer, nn.Conv2d):
+            reach += layer.dilation[0] * (layer.kernel_size[0] // 2) / size
+        elif isinstance(layer, nn.PixelShuffle):
+            size *= layer.upscale_factor
+
+    with _watched(network, watch):
+        output = run(*inputs)
+    held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep the ends alive
+    return Piece(run, ceil(reach), max(floats) + held)
+
+
+@contextmanager
+def _watched(network: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
+    leaves = [module for module in network.modules() if not list(module.children())]
+    handles = [leaf.register_forward_hook(hook) for leaf in leaves if leaf is not network]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

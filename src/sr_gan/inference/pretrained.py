@@ -1,0 +1,159 @@
+"""Which model is meant: a run, a file, a shipped name, or an interpolation; and its network."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from sr_gan.config import build
+from sr_gan.data.resize import Kernel, upscale
+from sr_gan.errors import UserError
+from sr_gan.weights import FINISHED, Weights, differing, find_weights, read_weights
+
+SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors, with a model card beside it
+DEFAULT = "default"
+_ROOM = "sr_gan.networks."  # nothing else is built from what a file says
+
+
+class Interpolation(nn.Module):
+    """An enlargement without learning, in the shape of a generator.
+
+    Args:
+        kernel: ``"bicubic"``, MATLAB's, or ``"lanczos"`` with three lobes.
+        scale: factor of enlargement.
+
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
+    """
+
+    halo = 3
+
+    def __init__(self, kernel: Kernel, scale: int = 4) -> None:
+        super().__init__()
+        self.kernel, self.scale = kernel, scale
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return upscale(lr, self.scale, self.kernel) * 2 - 1
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A generator and where it is from.
+
+    Args:
+        name: how tables call it.
+        generator: the network, as it was trained.
+        path: its file; None of an interpolation.
+    """
+
+    name: str
+    generator: nn.Module
+    path: Path | None = None
+
+    @property
+    def scale(self) -> int:
+        """Factor of enlargement."""
+        return int(self.generator.scale)  # type: ignore[arg-type]
+
+    def describe(self) -> str:
+        """One line: what it is, how large, from which file and when."""
+        count = sum(parameter.numel() for parameter in self.generator.parameters())
+        kind = f"{self.name}, x{self.scale}"
+        if self.path is None:
+            return kind
+        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.path.stat().st_mtime))
+        network = f"{type(self.generator).__name__} of {count:,} parameters"
+        return f"{kind}, {network} ({self.path}, {date})"
+
+
+def load_pretrained(model: str | None, scale: int = 4) -> Pretrained:
+    """The generator that ``model`` names, with its weights.
+
+    Args:
+        model: a folder of a run (the newest weights below it: of a stage that is finished, or
+            else its last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, the name of
+            a shipped model, ``bicubic`` or ``lanczos``; None is the shipped default.
+        scale: factor of the interpolations; a generator brings its own.
+
+    Raises:
+        UserError: there is no such model, or its file is not one of this project's.
+    """
+    if model in get_args(Kernel):
+        return Pretrained(model, Interpolation(model, scale))  # type: ignore[arg-type]
+    path = _locate(model)
+    weights = read_weights(path, "model")
+    return Pretrained(_name(path), _build(weights), path)
+
+
+def shipped() -> dict[str, Path]:
+    """The models inside the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def _locate(model: str | None) -> Path:
+    names = shipped()
+    name = model or DEFAULT
+    if name in names:
+        return names[name]
+    if model is None:
+        raise UserError(
+            "no model is given and this version ships none: train one with python -m sr_gan.train "
+            "(minutes on a CPU) and give its folder, model=runs/quickstart, or a weights file"
+        )
+    if not Path(model).expanduser().exists():
+        allowed = ", ".join([*names, *get_args(Kernel)])
+        raise UserError(
+            f"model={model} does not exist: give the folder of a run, a .safetensors or .ckpt "
+            f"file, or one of {allowed}"
+        )
+    return find_weights(model, "model", (FINISHED, "last.ckpt"))
+
+
+def _build(weights: Weights) -> nn.Module:
+    config = weights.config
+    if config is None:
+        raise UserError(
+            f"model={weights.path}: the file does not say which generator its weights are of: give "
+            "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
+        )
+    _check_target(config, weights.path)
+    try:
+        generator: nn.Module = build(OmegaConf.create(config))
+    except Exception as error:  # whatever a foreign file makes a constructor do
+        raise UserError(f"model={weights.path}: its generator cannot be built: {error}") from error
+    wrong = differing(generator, weights.state)
+    if wrong:
+        raise UserError(
+            f"model={weights.path}: its weights are not of the {type(generator).__name__} that it "
+            f"says ({len(wrong)} tensors differ, first {wrong[0]})"
+        )
+    generator.load_state_dict(weights.state)
+    return generator.eval()
+
+
+def _check_target(config: dict[str, Any], path: Path) -> None:
+    """A file may have come from anywhere: it names one of our networks, or nothing is built."""
+    target = str(config.get("_target_"))
+    try:
+        network: type | None = get_class(target)
+    except Exception:
+        network = None
+    ours = network is not None and network.__module__.startswith(_ROOM)
+    if not (ours and issubclass(network, nn.Module)) or any(  # type: ignore[arg-type]
+        isinstance(value, (dict, list)) for value in config.values()
+    ):
+        raise UserError(
+            f"model={path} wants to build {target}: allowed are the networks of {_ROOM[:-1]}"
+        )
+
+
+def _name(path: Path) -> str:
+    """``runs/srgan/2026-01-31-120000/checkpoints/gan/last.ckpt`` -> its folders, joined."""
+    if path.parent.parent.name != "checkpoints":
+        return path.stem
+    run = path.parents[2]
+    return f"{run.parent.name}/{run.name}/{path.parent.name}".lstrip("/")

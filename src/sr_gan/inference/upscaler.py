@@ -1,0 +1,322 @@
+"""Any image, any size: the generator on tiles, in the image's own colour mode and bit depth."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from sr_gan.data.resize import upscale
+from sr_gan.errors import UserError
+from sr_gan.inference import refine, tiles
+from sr_gan.inference.network import pieces, prepare
+from sr_gan.inference.pretrained import Pretrained, load_pretrained
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Smoothing = Literal["plain", "guided"]
+Pixels = NDArray[Any]  # (H, W, C) uint8, uint16, or float in [0, 1]; 2 and 4 channels have alpha
+T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
+
+_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_LIMITS = {"uint8": 255.0, "uint16": 65535.0}
+_OVERHEAD = 1.5  # what a convolution needs besides its input and output
+
+
+@dataclass
+class Options:
+    """How to enlarge.
+
+    Args:
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: of the network; ``auto`` is fp16 on a GPU and fp32 on a CPU.
+        tile: side of a tile in LR pixels; None takes what fits into the free memory.
+        x8: mean over eight flips and rotations: eight times the time, a little more PSNR.
+        smooth_sigma: standard deviation in pixels of a Gaussian filter on the output; 0 is off.
+        smooth: ``plain`` filters everything, ``guided`` leaves edges as they are.
+        consistency: back-projects, so that the output reduces to the input.
+
+    Raises:
+        ValueError: a value is not allowed; the message names it.
+    """
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    tile: int | None = None
+    x8: bool = False
+    smooth_sigma: float = 0.0
+    smooth: Smoothing = "plain"
+    consistency: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "fp32", *_TYPES):
+            raise ValueError(f"precision={self.precision}: allowed are auto, fp32, fp16, bf16")
+        if self.smooth not in ("plain", "guided"):
+            raise ValueError(f"smooth={self.smooth}: allowed are plain, guided")
+        if self.tile is not None and self.tile < 16:
+            raise ValueError(f"tile={self.tile}: allowed is 16 and more, or null")
+        if not 0 <= self.smooth_sigma <= 10:
+            raise ValueError(f"smooth_sigma={self.smooth_sigma}: allowed is 0 to 10 pixels")
+
+
+class Upscaler:
+    """Enlarges images with a generator.
+
+    ::
+
+        upscaler = Upscaler.from_pretrained("runs/quickstart")
+        large = upscaler(Image.open("small.png"))
+
+    Args:
+        model: the generator, see :func:`load_pretrained`.
+        options: how to enlarge.
+
+    Raises:
+        UserError: the device is not there.
+    """
+
+    def __init__(self, model: Pretrained, options: Options | None = None) -> None:
+        self.model = model
+        self.options = options or Options()
+        self.device = _device(self.options.device)
+        self.scale = model.scale
+        network = prepare(model.generator).to(self.device)
+        self.trunk, self.reconstruction = pieces(network)
+        self.halo = self.trunk.halo + self.reconstruction.halo + self._halo_of_refinement()
+        self.tile = self.options.tile
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | None = None, scale: int = 4, **options: Any
+    ) -> "Upscaler":
+        """Of a run's folder, a weights file, a shipped model's name, ``bicubic`` or ``lanczos``.
+
+        Args:
+            model: see :func:`load_pretrained`.
+            scale: factor of ``bicubic`` and ``lanczos``; a generator brings its own.
+            options: fields of :class:`Options`.
+
+        Raises:
+            UserError: there is no such model or device.
+            ValueError: an option is not allowed.
+        """
+        return cls(load_pretrained(str(model) if model else None, scale), Options(**options))
+
+    def __call__(self, image: T) -> T:
+        """The enlarged image, of the type, mode, bit depth and range of what is given.
+
+        Args:
+            image: a PIL image; a NumPy array (H, W) or (H, W, C) of uint8, uint16, or float in
+                [0, 1]; or a tensor (C, H, W) or (B, C, H, W), likewise. C is 1 (grey), 2 (grey
+                and alpha), 3 (RGB) or 4 (RGB and alpha).
+
+        Raises:
+            ValueError: the type, shape or number of channels is none of these.
+        """
+        if isinstance(image, Image.Image):
+            return self._pil(image)
+        if isinstance(image, Tensor):
+            return self._tensor(image)
+        array = np.asarray(image)
+        flat = array.ndim == 2
+        large = self._array(array[..., None] if flat else array)
+        return large[..., 0] if flat else large
+
+    def bands(
+        self, pixels: Pixels, progress: Callable[[int], None] = lambda pixels: None
+    ) -> Iterator[Pixels]:
+        """The enlarged image from top to bottom, in bands (n, scale * W, C) of the same type.
+
+        Nothing but one band is held, so that an image of any size can be written as it comes. When
+        memory runs out the tile is halved, and the band made again.
+
+        Args:
+            pixels: (H, W, C) as in :meth:`__call__`.
+            progress: called with the number of output pixels of each tile that is done.
+
+        Raises:
+            ValueError: as :meth:`__call__`.
+            UserError: not even the smallest tile fits into memory.
+        """
+        _check(pixels)
+        top, height = 0, pixels.shape[0]
+        while top < height:
+            size = self.tile = self.tile or self._largest_tile()
+            span = tiles.span_from(top, height, size, self.halo)
+            try:
+                band = self._band(pixels, span, size, progress)
+            except RuntimeError as error:
+                if not tiles.out_of_memory(error):
+                    raise
+                self._halve(size)
+                continue
+            top = span.stop
+            yield band
+
+    def _band(
+        self, pixels: Pixels, row: tiles.Span, size: int, progress: Callable[[int], None]
+    ) -> Pixels:
+        scale = self.scale
+        width, channels = pixels.shape[1:]
+        band = np.empty(((row.stop - row.start) * scale, width * scale, channels), pixels.dtype)
+        for column in tiles.spans(width, size, self.halo):
+            lr = self._to_device(pixels[row.window, column.window])
+            tile = self._enlarge(lr)[0, :, row.core(scale), column.core(scale)]
+            band[:, column.start * scale : column.stop * scale] = _to_host(tile, pixels.dtype)
+            progress(tile.shape[-2] * tile.shape[-1])
+        return band
+
+    @torch.inference_mode()
+    def _enlarge(self, image: Tensor) -> Tensor:
+        """(1, C, h, w) float in [0, 1] -> (1, C, scale * h, scale * w), the colours by the network,
+        alpha by the bicubic: it has no texture to invent, and its edges must meet the colours."""
+        channels = image.shape[1]
+        colours = channels - (channels + 1) % 2
+        lr = image[:, :colours].expand(-1, 3, -1, -1)
+        sr = self._refined(lr)
+        if colours == 1:
+            sr = sr.mean(1, keepdim=True)
+        if colours < channels:
+            sr = torch.cat([sr, upscale(image[:, colours:], self.scale)], dim=1)
+        return sr.clamp(0, 1)
+
+    def _refined(self, lr: Tensor) -> Tensor:
+        chosen = self.options
+        sr = refine.self_ensemble(self._network, lr) if chosen.x8 else self._network(lr)
+        if chosen.smooth_sigma:
+            smooth = refine.guided if chosen.smooth == "guided" else refine.gaussian
+            sr = smooth(sr, chosen.smooth_sigma)
+        return refine.back_project(sr, lr, self.scale) if chosen.consistency else sr
+
+    def _network(self, lr: Tensor) -> Tensor:
+        """(1, 3, h, w) in [0, 1] -> (1, 3, scale * h, scale * w), nominally in [0, 1]."""
+        part = self.reconstruction
+        with self._autocast():
+            lr = lr.contiguous(memory_format=torch.channels_last)
+            features = self.trunk.run(lr)
+            size = tiles.tile_side(self._budget() / 2, self._bytes(part.floats), part.halo)
+            sr = tiles.tiled(part.run, (features, lr), size, part.halo, self.scale)
+        return sr.float().add_(1).div_(2)
+
+    def _largest_tile(self) -> int:
+        """For half of the memory; the reconstruction of a part of it at a time has the other."""
+        refining = self.options.consistency or self.options.smooth_sigma
+        floats = self.trunk.floats + (16 if refining else 4) * 3 * self.scale**2
+        return tiles.tile_side(self._budget() / 2, self._bytes(floats), self.halo)
+
+    def _budget(self) -> int:
+        return tiles.memory_budget(self.device)
+
+    def _bytes(self, floats: float) -> float:
+        """Of one LR pixel."""
+        return floats * (4 if self._type() is None else 2) * _OVERHEAD
+
+    def _type(self) -> torch.dtype | None:
+        """What the convolutions compute in; None is float32."""
+        if self.options.precision == "auto":
+            return torch.float16 if self.device.type == "cuda" else None
+        return _TYPES.get(self.options.precision)
+
+    def _autocast(self) -> Any:
+        kind = self._type()
+        return torch.autocast(self.device.type, kind) if kind else nullcontext()
+
+    def _halve(self, size: int) -> None:
+        self.tile = tiles.smaller(size)
+        if self.tile is None:
+            raise UserError(
+                f"memory is full even for tiles of {size} pixels: free some, or use device=cpu"
+            )
+        log.warning("memory is full: going on with tiles of %d instead of %d", self.tile, size)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _halo_of_refinement(self) -> int:
+        chosen, halo = self.options, 0
+        if chosen.smooth_sigma:
+            times = 2 if chosen.smooth == "guided" else 1
+            halo += -(-times * refine.gaussian_radius(chosen.smooth_sigma) // self.scale)
+        if chosen.consistency:
+            halo += refine.BACK_PROJECTIONS * refine.BACK_PROJECTION_HALO
+        return halo
+
+    def _to_device(self, window: Pixels) -> Tensor:
+        limit = _LIMITS.get(window.dtype.name, 1.0)
+        pixels = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32)
+        return torch.from_numpy(pixels)[None].to(self.device).div_(limit)
+
+    def _array(self, pixels: Pixels) -> Pixels:
+        _check(pixels)
+        height, width, channels = pixels.shape
+        large = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
+        top = 0
+        for band in self.bands(pixels):
+            large[top : top + len(band)] = band
+            top += len(band)
+        return large
+
+    def _pil(self, image: Image.Image) -> Image.Image:
+        image = _plain_mode(image)
+        pixels = np.asarray(image)
+        large = self._array(pixels if pixels.ndim == 3 else pixels[..., None])
+        enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
+        if "icc_profile" in image.info:
+            enlarged.info["icc_profile"] = image.info["icc_profile"]
+        return enlarged
+
+    def _tensor(self, image: Tensor) -> Tensor:
+        batch = image if image.ndim == 4 else image[None]
+        if image.ndim not in (3, 4):
+            raise ValueError(
+                f"a tensor must be (C, H, W) or (B, C, H, W), got {tuple(image.shape)}"
+            )
+        arrays = [self._array(one.permute(1, 2, 0).cpu().numpy()) for one in batch]
+        large = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
+        return (large if image.ndim == 4 else large[0]).to(image.device)
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """As 8-bit grey or RGB, with alpha where it has some, or as 16-bit grey."""
+    if image.mode in ("L", "LA", "RGB", "RGBA", "I;16"):
+        return image
+    if image.mode in ("F", "I"):
+        raise ValueError(f"PIL images of mode {image.mode} have no known range: give an array")
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _check(pixels: Pixels) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise ValueError(f"an image must be (H, W) or (H, W, 1 to 4), got {pixels.shape}")
+    if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(
+            f"an image must be of uint8, uint16 or float in [0, 1], got {pixels.dtype}"
+        )
+
+
+def _to_host(tile: Tensor, dtype: np.dtype[Any]) -> Pixels:
+    """(C, h, w) in [0, 1] -> (h, w, C), rounded where it becomes integers."""
+    limit = _LIMITS.get(dtype.name)
+    if limit is not None:
+        tile = tile.mul(limit).round().to(torch.uint8 if limit == 255 else torch.int32)
+    return tile.permute(1, 2, 0).cpu().numpy().astype(dtype, copy=False)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise ValueError(f"device={name}: allowed are auto, cpu, cuda and cuda:N")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= count:
+        raise UserError(f"device={name}: PyTorch sees {count or 'no'} GPUs here; use device=auto")
+    return torch.device(name)

@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sr_gan.errors import UserError
+from sr_gan.inference import pretrained
+from sr_gan.inference.pretrained import Interpolation, load_pretrained
+from sr_gan.networks import MSRResNet
+from sr_gan.train import train
+from sr_gan.weights import save_generator
+from tests.conftest import Compose
+
+CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 2, "filters": 8, "blocks": 1}
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    save_generator(MSRResNet(2, 8, 1), CONFIG, path)
+    return path
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_weights_file_rebuilds_its_network(weights: Path) -> None:
+    model = load_pretrained(str(weights))
+    assert (model.name, model.scale, model.generator.training) == ("small", 2, False)
+    torch.manual_seed(0)
+    assert model.generator(torch.rand(1, 3, 4, 5)).shape == (1, 3, 8, 10)
+    assert "small, x2, MSRResNet of 4," in model.describe()
+
+
+def test_a_run_its_stages_and_its_checkpoints(composed: Compose, tmp_path: Path) -> None:
+    train(composed("quickstart", "pretrain.epochs=1", "gan.epochs=1"))
+    run = tmp_path / "run"
+    last, first = (load_pretrained(str(run)), load_pretrained(str(run / "checkpoints/pretrain")))
+    assert (last.path or run).parent.name == "gan"
+    assert (first.path or run).parent.name == "pretrain"
+    assert not same(last.generator.state_dict(), first.generator.state_dict())
+    checkpoint = load_pretrained(str(run / "checkpoints" / "gan" / "last.ckpt"))
+    assert same(checkpoint.generator.state_dict(), last.generator.state_dict())
+    (run / "checkpoints" / "gan" / "generator.safetensors").unlink()  # as if it were not finished
+    assert same(load_pretrained(str(run)).generator.state_dict(), last.generator.state_dict())
+
+
+@pytest.mark.parametrize("name", ["bicubic", "lanczos"])
+def test_interpolations_have_names(name: str) -> None:
+    model = load_pretrained(name, scale=3)
+    assert isinstance(model.generator, Interpolation)
+    assert model.generator(torch.rand(1, 3, 4, 5)).shape == (1, 3, 12, 15)
+    assert model.describe() == f"{name}, x3"
+
+
+def test_shipped_models_and_the_default(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"python -m sr_gan\.train"):
+        load_pretrained(None)
+    (weights.parent / "default.safetensors").write_bytes(weights.read_bytes())
+    monkeypatch.setattr(pretrained, "SHIPPED", weights.parent)
+    assert load_pretrained(None).name == "default"
+    assert load_pretrained("small").path == weights
+    with pytest.raises(UserError, match="default, small, bicubic, lanczos"):
+        load_pretrained("large")
+
+
+def tampered(path: Path, config: Any) -> Path:
+    state = MSRResNet(2, 8, 1).state_dict()
+    save_file(state, path, {"generator": json.dumps(config)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**CONFIG, "_target_": "os.system"}, "wants to build os.system"),
+        ({**CONFIG, "_target_": "sr_gan.networks.features.torch.hub.load"}, "wants to build"),
+        ({**CONFIG, "_target_": "sr_gan.networks.features.load_tensors"}, "wants to build"),
+        ({**CONFIG, "filters": {"_target_": "os.getpid"}}, "wants to build"),
+        ({**CONFIG, "filters": 16}, "tensors differ"),
+        ({**CONFIG, "blocks": 0}, "cannot be built"),
+        ({**CONFIG, "colour": "red"}, "cannot be built"),
+        (["a"], "does not say which generator"),
+    ],
+)
+def test_files_that_say_something_wrong(tmp_path: Path, config: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_pretrained(str(tampered(tmp_path / "m.safetensors", config)))
+
+
+def test_files_of_other_programs(tmp_path: Path) -> None:
+    torch.save(MSRResNet(2, 8, 1).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(UserError, match="does not say which generator"):
+        load_pretrained(str(tmp_path / "other.pth"))
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    with pytest.raises(UserError, match=r"model=.*text\.ckpt cannot be read"):
+        load_pretrained(str(tmp_path / "text.ckpt"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no stage of a run"):
+        load_pretrained(str(tmp_path / "empty"))

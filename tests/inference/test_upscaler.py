@@ -1,0 +1,228 @@
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data as skimage_data
+from torch import nn
+
+import sr_gan
+from sr_gan.data.resize import downscale, upscale
+from sr_gan.errors import UserError
+from sr_gan.inference import Options, Upscaler, tiles
+from sr_gan.inference.pretrained import Interpolation, Pretrained
+from sr_gan.networks import MSRResNet, SRResNet
+from tests.conftest import random_photo
+from tests.inference.test_network import trained
+
+NETWORKS: dict[str, nn.Module] = {
+    "srresnet": trained(SRResNet(filters=12, blocks=2)),
+    "msrresnet": trained(MSRResNet(filters=12, blocks=2)),
+    "x2": trained(SRResNet(2, 8, 1)),
+    "lanczos": Interpolation("lanczos"),
+}
+WHOLE = 10_000
+
+
+def upscaler(name: str = "msrresnet", **options: Any) -> Upscaler:
+    return Upscaler(Pretrained(name, NETWORKS[name]), Options(device="cpu", **options))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"x8": True},
+        {"smooth_sigma": 1.3},
+        {"smooth_sigma": 1.3, "smooth": "guided", "consistency": True},
+    ],
+    ids=["plain", "x8", "smooth", "guided-consistent"],
+)
+def test_tiles_show_no_seams(name: str, options: dict[str, Any]) -> None:
+    pixels = random_photo(91, 74).astype(np.float32) / 255
+    whole = upscaler(name, tile=WHOLE, **options)(pixels)
+    for tile in (16, 23):
+        np.testing.assert_allclose(upscaler(name, tile=tile, **options)(pixels), whole, atol=3e-6)
+
+
+def test_tiles_inside_the_reconstruction(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = random_photo(91, 74).astype(np.float32) / 255
+    whole = upscaler(tile=WHOLE)(pixels)
+    monkeypatch.setattr(tiles, "memory_budget", lambda device: 2_000_000)
+    small = upscaler()
+    np.testing.assert_allclose(small(pixels), whole, atol=3e-6)
+    assert small.tile is not None
+    assert small.tile < 74  # both kinds of tiles were needed
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_tiles_show_no_seams_on_a_gpu() -> None:
+    pixels = random_photo(191, 174).astype(np.float32) / 255
+    options = {"device": "cuda", "precision": "fp32"}
+    model = Pretrained("msrresnet", NETWORKS["msrresnet"])
+    whole = Upscaler(model, Options(tile=WHOLE, **options))(pixels)  # type: ignore[arg-type]
+    tile = Upscaler(model, Options(tile=32, **options))(pixels)  # type: ignore[arg-type]
+    np.testing.assert_allclose(tile, whole, atol=1e-3)  # TF32 may be on
+    half = Upscaler(model, Options(device="cuda"))(pixels)
+    np.testing.assert_allclose(half, upscaler()(pixels), atol=5e-3)
+
+
+def test_bfloat16_is_close_to_float32() -> None:
+    pixels = random_photo(40, 30).astype(np.float32) / 255
+    np.testing.assert_allclose(upscaler(precision="bf16")(pixels), upscaler()(pixels), atol=0.02)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_every_layout_keeps_its_type_and_its_content(channels: int, dtype: Any) -> None:
+    photo = skimage_data.chelsea()[40:80, 100:151].astype(np.float64) / 255
+    pixels = np.concatenate([photo, photo[..., :1]], axis=2)[..., :channels]
+    limit = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    given = (pixels * limit).round(0 if limit > 1 else 6).astype(dtype)
+    large = upscaler("lanczos")(given)
+    assert large.dtype == dtype
+    assert large.shape == (160, 204, channels)
+    back = downscale(torch.from_numpy(large.astype(np.float64)).permute(2, 0, 1)[None], 4)
+    assert np.abs(back[0].permute(1, 2, 0).numpy() / limit - pixels).mean() < 0.01
+
+
+def test_alpha_is_enlarged_by_the_bicubic_and_colours_do_not_see_it() -> None:
+    rgba = np.concatenate([random_photo(20, 22), random_photo(20, 22, seed=1)[..., :1]], axis=2)
+    large = upscaler()(rgba)
+    alpha = torch.from_numpy(rgba[..., 3]).double()[None, None]
+    expected = upscale(alpha, 4)[0, 0].round().clamp(0, 255).numpy()
+    assert np.abs(large[..., 3] - expected).max() <= 1
+    np.testing.assert_array_equal(large[..., :3], upscaler()(rgba[..., :3]))
+
+
+def test_grey_is_what_rgb_of_the_grey_averages_to() -> None:
+    grey = random_photo(20, 22)[..., 0]
+    rgb = upscaler()(np.repeat(grey[..., None], 3, axis=2).astype(np.float32) / 255)
+    large = upscaler()(grey)
+    assert large.shape == (80, 88)
+    assert np.abs(large / 255 - rgb.mean(axis=2)).max() < 0.6 / 255
+
+
+def test_tensors_and_batches() -> None:
+    batch = torch.rand(2, 3, 12, 10)
+    large = upscaler()(batch)
+    assert large.shape == (2, 3, 48, 40)
+    torch.testing.assert_close(large[1], upscaler()(batch[1]))
+    expected = (NETWORKS["msrresnet"](batch) + 1).div(2).clamp(0, 1)
+    torch.testing.assert_close(large, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "result"),
+    [("1", "L"), ("L", "L"), ("LA", "LA"), ("P", "RGB"), ("RGB", "RGB"), ("RGBA", "RGBA"),
+     ("CMYK", "RGB"), ("I;16", "I;16")],
+)  # fmt: skip
+def test_pil_images_of_every_mode(mode: str, result: str) -> None:
+    image = Image.fromarray(random_photo(12, 10)).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    image.info["icc_profile"] = b"profile"
+    large = upscaler()(image)
+    assert (large.mode, large.size) == (result, (40, 48))
+    if mode not in ("P", "CMYK"):
+        assert large.info["icc_profile"] == b"profile"
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4, 5), np.uint8), "1 to 4"),
+        (np.zeros((0, 4, 3), np.uint8), "1 to 4"),
+        (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or float"),
+        (torch.zeros(4, 4), "C, H, W"),
+        (Image.new("F", (4, 4)), "mode F"),
+    ],
+)
+def test_images_that_it_cannot_know(image: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        upscaler()(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"precision": "half"}, ValueError, "auto, fp32, fp16, bf16"),
+        ({"smooth": "median"}, ValueError, "plain, guided"),
+        ({"smooth_sigma": -1.0}, ValueError, "smooth_sigma=-1.0"),
+        ({"tile": 4}, ValueError, "tile=4"),
+        ({"device": "tpu"}, ValueError, "auto, cpu, cuda"),
+        ({"device": "cuda:99"}, UserError, "cuda:99"),
+    ],
+)
+def test_options_that_are_not_allowed(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Upscaler(Pretrained("x", NETWORKS["x2"]), Options(**options))
+
+
+def test_memory_that_runs_out_halves_the_tile_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = random_photo(100, 90)
+    expected = upscaler(tile=WHOLE)(pixels)
+    scarce = upscaler(tile=80)
+    run = scarce._enlarge
+
+    def only_small(image: torch.Tensor) -> torch.Tensor:
+        if image.shape[-1] > 50:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return run(image)
+
+    monkeypatch.setattr(scarce, "_enlarge", only_small)
+    large = scarce(pixels)
+    assert np.abs(large.astype(int) - expected).max() <= 1
+    assert scarce.tile == 40
+    assert "tiles of 40 instead of 80" in caplog.text
+
+
+def test_memory_that_is_never_enough_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    scarce = upscaler(tile=40)
+
+    def never(image: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(scarce, "_enlarge", never)
+    with pytest.raises(UserError, match="memory is full even for tiles of 20"):
+        scarce(random_photo(50, 50))
+
+
+def test_other_errors_are_not_taken_for_missing_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = upscaler()
+
+    def fail(image: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(broken, "_enlarge", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        broken(random_photo(50, 50))
+
+
+def test_bands_come_from_top_to_bottom_with_their_progress() -> None:
+    pixels, done = random_photo(50, 41), [0]
+    tiled = upscaler(tile=16)
+    bands = list(tiled.bands(pixels, lambda count: done.append(done[-1] + count)))
+    assert len(bands) == 4
+    np.testing.assert_array_equal(np.concatenate(bands), tiled(pixels))
+    assert done[-1] == 200 * 164
+    assert all(before < after for before, after in pairwise(done))
+
+
+def test_the_package_offers_it(tmp_path: Path) -> None:
+    assert sr_gan.Upscaler is Upscaler
+    large = sr_gan.Upscaler.from_pretrained("bicubic", scale=2, device="cpu")(random_photo(6, 5))
+    photo = torch.from_numpy(random_photo(6, 5)).permute(2, 0, 1)[None]
+    expected = upscale(photo.double(), 2)[0].permute(1, 2, 0).clamp(0, 255)
+    assert np.abs(large - expected.numpy()).max() < 0.51
+    with pytest.raises(AttributeError, match="no attribute Downscaler"):
+        _ = sr_gan.Downscaler
