@@ -62,6 +62,24 @@ def own_size_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = previous
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[ImageFile]:
+    """The file as Pillow sees it; inside, whatever goes wrong becomes a :class:`BadImage`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadImage("not a regular file")
+        with Image.open(path) as image:
+            yield image
+    except BadImage:
+        raise
+    except FileNotFoundError as error:
+        reason = "a broken link" if path.is_symlink() else "no such file"
+        raise BadImage(reason, lasting=False) from error
+    except Exception as error:  # Pillow's readers raise all sorts of things on damaged files
+        lasting = not (isinstance(error, OSError) and error.errno)
+        raise BadImage(_reason(error), lasting) from error
+
+
 def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
     """Reads an image file as RGB, upright: uint8 (3, H, W).
 
@@ -73,24 +91,13 @@ def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
         BadImage: the file is missing, no image, damaged, larger than ``max_megapixels`` or of
             pixels whose range is unknown.
     """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadImage("not a regular file")
-        with Image.open(path) as image:
-            _check_size(image.size, max_megapixels)
-            pixels = _plain_png(path, image)
-            if pixels is None:
-                array = np.array(_to_8_bits(_turn_upright(image)))
-                pixels = torch.from_numpy(array).permute(2, 0, 1)
-            return pixels.contiguous().numpy()  # ten times as fast as NumPy's reordering
-    except BadImage:
-        raise
-    except FileNotFoundError as error:
-        reason = "a broken link" if path.is_symlink() else "no such file"
-        raise BadImage(reason, lasting=False) from error
-    except Exception as error:  # Pillow's readers raise all sorts of things on damaged files
-        lasting = not (isinstance(error, OSError) and error.errno)
-        raise BadImage(_reason(error), lasting) from error
+    with opened(path) as image:
+        check_size(image.size, max_megapixels, "data.max_megapixels")
+        pixels = _plain_png(path, image)
+        if pixels is None:
+            array = np.array(_to_8_bits(turn_upright(image)))
+            pixels = torch.from_numpy(array).permute(2, 0, 1)
+        return pixels.contiguous().numpy()  # ten times as fast as NumPy's reordering
 
 
 def count_pixels(path: Path) -> int:
@@ -104,10 +111,11 @@ def count_pixels(path: Path) -> int:
         return 0
 
 
-def _check_size(size: tuple[int, int], max_megapixels: float) -> None:
+def check_size(size: tuple[int, int], max_megapixels: float, key: str) -> None:
+    """Refuses, with a BadImage, an image that claims to be larger than the setting ``key``."""
     width, height = size
     if width * height > max_megapixels * 1e6:
-        reason = f"{width}x{height} pixels, more than data.max_megapixels={max_megapixels:g}"
+        reason = f"{width}x{height} pixels, more than {key}={max_megapixels:g}"
         raise BadImage(reason, lasting=False)
 
 
@@ -134,7 +142,8 @@ def _decode_png(data: bytes) -> Tensor:
     return pixels
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def turn_upright(image: Image.Image) -> Image.Image:
+    """The image as it was seen: EXIF's orientation applied."""
     image.load()  # a TIFF is turned by Pillow here, and its tag removed
     try:
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))

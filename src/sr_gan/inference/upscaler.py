@@ -201,7 +201,8 @@ class Upscaler:
         with self._autocast():
             lr = lr.contiguous(memory_format=torch.channels_last)
             features = self.trunk.run(lr)
-            size = tiles.tile_side(self._budget() / 2, self._bytes(part.floats), part.halo)
+            each = self._bytes(part.floats)
+            size = tiles.piece_side(self.device, self._budget() / 2, each, part.halo)
             sr = tiles.tiled(part.run, (features, lr), size, part.halo, self.scale)
         return sr.float().add_(1).div_(2)
 
