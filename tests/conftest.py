@@ -111,6 +111,7 @@ def run_command(
     task: Callable[[DictConfig], None],
     config_name: str,
     *arguments: str,
+    verbatim: tuple[str, ...] = (),
 ) -> Output:
     """A command as from the shell, in this process: exit code, output, errors."""
     monkeypatch.setattr(sys, "argv", [f"{config_name}.py", *arguments])
@@ -119,7 +120,7 @@ def run_command(
     HydraConfig.instance().cfg = None  # as in a process of its own
     code = 0
     try:
-        command(task, config_name)
+        command(task, config_name, verbatim)
     except SystemExit as stop:
         code = int(stop.code or 0)
     captured = capsys.readouterr()

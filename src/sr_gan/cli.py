@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -32,11 +33,15 @@ _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _RESOLVING = "UserError raised while resolving interpolation: "
 
 
-def command(task: Callable[[DictConfig], None], config_name: str) -> None:
+def command(
+    task: Callable[[DictConfig], None], config_name: str, verbatim: tuple[str, ...] = ()
+) -> None:
     """Runs ``task`` on the configuration composed from the command line; exits 1 on a mistake.
 
-    ``HYDRA_FULL_ERROR=1`` in the environment shows tracebacks instead.
+    The values of ``verbatim`` keys are paths: taken as they are, whatever signs are in them, unless
+    they are a list in brackets. ``HYDRA_FULL_ERROR=1`` in the environment shows tracebacks instead.
     """
+    sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     register_resolvers()
     _quieten()
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -63,6 +68,16 @@ def command(task: Callable[[DictConfig], None], config_name: str) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
+    """``input=My photo (1).jpg`` as Hydra's grammar wants it."""
+    key, equals, value = argument.partition("=")
+    if key not in verbatim or not equals or value[:1] in ("", "[", "'", '"') or value == "null":
+        return argument
+    value = re.sub(r"(\\*)'", r"\1\1\\'", value)  # in quotes a backslash before one escapes it
+    trailing = len(value) - len(value.rstrip("\\"))
+    return f"{key}='{value}{chr(92) * trailing}'"
 
 
 def register_resolvers() -> None:

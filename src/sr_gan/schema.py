@@ -4,7 +4,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import torch
 from hydra.utils import get_class
@@ -13,6 +13,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -93,6 +95,26 @@ class BenchDataConfig(Config):
     device: Literal["auto", "cpu", "cuda"]
     folder: str | None
     output: str
+
+
+class UpscaleConfig(Config):
+    """The top level of ``conf/upscale.yaml``."""
+
+    input: str | list[str]
+    output: str
+    model: str | None
+    scale: PositiveInt
+    format: str | None
+    quality: Annotated[int, Field(ge=1, le=100)]
+    overwrite: bool
+    max_megapixels: PositiveInt | PositiveFloat
+    device: str
+    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    tile: PositiveInt | None
+    x8: bool
+    smooth_sigma: NonNegativeFloat
+    smooth: Literal["plain", "guided"]
+    consistency: bool
 
 
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
         BadImage: the file is missing, no image, damaged, larger than ``max_megapixels``, or of
             pixels whose range is unknown.
     """
-    with opened(path) as image, own_size_limit():
+    with own_size_limit(), opened(path) as image:
         check_size(image.size, max_megapixels, "max_megapixels")
         deep = _deep(path, image)
         upright = turn_upright(image)

@@ -1,0 +1,110 @@
+"""``python -m sr_gan.upscale``: enlarges image files with a trained generator."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from time import perf_counter
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from sr_gan.cli import command
+from sr_gan.data.decode import BadImage, count_pixels
+from sr_gan.errors import UserError
+from sr_gan.files import atomic_write, bar_interval
+from sr_gan.inference import Options, Upscaler
+from sr_gan.inference.jobs import Job, plan
+from sr_gan.inference.pictures import Picture, read_picture
+from sr_gan.inference.pretrained import load_pretrained
+from sr_gan.inference.writers import FORMATS, Layout, Rows, write_picture
+from sr_gan.schema import UpscaleConfig, check
+
+log = logging.getLogger(__name__)
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
+
+
+def upscale(cfg: DictConfig) -> None:
+    """Enlarges every image that ``cfg.input`` names; goes on after one that cannot be read.
+
+    Raises:
+        UserError: a setting is not usable, the disk is full, or a file could not be enlarged.
+    """
+    settings = check(cfg, UpscaleConfig)
+    inputs = settings["input"] if isinstance(settings["input"], list) else [settings["input"]]
+    jobs = plan(inputs, settings["output"], _suffix(settings["format"]))
+    upscaler = _upscaler(settings)
+    log.info("model   %s", upscaler.model.describe())
+    due = [job for job in jobs if settings["overwrite"] or not job.target.exists()]
+    if len(due) < len(jobs):
+        log.info("exist   %d of %d, left alone (overwrite=true)", len(jobs) - len(due), len(jobs))
+
+    began, failed, done = perf_counter(), [], 0
+    pixels = [count_pixels(job.source) * upscaler.scale**2 for job in due]
+    with _bar(sum(pixels)) as bar:
+        for job, size in zip(due, pixels):
+            try:
+                done += _enlarge(job, upscaler, settings, bar)
+            except (BadImage, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _HOPELESS:
+                    raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                failed.append(f"{job.source}: {reason}")
+                bar.write(f"failed  {failed[-1]}")
+                bar.total -= size
+    if done:
+        log.info("done    %d images in %.1f s, in %s", done, perf_counter() - began, cfg.output)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(due)} images failed: {'; '.join(failed)}")
+
+
+def _enlarge(job: Job, upscaler: Upscaler, settings: dict[str, object], bar: "tqdm[None]") -> int:
+    picture = read_picture(job.source, float(settings["max_megapixels"]))  # type: ignore[arg-type]
+    with atomic_write(job.target, "wb") as file:
+        write_picture(
+            file,
+            job.target.suffix.lower(),
+            _layout(picture, upscaler.scale),
+            _bands(picture, upscaler, bar),
+            int(settings["quality"]),  # type: ignore[call-overload]
+        )
+    return 1
+
+
+def _layout(picture: Picture, scale: int) -> Layout:
+    height, width, channels = picture.pixels.shape
+    bits = 8 * picture.pixels.dtype.itemsize
+    return Layout(width * scale, height * scale, channels, bits, picture.icc_profile, picture.exif)
+
+
+def _bands(picture: Picture, upscaler: Upscaler, bar: "tqdm[None]") -> Iterator[Rows]:
+    return upscaler.bands(picture.pixels, bar.update)
+
+
+def _upscaler(settings: dict[str, object]) -> Upscaler:
+    names = Options.__dataclass_fields__
+    try:
+        options = Options(**{name: settings[name] for name in names})  # type: ignore[arg-type]
+        return Upscaler(load_pretrained(settings["model"], settings["scale"]), options)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _suffix(name: str | None) -> str | None:
+    if name is None:
+        return None
+    suffix = f".{name.lower().lstrip('.')}"
+    if suffix not in FORMATS:
+        allowed = ", ".join(kind[1:] for kind in FORMATS)
+        raise UserError(f"format={name}: allowed are {allowed}, or null: that of each file")
+    return suffix
+
+
+def _bar(pixels: int) -> "tqdm[None]":
+    return tqdm(
+        total=pixels, unit="px", unit_scale=True, desc="upscale", mininterval=bar_interval()
+    )
+
+
+if __name__ == "__main__":
+    command(upscale, "upscale", verbatim=("input", "output", "model"))

@@ -1,0 +1,112 @@
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sr_gan.data.resize import upscale as bicubic
+from sr_gan.inference import Upscaler
+from sr_gan.networks import MSRResNet
+from sr_gan.upscale import upscale
+from sr_gan.weights import save_generator
+from tests.conftest import Output, random_photo, run_command
+
+Run = Callable[..., Output]
+CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 2, "filters": 8, "blocks": 1}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> Output:
+        verbatim = ("input", "output", "model")
+        return run_command(monkeypatch, capsys, upscale, "upscale", *arguments, verbatim=verbatim)
+
+    return command
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    save_generator(MSRResNet(2, 8, 1), CONFIG, tmp_path / "my model.safetensors")
+    return str(tmp_path / "my model.safetensors")
+
+
+def photo(path: Path, seed: int = 0) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = random_photo(12, 17, seed)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_a_folder_and_a_bad_file_in_it(run: Run, model: str, tmp_path: Path) -> None:
+    pixels = photo(tmp_path / "in" / "sub, (1)" / "it's = fine.png")
+    (tmp_path / "in" / "text.png").write_text("no image")
+    code, out, err = run(f"model={model}", "input=in", "output=large files")
+    assert code == 1
+    assert "1 of 2 images failed: in/text.png: not an image" in err
+    assert "Traceback" not in err
+    assert "MSRResNet" in out
+    large = np.asarray(Image.open(tmp_path / "large files" / "sub, (1)" / "it's = fine.png"))
+    np.testing.assert_array_equal(large, Upscaler.from_pretrained(model)(pixels))
+    assert not list((tmp_path / "large files").rglob("*.part"))
+
+
+def test_results_are_left_alone_until_told(run: Run, tmp_path: Path) -> None:
+    pixels = photo(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("mine")
+    code, out, _ = run("model=bicubic", "scale=2", "input=a.png", "output=b.png")
+    assert (code, (tmp_path / "b.png").read_text()) == (0, "mine")
+    assert "1 of 1, left alone" in out
+    assert run("model=bicubic", "scale=2", "input=a.png", "output=b.png", "overwrite=true")[0] == 0
+    given = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
+    expected = bicubic(given, 2)[0].permute(1, 2, 0).clamp(0, 255).numpy()
+    assert np.abs(np.asarray(Image.open(tmp_path / "b.png")) - expected).max() < 0.51
+
+
+def test_a_full_disk_ends_it_and_leaves_no_half_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        photo(tmp_path / "in" / f"{seed}.png", seed)
+
+    def full(file: IO[bytes], *arguments: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sr_gan.upscale.write_picture", full)
+    code, _, err = run("model=bicubic", "input=in", "output=out")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: out/0.png: No space left on device")
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["input=none.jpg", "model=bicubic"], "input=none.jpg does not exist"),
+        (["input=a.png"], "no model is given and this version ships none"),
+        (["input=a.png", "model=runs/none"], "model=runs/none does not exist"),
+        (["input=a.png", "model=a.png"], "a.png cannot be read"),
+        (["input=a.png", "model=bicubic", "format=gif"], "format=gif: allowed are png, tif"),
+        (["input=a.png", "model=bicubic", "smooth=median"], "smooth=median: allowed is"),
+        (["input=a.png", "model=bicubic", "tile=3"], "tile=3: allowed is 16"),
+        (["input=a.png", "model=bicubic", "device=tpu"], "device=tpu: allowed are"),
+        (["input=a.png", "model=bicubic", "sharpen=1"], "sharpen"),
+        (["model=bicubic"], "input is not set"),
+        (["input=a.png", "output=a.png", "model=bicubic", "overwrite=true"], "would overwrite"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    before = photo(tmp_path / "a.png")
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert message in err
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), before)
