@@ -97,6 +97,24 @@ class BenchDataConfig(Config):
     output: str
 
 
+class EvaluateConfig(Config):
+    """The top level of ``conf/evaluate.yaml``."""
+
+    benchmark: str | list[str]
+    model: str | None
+    scale: PositiveInt
+    lr: str | None
+    lpips: str | None
+    output: str | None
+    device: str
+    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    tile: PositiveInt | None
+    x8: bool
+    smooth_sigma: NonNegativeFloat
+    smooth: Literal["plain", "guided"]
+    consistency: bool
+
+
 class UpscaleConfig(Config):
     """The top level of ``conf/upscale.yaml``."""
 

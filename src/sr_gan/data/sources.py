@@ -78,17 +78,22 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def folder_photos(
-    folder: Path, lr_folder: Path | None = None, scale: int = 4, split: str = "train"
+    folder: Path,
+    lr_folder: Path | None = None,
+    scale: int = 4,
+    split: str = "train",
+    key: str | None = None,
 ) -> Collection:
     """The photos below ``folder``, each with its file in ``lr_folder`` where one is given.
 
     The reduced file of ``a/0001.png`` is ``a/0001.png``, ``a/0001x4.png`` or with another image
-    extension, below ``lr_folder``. Where it is missing the source names it all the same.
+    extension, below ``lr_folder``. Where it is missing the source names it all the same. ``key`` is
+    the setting that an error names, if it is not that of the ``split``.
 
     Raises:
         UserError: as :func:`list_images`.
     """
-    photos = list_images(folder, f"data.{split}_dir")
+    photos = list_images(folder, key or f"data.{split}_dir")
     if lr_folder is None:
         return Collection(folder, [Source(photo) for photo in photos])
     reduced = {

@@ -1,8 +1,4 @@
-"""Image quality as the super-resolution literature measures it: on Y, on rounded 8-bit images.
-
-Every function takes uint8 images and returns one number an image, so that a mean over a data set
-is a mean over images, not over the pooled error.
-"""
+"""PSNR and SSIM as the super-resolution literature measures them, on rounded 8-bit images."""
 
 import torch
 from torch import Tensor
@@ -24,8 +20,8 @@ def rgb_to_y(image: Tensor) -> Tensor:
     return luma + 16
 
 
-def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Peak signal-to-noise ratio of the luma, in dB: two uint8 (B, 3, H, W) -> (B,).
+def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
+    """Peak signal-to-noise ratio over all channels, in dB: two uint8 (B, C, H, W) -> (B,).
 
     Args:
         sr: the enlarged images.
@@ -35,34 +31,57 @@ def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     Raises:
         ValueError: the images differ in size or type, or nothing is left inside the border.
     """
-    y_sr, y_hr = _luma_inside(sr, hr, border)
-    error = (y_sr - y_hr).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(255.0**2 / error)
+    return _psnr(*_inside(sr, hr, border))
 
 
-def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Structural similarity of the luma, in [-1, 1]: two uint8 (B, 3, H, W) -> (B,).
+def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
+    """As :func:`psnr`, of the luma; of grey images, of their values as they are."""
+    return _psnr(*(luma(x) for x in _inside(sr, hr, border)))
+
+
+def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
+    """Structural similarity, in [-1, 1]: two uint8 (B, C, H, W) -> (B,), the mean over channels.
 
     Gaussian window of 11x11 and sigma 1.5, valid region only, K1 = 0.01, K2 = 0.03 on 0 to 255.
 
     Raises:
-        ValueError: as :func:`psnr_y`, or fewer than 11 pixels are left inside the border.
+        ValueError: as :func:`psnr`, or fewer than 11 pixels are left inside the border.
 
     Source: Wang et al. 2004, equation 13.
     """
-    x, y = _luma_inside(sr, hr, border)
+    return _ssim(*_inside(sr, hr, border))
+
+
+def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
+    """As :func:`ssim`, of the luma; of grey images, of their values as they are."""
+    return _ssim(*(luma(x) for x in _inside(sr, hr, border)))
+
+
+def luma(image: Tensor) -> Tensor:
+    """uint8 (B, 1 or 3, H, W) -> float64 (B, 1, H, W): :func:`rgb_to_y`, or the grey values."""
+    return image.double() if image.shape[1] == 1 else rgb_to_y(image)
+
+
+def _psnr(x: Tensor, y: Tensor) -> Tensor:
+    error = (x.double() - y.double()).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(255.0**2 / error)
+
+
+def _ssim(x: Tensor, y: Tensor) -> Tensor:
     if min(x.shape[-2:]) < 11:
         raise ValueError(f"SSIM needs 11x11 pixels inside the border, got {tuple(x.shape[-2:])}")
+    shape = (-1, 1, *x.shape[-2:])  # (B * C, 1, H, W)
+    a, b = x.double().reshape(shape), y.double().reshape(shape)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y])).chunk(5)
+    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([a, b, a * a, b * b, a * b])).chunk(5)
     variance_x, variance_y = xx - mean_x**2, yy - mean_y**2
     covariance = xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return (luminance * structure).mean(dim=(1, 2, 3))
+    return (luminance * structure).mean(dim=(1, 2, 3)).view(len(x), -1).mean(dim=1)
 
 
-def _luma_inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
+def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
     if sr.shape != hr.shape:
         raise ValueError(f"images differ in size: {tuple(sr.shape)} and {tuple(hr.shape)}")
     if sr.dtype != torch.uint8 or hr.dtype != torch.uint8:
@@ -70,7 +89,7 @@ def _luma_inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
     if min(sr.shape[-2:]) <= 2 * border:
         raise ValueError(f"nothing is left of {tuple(sr.shape[-2:])} inside a border of {border}")
     inside = (..., slice(border, sr.shape[-2] - border), slice(border, sr.shape[-1] - border))
-    return rgb_to_y(sr)[inside], rgb_to_y(hr)[inside]
+    return sr[inside], hr[inside]
 
 
 def _blur(image: Tensor) -> Tensor:

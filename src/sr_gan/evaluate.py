@@ -1,0 +1,154 @@
+"""``python -m sr_gan.evaluate``: measures a model on folders of photographs."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from tqdm import tqdm
+
+from sr_gan import metrics
+from sr_gan.cli import command
+from sr_gan.data.decode import BadImage
+from sr_gan.data.resize import downscale
+from sr_gan.data.resize import upscale as bicubic
+from sr_gan.data.sources import Source, folder_photos
+from sr_gan.errors import UserError
+from sr_gan.files import bar_interval
+from sr_gan.inference import Upscaler
+from sr_gan.inference.pictures import read_picture
+from sr_gan.inference.pretrained import Pretrained, load_pretrained
+from sr_gan.inference.upscaler import Options
+from sr_gan.inference.writers import Layout, convert
+from sr_gan.reports import scores
+from sr_gan.reports.published import recognise
+from sr_gan.runs import shown
+from sr_gan.schema import EvaluateConfig, check
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Measures ``cfg.model`` on each benchmark, prints the tables and writes them.
+
+    Raises:
+        UserError: a setting, the model or an image is not usable.
+    """
+    settings = check(cfg, EvaluateConfig)
+    model = load_pretrained(settings["model"], settings["scale"])
+    try:
+        options = {key: settings[key] for key in Options.__dataclass_fields__ if key in settings}
+        upscaler = Upscaler(model, Options(**options))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    lpips = _lpips(settings["lpips"], upscaler.device)
+    log.info("model   %s", model.describe())
+    for benchmark in _list(settings["benchmark"]):
+        evaluation = measure(upscaler, Path(benchmark).expanduser(), settings["lr"], lpips)
+        files = scores.write(evaluation, _output(settings["output"], model))
+        log.info("\n%s\n", scores.as_text(evaluation))
+        log.info("written %s", ", ".join(str(shown(path)) for path in files))
+
+
+def measure(
+    upscaler: Upscaler, folder: Path, lr_folder: str | None, lpips: metrics.LPIPS | None
+) -> scores.Evaluation:
+    """Scores of every photo below ``folder``, its LR image reduced from it or given.
+
+    Raises:
+        UserError: the folder has no images, or one that cannot be used.
+    """
+    scale = upscaler.scale
+    given = Path(lr_folder).expanduser() if lr_folder else None
+    photos = folder_photos(folder, given, scale, key="benchmark")
+    known = recognise(folder.resolve().parts, len(photos.sources)) if scale == 4 else None
+    ours: dict[str, scores.Scores] = {}
+    bicubics: dict[str, scores.Scores] = {}
+    for source in tqdm(photos.sources, known or folder.name, mininterval=bar_interval()):
+        name = str(source.hr.relative_to(folder))
+        hr, lr = _pair(source, scale)
+        sr = upscaler(lr[0])[None].cpu()
+        ours[name] = score(sr, hr, lr, scale, lpips)
+        bicubics[name] = score(bicubic(lr, scale), hr, lr, scale, lpips)
+    same = known is not None and given is None
+    label = known or folder.resolve().name
+    return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
+
+
+def score(
+    sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: metrics.LPIPS | None
+) -> scores.Scores:
+    """Every metric of one image, each uint8 (1, C, H, W); NaN becomes None."""
+    values = {
+        "psnr_y": metrics.psnr_y(sr, hr, scale),
+        "ssim_y": metrics.ssim_y(sr, hr, scale),
+        "psnr_rgb": metrics.psnr(sr, hr, scale),
+        "ssim_rgb": metrics.ssim(sr, hr, scale),
+        "lr_consistency": metrics.lr_consistency(sr, lr, scale),
+        "colour_shift": metrics.colour_shift(sr, hr),
+        "grain": metrics.grain(sr, hr, scale),
+    }
+    if lpips is not None and min(hr.shape[-2:]) >= 32:
+        values["lpips"] = lpips(sr, hr)
+    numbers = {key: float(value) for key, value in values.items()}
+    return {key: None if np.isnan(value) else value for key, value in numbers.items()}
+
+
+def _pair(source: Source, scale: int) -> tuple[Tensor, Tensor]:
+    """HR, cut to a multiple of the scale, and LR: uint8 (1, 1 or 3, H, W)."""
+    hr = _read(source.hr)
+    height, width = (side // scale * scale for side in hr.shape[-2:])
+    if min(height, width) < 11 + 2 * scale:
+        raise UserError(f"{source.hr}: {hr.shape[-1]}x{hr.shape[-2]} pixels are too few to measure")
+    hr = hr[..., :height, :width].contiguous()
+    if source.lr is None:
+        return hr, downscale(hr, scale)
+    lr = _read(source.lr).expand(-1, hr.shape[1], -1, -1)
+    if lr.shape[-2] * scale != height or lr.shape[-1] * scale != width:
+        raise UserError(
+            f"{source.lr}: {lr.shape[-1]}x{lr.shape[-2]} pixels are not {source.hr} reduced by "
+            f"{scale}, {width // scale}x{height // scale}"
+        )
+    return hr, lr
+
+
+def _read(path: Path) -> Tensor:
+    """uint8 (1, 1 or 3, H, W): grey is measured as grey, transparency lies over white."""
+    try:
+        pixels = read_picture(path).pixels
+    except BadImage as error:
+        raise UserError(f"{path}: {error}") from error
+    height, width, channels = pixels.shape
+    plain = convert(pixels, Layout(width, height, channels - (channels + 1) % 2, 8))
+    return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
+
+
+def _lpips(weights: str | None, device: torch.device) -> metrics.LPIPS | None:
+    """Without AlexNet the other metrics are still worth having; a file that was named must do."""
+    try:
+        return metrics.LPIPS(weights, device)
+    except UserError as error:
+        if weights is not None:
+            raise
+        log.warning("LPIPS is not measured: %s", error)
+        return None
+
+
+def _output(output: str | None, model: Pretrained) -> Path:
+    """Beside the run that the model is from, so that its report finds it."""
+    if output is not None:
+        return Path(output).expanduser()
+    if model.path is not None and model.path.parent.parent.name == "checkpoints":
+        return model.path.parents[2] / "evaluation"
+    return Path("evaluations") / model.name
+
+
+def _list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    command(evaluate, "evaluate", verbatim=("model", "benchmark", "lr", "output", "lpips"))

@@ -1,0 +1,22 @@
+"""Image quality: how far from the photograph, how it looks, which artefacts.
+
+Every function takes uint8 images and returns one number an image, so that a mean over a data set
+is a mean over images, not over the pooled error.
+"""
+
+from sr_gan.metrics.artefacts import colour_shift, grain, lr_consistency
+from sr_gan.metrics.fidelity import psnr, psnr_y, rgb_to_y, ssim, ssim_y, to_uint8
+from sr_gan.metrics.perceptual import LPIPS
+
+__all__ = [
+    "LPIPS",
+    "colour_shift",
+    "grain",
+    "lr_consistency",
+    "psnr",
+    "psnr_y",
+    "rgb_to_y",
+    "ssim",
+    "ssim_y",
+    "to_uint8",
+]

@@ -1,0 +1,1 @@
+"""What is written about runs and models: tables of scores."""

@@ -1,0 +1,52 @@
+"""Published x4 results on the known test sets, for tables beside one's own.
+
+PSNR on Y, 4 pixels cut from each border, LR by MATLAB's bicubic; LPIPS with AlexNet, v0.1.
+"""
+
+SETS = {  # names in folders, number of images
+    "Set5": (("set5",), 5),
+    "Set14": (("set14",), 14),
+    "BSD100": (("bsd100", "b100", "bsds100"), 100),
+    "Urban100": (("urban100",), 100),
+}
+
+# (who, source): {set: (PSNR-Y in dB or None, LPIPS or None)}
+X4: dict[str, dict[str, tuple[float | None, float | None]]] = {
+    "bicubic, published": {
+        "Set5": (28.42, 0.3407),
+        "Set14": (26.00, 0.4393),
+        "BSD100": (25.96, 0.5249),
+        "Urban100": (23.14, 0.4726),
+    },
+    "SRResNet (Ledig et al. 2017)": {
+        "Set5": (32.05, None),
+        "Set14": (28.49, None),
+        "BSD100": (27.58, None),
+    },
+    "SRGAN-VGG54 (Ledig et al. 2017)": {
+        "Set5": (29.40, None),
+        "Set14": (26.02, None),
+        "BSD100": (25.16, None),
+    },
+    "SRGAN, re-implemented": {
+        "Set5": (None, 0.0882),
+        "Set14": (None, 0.1663),
+        "BSD100": (None, 0.1980),
+        "Urban100": (None, 0.1551),
+    },
+    "ESRGAN (Wang et al. 2018)": {
+        "Set5": (None, 0.0748),
+        "Set14": (None, 0.1329),
+        "BSD100": (None, 0.1614),
+        "Urban100": (None, 0.1229),
+    },
+}
+
+
+def recognise(parts: tuple[str, ...], images: int) -> str | None:
+    """The known set that a folder's path and its number of images tell; None of any other."""
+    for part in reversed(parts):
+        for name, (aliases, count) in SETS.items():
+            if part.lower() in aliases and images == count:
+                return name
+    return None
