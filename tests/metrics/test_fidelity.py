@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from sr_gan.data.resize import downscale, upscale
-from sr_gan.metrics import psnr_y, rgb_to_y, ssim_y, to_uint8
+from sr_gan.metrics import psnr, psnr_y, rgb_to_y, ssim, ssim_y, to_uint8
 
 
 @pytest.fixture
@@ -89,3 +89,32 @@ def test_refuses_what_it_cannot_compare(metric: object) -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             metric(sr, hr, border)  # type: ignore[operator]
+
+
+def test_rgb_scores_equal_scikit_images(pair: tuple[Tensor, Tensor]) -> None:
+    sr, hr = (x[0, :, 4:-4, 4:-4].permute(1, 2, 0).numpy() for x in pair)
+    expected = peak_signal_noise_ratio(hr, sr, data_range=255)
+    assert psnr(*pair, border=4).item() == pytest.approx(expected, abs=1e-6)
+    channels = [
+        structural_similarity(
+            hr[..., c],
+            sr[..., c],
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )[1][5:-5, 5:-5].mean()
+        for c in range(3)
+    ]
+    assert ssim(*pair, border=4).item() == pytest.approx(np.mean(channels), abs=1e-4)
+
+
+def test_grey_images_are_measured_as_they_are(pair: tuple[Tensor, Tensor]) -> None:
+    sr, hr = (x[:, :1] for x in pair)
+    expected = peak_signal_noise_ratio(
+        hr[0, 0, 4:-4, 4:-4].numpy(), sr[0, 0, 4:-4, 4:-4].numpy(), data_range=255
+    )
+    assert psnr_y(sr, hr, 4).item() == pytest.approx(expected, abs=1e-6)
+    assert psnr_y(hr, hr, 4).item() == float("inf")
+    assert ssim_y(hr, hr, 4).item() == pytest.approx(1)

@@ -1,0 +1,73 @@
+from math import isnan, sqrt
+
+import numpy as np
+import pytest
+import torch
+from skimage import data as skimage_data
+from torch import Tensor
+
+from sr_gan.data.resize import downscale, upscale
+from sr_gan.metrics import colour_shift, grain, lr_consistency
+
+
+@pytest.fixture
+def photo() -> Tensor:
+    pixels = np.ascontiguousarray(skimage_data.chelsea()[:296, :448])
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+def rounded(image: Tensor) -> Tensor:
+    return image.round().clamp(0, 255).to(torch.uint8)
+
+
+def half_flat() -> Tensor:
+    """Mid-grey on the left, strong texture on the right: (1, 1, 200, 400)."""
+    image = torch.full((1, 1, 200, 400), 128.0)
+    image[..., 200:] += 40 * torch.randn(200, 200)
+    return rounded(image)
+
+
+@pytest.mark.parametrize("strength", [1.0, 2.0, 4.0])
+def test_white_noise_reads_its_standard_deviation(strength: float) -> None:
+    hr = half_flat()
+    noisy = rounded(hr + strength * torch.randn(hr.shape))
+    with_rounding = sqrt(strength**2 + 1 / 12)
+    assert grain(noisy, hr, 4).item() == pytest.approx(with_rounding, rel=0.05)
+
+
+def test_noise_in_texture_does_not_count_and_less_than_the_photo_is_negative() -> None:
+    hr = half_flat()
+    textured = hr.clone()
+    textured[..., 220:] = rounded(hr + 20 * torch.randn(hr.shape))[..., 220:]
+    assert abs(grain(textured, hr, 4).item()) < 0.3
+    noisy = rounded(hr + 2 * torch.randn(hr.shape))
+    assert grain(hr, noisy, 4).item() == pytest.approx(-2, rel=0.1)
+
+
+def test_grain_of_a_photograph(photo: Tensor) -> None:
+    assert grain(photo, photo, 4).item() == 0
+    enlarged = upscale(downscale(photo, 4), 4)
+    checkers = torch.tensor([[3.0, -3.0], [-3.0, 3.0]]).repeat(148, 224)
+    assert grain(enlarged, photo, 4) < 0 < grain(rounded(photo + checkers), photo, 4)
+
+
+def test_grain_without_anything_flat_is_none() -> None:
+    noise = rounded(128 + 60 * torch.randn(1, 3, 64, 64))
+    assert isnan(grain(noise, noise, 4).item())
+
+
+def test_colour_shift_sees_a_cast_and_no_detail(photo: Tensor) -> None:
+    cast = photo.clone()
+    cast[:, 0] = rounded(photo[:, 0] + 12.0)
+    blurred = upscale(downscale(photo, 4), 4)
+    assert colour_shift(photo, photo).item() == 0
+    assert colour_shift(blurred, photo).item() < 0.5 < 2 < colour_shift(cast, photo).item()
+    grey = photo[:, :1]
+    assert colour_shift(rounded(grey + 5.0), grey).item() > 1
+
+
+def test_lr_consistency_of_the_photograph_itself_and_of_another(photo: Tensor) -> None:
+    lr = downscale(photo, 4)
+    assert lr_consistency(photo, lr, 4).item() == float("inf")
+    shifted = rounded(photo + 4.0)
+    assert lr_consistency(shifted, lr, 4).item() == pytest.approx(20 * np.log10(255 / 4), abs=0.1)

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models import alexnet
+
+from sr_gan.data.resize import downscale, upscale
+from sr_gan.errors import UserError
+from sr_gan.metrics import LPIPS
+
+
+def load(path: Path) -> Tensor:
+    return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)[None]
+
+
+@pytest.fixture
+def weights(shared: Path) -> str:
+    return str(shared / "weights" / "alexnet_features.safetensors")
+
+
+def test_the_authors_own_example(shared: Path, weights: str) -> None:
+    ref, p0, p1 = (load(shared / f"data/parity/lpips/ex_{n}.png") for n in ("ref", "p0", "p1"))
+    distances = LPIPS(weights)(torch.cat([p0, p1, ref]), torch.cat([ref, ref, ref]))
+    assert distances.tolist() == pytest.approx([0.722, 0.138, 0], abs=5e-4)
+
+
+def test_bicubic_on_set5(shared: Path, weights: str) -> None:
+    lpips, distances = LPIPS(weights), []
+    for path in sorted((shared / "data/benchmarks/Set5/HR").iterdir()):
+        hr = load(path)
+        hr = hr[..., : hr.shape[-2] // 4 * 4, : hr.shape[-1] // 4 * 4]
+        distances.append(lpips(upscale(downscale(hr, 4), 4), hr))
+    assert torch.cat(distances).mean().item() == pytest.approx(0.3407, abs=1.5e-3)
+
+
+@pytest.fixture
+def random_file(tmp_path: Path) -> Path:
+    state = alexnet(weights=None).state_dict()
+    save_file({k: v for k, v in state.items() if k[:4] == "feat"}, tmp_path / "a.safetensors")
+    return tmp_path / "a.safetensors"
+
+
+def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(random_file: Path) -> None:
+    lpips = LPIPS(str(random_file))
+    a, b = (torch.randint(0, 256, (1, 1, 40, 48), dtype=torch.uint8) for _ in range(2))
+    repeated = lpips(a.repeat(1, 3, 1, 1), b.repeat(1, 3, 1, 1))
+    torch.testing.assert_close(lpips(a, b), repeated)
+    assert repeated.item() > 0
+    with pytest.raises(ValueError, match="32x32"):
+        lpips(a[..., :20], b[..., :20])
+
+
+def test_missing_and_wrong_weights(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"lpips=FILE, or lpips=download \(233 MB"):
+        LPIPS()
+    with pytest.raises(UserError, match=r"are not at .*none\.pth"):
+        LPIPS(str(tmp_path / "none.pth"))
+    save_file({"features.0.weight": torch.zeros(2)}, tmp_path / "b.safetensors")
+    with pytest.raises(UserError, match=r"does not hold AlexNet: features\.0"):
+        LPIPS(str(tmp_path / "b.safetensors"))
+
+
+def test_torchs_cache_is_used(random_file: Path) -> None:
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    cache.mkdir(parents=True, exist_ok=True)
+    from sr_gan.files import load_tensors
+
+    cached = cache / "alexnet-owt-7be5be79.pth"
+    torch.save(load_tensors(random_file), cached)
+    try:
+        a, b = (torch.randint(0, 256, (1, 3, 40, 48), dtype=torch.uint8) for _ in range(2))
+        torch.testing.assert_close(LPIPS()(a, b), LPIPS(str(random_file))(a, b))
+    finally:
+        cached.unlink()

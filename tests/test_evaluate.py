@@ -1,0 +1,117 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as skimage_data
+
+from sr_gan.evaluate import evaluate
+from sr_gan.networks import MSRResNet
+from sr_gan.weights import save_generator
+from tests.conftest import Output, run_command
+
+Run = Callable[..., Output]
+CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 4, "filters": 8, "blocks": 1}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> Output:
+        verbatim = ("model", "benchmark", "lr", "output", "lpips")
+        return run_command(monkeypatch, capsys, evaluate, "evaluate", *arguments, verbatim=verbatim)
+
+    return command
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    cat = skimage_data.chelsea()
+    (tmp_path / "my photos" / "sub").mkdir(parents=True)
+    Image.fromarray(cat[:101, :130]).save(tmp_path / "my photos" / "a.png")
+    Image.fromarray(cat[100:180, 200:290, 0]).save(tmp_path / "my photos" / "sub" / "grey.png")
+    return tmp_path / "my photos"
+
+
+def published(shared: Path, run: Run, name: str) -> dict[str, float]:
+    code, out, _ = run(
+        "model=bicubic",
+        f"benchmark={shared / 'data/benchmarks' / name / 'HR'}",
+        f"lpips={shared / 'weights/alexnet_features.safetensors'}",
+        "output=out",
+    )
+    assert code == 0
+    assert "SRGAN-VGG54 (Ledig et al. 2017)" in out
+    means: dict[str, float] = json.loads(Path(f"out/{name}.json").read_text())["mean"]
+    return means
+
+
+def test_bicubic_on_set5_is_what_was_published(shared: Path, run: Run) -> None:
+    means = published(shared, run, "Set5")
+    assert means["psnr_y"] == pytest.approx(28.42, abs=0.02)
+    assert means["lpips"] == pytest.approx(0.340, abs=0.001)
+
+
+def test_bicubic_on_set14_is_what_was_published(shared: Path, run: Run) -> None:
+    means = published(shared, run, "Set14")
+    assert means["psnr_y"] == pytest.approx(26.00, abs=0.02)
+
+
+def test_a_model_on_a_folder_without_lpips(run: Run, folder: Path, tmp_path: Path) -> None:
+    save_generator(MSRResNet(4, 8, 1), CONFIG, tmp_path / "small.safetensors")
+    code, out, _ = run("model=small.safetensors", "benchmark=my photos")
+    assert code == 0
+    assert "LPIPS is not measured: AlexNet's weights are not at" in out
+    assert "published" not in out
+    written = tmp_path / "evaluations" / "small"
+    content = json.loads((written / "my photos.json").read_text())
+    assert [image["name"] for image in content["images"]] == ["a.png", "sub/grey.png"]
+    scores = [image["psnr_y"] for image in content["images"]]
+    assert content["mean"]["psnr_y"] == pytest.approx(np.mean(scores))
+    assert content["mean"]["lpips"] is None
+    assert content["bicubic"]["psnr_y"] != content["mean"]["psnr_y"]
+    with (written / "my photos.csv").open() as file:
+        rows = {row["image"]: row for row in csv.DictReader(file)}
+    assert float(rows["a.png"]["psnr_y"]) == pytest.approx(scores[0], rel=1e-5)
+    assert rows["a.png"]["lpips"] == ""
+    assert f"| {scores[0]:.2f} |" in (written / "my photos.md").read_text()
+
+
+def test_lr_images_that_are_given(shared: Path, run: Run) -> None:
+    sets = shared / "data"
+    arguments = [f"benchmark={sets}/benchmarks/Set5/HR", f"lr={sets}/parity/Set5_LRx4_matlab"]
+    code, out, _ = run("model=bicubic", *arguments, "output=out")
+    assert code == 0
+    given = json.loads(Path("out/Set5.json").read_text())["mean"]["psnr_y"]
+    assert given == pytest.approx(28.43, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["benchmark=none", "model=bicubic"], "none does not exist: set benchmark"),
+        (["benchmark=empty", "model=bicubic"], "holds no images"),
+        (["benchmark=broken", "model=bicubic"], "broken/x.png: not an image"),
+        (["benchmark=tiny", "model=bicubic"], "8x8 pixels are too few"),
+        (["benchmark=my photos", "model=bicubic", "lr=tiny"], "no such file"),
+        (["benchmark=my photos", "model=bicubic", "lpips=none.pth"], "none.pth"),
+        (["benchmark=my photos"], "no model is given"),
+        (["model=bicubic"], "benchmark is not set"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    for name in ("empty", "broken", "tiny"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken" / "x.png").write_text("text")
+    Image.new("RGB", (8, 8)).save(tmp_path / "tiny" / "x.png")
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
