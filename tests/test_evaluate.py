@@ -84,7 +84,7 @@ def test_a_model_on_a_folder_without_lpips(run: Run, folder: Path, tmp_path: Pat
 def test_lr_images_that_are_given(shared: Path, run: Run) -> None:
     sets = shared / "data"
     arguments = [f"benchmark={sets}/benchmarks/Set5/HR", f"lr={sets}/parity/Set5_LRx4_matlab"]
-    code, out, _ = run("model=bicubic", *arguments, "output=out")
+    code, *_ = run("model=bicubic", *arguments, "output=out")
     assert code == 0
     given = json.loads(Path("out/Set5.json").read_text())["mean"]["psnr_y"]
     assert given == pytest.approx(28.43, abs=0.02)

@@ -85,6 +85,14 @@ def test_a_full_disk_ends_it_and_leaves_no_half_file(
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
+def test_an_output_that_cannot_be_made_is_named(run: Run, tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    (tmp_path / "file").write_text("no folder")
+    code, _, err = run("model=bicubic", "input=a.png", "output=file/sub")
+    assert code == 1
+    assert "a.png: file/sub: Not a directory" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -48,8 +48,7 @@ def upscale(cfg: DictConfig) -> None:
             except (BadImage, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _HOPELESS:
                     raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
-                reason = error.strerror if isinstance(error, OSError) else str(error)
-                failed.append(f"{job.source}: {reason}")
+                failed.append(f"{job.source}: {_reason(error)}")
                 bar.write(f"failed  {failed[-1]}")
                 bar.total -= size
     if done:
@@ -69,6 +68,12 @@ def _enlarge(job: Job, upscaler: Upscaler, settings: dict[str, object], bar: "tq
             int(settings["quality"]),  # type: ignore[call-overload]
         )
     return 1
+
+
+def _reason(error: BadImage | OSError) -> str:
+    if isinstance(error, OSError) and error.filename:  # of the result: the source was read
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _layout(picture: Picture, scale: int) -> Layout:
