@@ -97,15 +97,11 @@ class BenchDataConfig(Config):
     output: str
 
 
-class EvaluateConfig(Config):
-    """The top level of ``conf/evaluate.yaml``."""
+class EnlargingConfig(Config):
+    """What commands are told that enlarge images."""
 
-    benchmark: str | list[str]
     model: str | None
     scale: PositiveInt
-    lr: str | None
-    lpips: str | None
-    output: str | None
     device: str
     precision: Literal["auto", "fp32", "fp16", "bf16"]
     tile: PositiveInt | None
@@ -115,24 +111,24 @@ class EvaluateConfig(Config):
     consistency: bool
 
 
-class UpscaleConfig(Config):
+class EvaluateConfig(EnlargingConfig):
+    """The top level of ``conf/evaluate.yaml``."""
+
+    benchmark: str | list[str]
+    lr: str | None
+    lpips: str | None
+    output: str | None
+
+
+class UpscaleConfig(EnlargingConfig):
     """The top level of ``conf/upscale.yaml``."""
 
     input: str | list[str]
     output: str
-    model: str | None
-    scale: PositiveInt
     format: str | None
     quality: Annotated[int, Field(ge=1, le=100)]
     overwrite: bool
     max_megapixels: PositiveInt | PositiveFloat
-    device: str
-    precision: Literal["auto", "fp32", "fp16", "bf16"]
-    tile: PositiveInt | None
-    x8: bool
-    smooth_sigma: NonNegativeFloat
-    smooth: Literal["plain", "guided"]
-    consistency: bool
 
 
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
