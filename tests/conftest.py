@@ -100,6 +100,19 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random AlexNet weights under torchvision's names."""
+    from safetensors.torch import save_file
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("alexnet") / "alexnet.safetensors"
+    state = alexnet(weights=None).state_dict()
+    save_file({key: value for key, value in state.items() if key.startswith("features.")}, path)
+    return path
+
+
 def random_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     """uint8 noise of (height, width, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

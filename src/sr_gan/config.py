@@ -33,7 +33,7 @@ def build(node: DictConfig, **arguments: Any) -> Any:
             raise
         inner = str(error).rsplit("full_key: ", 1)
         raise UserError(f"{inner[1].strip() if len(inner) > 1 else key}: {cause}") from error
-    except (ValueError, TypeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, UserError, MisconfigurationException) as error:
         raise UserError(f"{key}: {error}") from error
 
 

@@ -91,7 +91,7 @@ def score(
         "colour_shift": metrics.colour_shift(sr, hr),
         "grain": metrics.grain(sr, hr, scale),
     }
-    if lpips is not None and min(hr.shape[-2:]) >= 32:
+    if lpips is not None and min(hr.shape[-2:]) >= metrics.LPIPS.smallest:
         values["lpips"] = lpips(sr, hr)
     numbers = {key: float(value) for key, value in values.items()}
     return {key: None if np.isnan(value) else value for key, value in numbers.items()}
@@ -132,7 +132,7 @@ def _lpips(weights: str | None, device: torch.device) -> metrics.LPIPS | None:
         return metrics.LPIPS(weights, device)
     except UserError as error:
         if weights is not None:
-            raise
+            raise UserError(f"lpips: {error}") from error
         log.warning("LPIPS is not measured: %s", error)
         return None
 

@@ -16,9 +16,9 @@ from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
+from sr_gan.reports.summary import describe, summarise
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
-from sr_gan.summary import describe, summarise
 from sr_gan.weights import load_generator, save_generator
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     data.collections()  # missing photos are told before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
+    watchers = {stage: _watchers(cfg, config, stage) for stage in stages}
     data.setup()
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
@@ -57,7 +58,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         trainer = build(
             cfg.trainer,
             max_epochs=module.epochs,
-            callbacks=[*build_all(cfg.callbacks), Recipe(stage, config)],
+            callbacks=watchers[stage],
             logger=build_all(cfg.logger),
         )
         ckpt_path = resumed.path if resumed and resumed.stage == stage else None
@@ -78,6 +79,11 @@ def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoi
     for change in check_resumable(checkpoint, config):
         log.warning("resuming with another setting: %s", change)
     return checkpoint
+
+
+def _watchers(cfg: DictConfig, config: dict[str, Any], stage: str) -> list[L.Callback]:
+    cfg.stage = stage  # in the names of what they write
+    return [*build_all(cfg.callbacks), Recipe(stage, config)]
 
 
 def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:

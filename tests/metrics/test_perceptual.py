@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from torchvision.models import alexnet
 
 from sr_gan.data.resize import downscale, upscale
 from sr_gan.errors import UserError
@@ -37,15 +36,8 @@ def test_bicubic_on_set5(shared: Path, weights: str) -> None:
     assert torch.cat(distances).mean().item() == pytest.approx(0.3407, abs=1.5e-3)
 
 
-@pytest.fixture
-def random_file(tmp_path: Path) -> Path:
-    state = alexnet(weights=None).state_dict()
-    save_file({k: v for k, v in state.items() if k[:4] == "feat"}, tmp_path / "a.safetensors")
-    return tmp_path / "a.safetensors"
-
-
-def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(random_file: Path) -> None:
-    lpips = LPIPS(str(random_file))
+def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path) -> None:
+    lpips = LPIPS(str(alexnet_file))
     a, b = (torch.randint(0, 256, (1, 1, 40, 48), dtype=torch.uint8) for _ in range(2))
     repeated = lpips(a.repeat(1, 3, 1, 1), b.repeat(1, 3, 1, 1))
     torch.testing.assert_close(lpips(a, b), repeated)
@@ -55,7 +47,7 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(random_file: Path)
 
 
 def test_missing_and_wrong_weights(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"lpips=FILE, or lpips=download \(233 MB"):
+    with pytest.raises(UserError, match=r"a file of them, or 'download' \(233 MB"):
         LPIPS()
     with pytest.raises(UserError, match=r"are not at .*none\.pth"):
         LPIPS(str(tmp_path / "none.pth"))
@@ -64,15 +56,15 @@ def test_missing_and_wrong_weights(tmp_path: Path) -> None:
         LPIPS(str(tmp_path / "b.safetensors"))
 
 
-def test_torchs_cache_is_used(random_file: Path) -> None:
+def test_torchs_cache_is_used(alexnet_file: Path) -> None:
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     cache.mkdir(parents=True, exist_ok=True)
     from sr_gan.files import load_tensors
 
     cached = cache / "alexnet-owt-7be5be79.pth"
-    torch.save(load_tensors(random_file), cached)
+    torch.save(load_tensors(alexnet_file), cached)
     try:
         a, b = (torch.randint(0, 256, (1, 3, 40, 48), dtype=torch.uint8) for _ in range(2))
-        torch.testing.assert_close(LPIPS()(a, b), LPIPS(str(random_file))(a, b))
+        torch.testing.assert_close(LPIPS()(a, b), LPIPS(str(alexnet_file))(a, b))
     finally:
         cached.unlink()

@@ -1,9 +1,18 @@
-"""What watches a run: progress, samples, the metrics table, timing, interruption."""
+"""What watches a run: progress, samples, LPIPS, the metrics table, timing, interruption."""
 
 from sr_gan.callbacks.interrupt import SaveOnSignal
+from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
 from sr_gan.callbacks.record import MetricsTable, StopOnNaN
 from sr_gan.callbacks.samples import SampleGrid
 from sr_gan.callbacks.timing import Timing
 
-__all__ = ["MetricsTable", "SampleGrid", "SaveOnSignal", "StageProgress", "StopOnNaN", "Timing"]
+__all__ = [
+    "MetricsTable",
+    "PerceptualQuality",
+    "SampleGrid",
+    "SaveOnSignal",
+    "StageProgress",
+    "StopOnNaN",
+    "Timing",
+]

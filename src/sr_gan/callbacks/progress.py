@@ -57,11 +57,16 @@ class StageProgress(ProgressBar):
         scores = trainer.callback_metrics
         if self.bar is None or self.bar.disable or "quality/psnr_y" not in scores:
             return
+        lpips = (
+            f", LPIPS {scores['quality/lpips']:.4f} ({scores['quality/lpips_bicubic']:.4f})"
+            if "quality/lpips" in scores
+            else ""
+        )
         self.bar.write(
             f"{self.bar.desc} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
             f"PSNR-Y {scores['quality/psnr_y']:.2f} dB (bicubic "
             f"{scores['quality/psnr_y_bicubic']:.2f}), SSIM-Y {scores['quality/ssim_y']:.4f} "
-            f"({scores['quality/ssim_y_bicubic']:.4f})",
+            f"({scores['quality/ssim_y_bicubic']:.4f}){lpips}",
             file=sys.stderr,
         )
 

@@ -10,8 +10,6 @@ from torchvision.models import AlexNet_Weights, alexnet
 from sr_gan.errors import UserError
 from sr_gan.files import load_tensors
 
-_SMALLEST = 32  # pixels a side that AlexNet's strides leave something of
-
 
 class LPIPS:
     """The learned perceptual image patch similarity, AlexNet, version 0.1: 0 is equal.
@@ -29,11 +27,18 @@ class LPIPS:
     metric*; the linear weights are those in torchmetrics.
     """
 
+    smallest = 32  # pixels a side that AlexNet's strides leave something of
+
     def __init__(self, weights: str | None = None, device: torch.device | str = "cpu") -> None:
         network = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
         _load(network.net, _alexnet(weights), weights or "torch's cache")
-        self.network = network.eval().requires_grad_(False).to(device)
+        self.network = network.eval().requires_grad_(False)
+        self.to(device)
+
+    def to(self, device: torch.device | str) -> None:
+        """Moves the network to where it is to compute."""
         self.device = torch.device(device)
+        self.network.to(self.device)
 
     @torch.no_grad()
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ class LPIPS:
         Raises:
             ValueError: a side is below 32 pixels.
         """
-        if min(sr.shape[-2:]) < _SMALLEST:
+        if min(sr.shape[-2:]) < self.smallest:
             raise ValueError(f"LPIPS needs 32x32 pixels, got {tuple(sr.shape[-2:])}")
         a, b = (x.to(self.device).expand(-1, 3, -1, -1).float().div(127.5).sub(1) for x in (sr, hr))
         distances: Tensor = self.network(a, b)
@@ -58,8 +63,8 @@ def _alexnet(weights: str | None) -> dict[str, Tensor]:
     path = Path(weights).expanduser() if weights else cached
     if not path.is_file():
         raise UserError(
-            f"AlexNet's weights are not at {path}: give a file, lpips=FILE, or lpips=download "
-            f"(233 MB, from {url})"
+            f"AlexNet's weights are not at {path}: give a file of them, or 'download' (233 MB, "
+            f"from {url})"
         )
     return load_tensors(path)
 
@@ -70,6 +75,6 @@ def _load(network: torch.nn.Module, tensors: dict[str, Tensor], origin: str) -> 
     for key, expected in network.state_dict().items():  # slice2.3.weight, 3 as in torchvision
         name = f"features.{key.split('.', 1)[1]}"
         if name not in tensors or tensors[name].shape != expected.shape:
-            raise UserError(f"lpips: {origin} does not hold AlexNet: {name} is missing or differs")
+            raise UserError(f"{origin} does not hold AlexNet: {name} is missing or differs")
         state[key] = tensors[name]
     network.load_state_dict(state)

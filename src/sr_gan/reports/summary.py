@@ -6,17 +6,18 @@ from typing import Any
 
 from sr_gan.callbacks.record import read_table
 from sr_gan.files import atomic_write
+from sr_gan.reports.published import ORIGINAL_RUN
 from sr_gan.runs import shown
 
-LOSS_TABLE_EPOCHS = (0, 99, 199, 299, 399)  # those of the run that this project reproduces
-_SCORES = ("psnr_y", "ssim_y", "psnr_y_bicubic", "ssim_y_bicubic")
+# key: (title, decimals); LPIPS is not measured by every run
+_SCORES = {"psnr_y": ("PSNR-Y dB", 2), "ssim_y": ("SSIM-Y", 4), "lpips": ("LPIPS", 4)}
 
 
 def summarise(run_dir: Path) -> dict[str, Any]:
     """Reads ``metrics.csv``, writes ``summary.json`` and returns its content.
 
     A stage has its number of epochs, its last and its best validation scores; the GAN stage also
-    the losses at :data:`LOSS_TABLE_EPOCHS`, those reached, and at its last epoch.
+    the losses at those of :data:`ORIGINAL_RUN`, those reached, and at its last epoch.
     """
     rows = read_table(run_dir / "metrics.csv")
     stages = {row["stage"]: [r for r in rows if r["stage"] == row["stage"]] for row in rows}
@@ -41,22 +42,30 @@ def _stage(rows: list[dict[str, str]]) -> dict[str, Any]:
                 "generator": float(row["loss/generator"]),
             }
             for row in rows
-            if int(row["epoch"]) in LOSS_TABLE_EPOCHS or row is rows[-1]
+            if int(row["epoch"]) in ORIGINAL_RUN or row is rows[-1]
         ]
     return result
 
 
 def _scores(row: dict[str, str]) -> dict[str, float]:
-    return {"epoch": int(row["epoch"]), **{name: float(row[f"quality/{name}"]) for name in _SCORES}}
+    names = [f"{key}{beside}" for beside in ("", "_bicubic") for key in _SCORES]
+    taken = {name: float(row[f"quality/{name}"]) for name in names if row.get(f"quality/{name}")}
+    return {"epoch": int(row["epoch"]), **taken}
 
 
 def describe(summary: dict[str, Any], run_dir: Path) -> str:
     """The summary as the text that a run ends with."""
-    lines = [
-        f"{'stage':<10}{'epochs':>7}{'PSNR-Y dB':>11}{'bicubic':>9}{'SSIM-Y':>8}{'bicubic':>9}"
-    ]
-    for stage, result in summary.items():
-        lines.append(f"{stage:<10}{result['epochs']:>7}" + _score_cells(result.get("last")))
+    last = [result.get("last", {}) for result in summary.values()]
+    measured = {key: how for key, how in _SCORES.items() if any(key in row for row in last)}
+    titles = "".join(f"{title:>11}{'bicubic':>9}" for title, _ in measured.values())
+    lines = [f"{'stage':<10}{'epochs':>7}{titles}"]
+    for (stage, result), scores in zip(summary.items(), last):
+        cells = "".join(
+            f"{scores[key]:>11.{digits}f}{scores[key + '_bicubic']:>9.{digits}f}"
+            for key, (_, digits) in measured.items()
+            if key in scores
+        )
+        lines.append(f"{stage:<10}{result['epochs']:>7}{cells or '   (not validated)'}")
     for result in summary.values():
         if "losses" in result:
             lines += ["", f"{'epoch':<10}{'D loss':>11}{'G loss':>11}"]
@@ -66,15 +75,6 @@ def describe(summary: dict[str, Any], run_dir: Path) -> str:
             ]
     lines += ["", *_places(run_dir)]
     return "\n".join(lines)
-
-
-def _score_cells(scores: dict[str, float] | None) -> str:
-    if scores is None:
-        return "   (not validated)"
-    return (
-        f"{scores['psnr_y']:>11.2f}{scores['psnr_y_bicubic']:>9.2f}"
-        f"{scores['ssim_y']:>8.4f}{scores['ssim_y_bicubic']:>9.4f}"
-    )
 
 
 def _places(run_dir: Path) -> list[str]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sr_gan.summary import describe, summarise
+from sr_gan.reports.summary import describe, summarise
 
 HEADER = "stage,epoch,loss/discriminator,loss/generator,quality/psnr_y,quality/ssim_y,"
 HEADER += "quality/psnr_y_bicubic,quality/ssim_y_bicubic"
@@ -38,7 +38,7 @@ def test_describes_what_is_there(run: Path) -> None:
     (run / "checkpoints" / "gan").mkdir(parents=True)
     (run / "checkpoints" / "gan" / "generator.safetensors").touch()
     text = describe(summarise(run), run)
-    assert "pretrain        3      32.50    29.00  0.8000   0.7000" in text
+    assert "pretrain        3      32.50    29.00     0.8000   0.7000" in text
     assert "99               0.01        101" in text
     assert "generator.safetensors" in text
     assert "picture" not in text

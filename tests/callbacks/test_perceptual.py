@@ -1,0 +1,60 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from sr_gan.callbacks.perceptual import PerceptualQuality, _lpips
+from sr_gan.callbacks.record import read_table
+from sr_gan.data.resize import upscale
+from sr_gan.errors import UserError
+from sr_gan.metrics import LPIPS
+from sr_gan.train import train
+from tests.conftest import Compose
+
+
+def test_a_run_has_lpips_where_it_was_validated(composed: Compose, alexnet_file: Path) -> None:
+    every_other = "trainer.check_val_every_n_epoch=2"
+    cfg = composed("quickstart", f"callbacks.lpips.weights={alexnet_file}", every_other)
+    summary = train(cfg)
+    rows = read_table(Path(cfg.run_dir) / "metrics.csv")
+    assert [bool(row["quality/lpips"]) for row in rows] == [False, True, False, True]
+    assert len({row["quality/lpips_bicubic"] for row in rows} - {""}) == 1
+    last = summary["gan"]["last"]
+    assert last["lpips"] == float(rows[-1]["quality/lpips"]) != last["lpips_bicubic"]
+    checkpoint = torch.load(Path(cfg.run_dir) / "checkpoints/gan/last.ckpt", weights_only=True)
+    assert not any("lpips" in name for name in checkpoint["state_dict"])
+
+
+def test_without_weights_one_line_says_so(
+    composed: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    _lpips.cache_clear()
+    with caplog.at_level("INFO"):
+        summary = train(composed("quickstart", "trainer.limit_train_batches=1"))
+    told = [line for line in caplog.messages if "callbacks.lpips.weights=FILE" in line]
+    assert len(told) == 1
+    assert "lpips" not in summary["gan"]["last"]
+
+
+def test_a_named_file_must_do(composed: Compose, tmp_path: Path) -> None:
+    cfg = composed("quickstart", f"callbacks.lpips.weights={tmp_path / 'none.pth'}")
+    with pytest.raises(UserError, match=r"^callbacks\.lpips: .*none\.pth"):
+        train(cfg)
+    assert not Path(cfg.run_dir).exists()
+
+
+def test_values_are_those_of_the_images(alexnet_file: Path) -> None:
+    lr, sr, hr = (torch.randint(0, 256, (1, 3, n, n), dtype=torch.uint8) for n in (12, 48, 48))
+    logged: list[dict[str, float]] = []
+    module = SimpleNamespace(device="cpu", log_dict=lambda values, **_: logged.append(values))
+    small = {"lr": lr[..., :4], "sr": sr[..., :16], "hr": hr[..., :16]}
+    callback = PerceptualQuality(str(alexnet_file))
+    for images in ({"lr": lr, "sr": sr, "hr": hr}, small):
+        callback.on_validation_batch_end(
+            cast(Any, None), cast(Any, module), images, {"name": ["a"]}, 0
+        )
+    lpips = LPIPS(str(alexnet_file))
+    expected = {"quality/lpips": lpips(sr, hr), "quality/lpips_bicubic": lpips(upscale(lr, 4), hr)}
+    assert logged == [{name: pytest.approx(value.item()) for name, value in expected.items()}]
