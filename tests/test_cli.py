@@ -172,7 +172,7 @@ def test_sweeps_make_a_folder_a_job_and_survive_a_failing_one(
     assert code == 1
     assert "error: gan.loss: weights must be at least 0" in errors
     (done,) = tmp_path.glob("runs/quickstart/*-sweep/*/summary.json")
-    assert done.parent.name.startswith("1_")
+    assert done.parent.name == "1_gan.loss.weights.adversarial=0.001"
     config = OmegaConf.load(done.parent / "config.yaml")
     assert config.gan.loss.weights.adversarial == 1e-3
 

@@ -14,8 +14,10 @@
 
 import json
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
@@ -52,9 +55,16 @@ def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
     return choose_run_dir(experiment, None)
 
 
-def name_job(number: int, overrides: str) -> str:
-    """A sweep job's folder: its number and what was overridden, short and without slashes."""
-    return f"{number}_{overrides.replace('/', '_')}"[:120]
+def name_job(number: int, overrides: Sequence[str]) -> str:
+    """A sweep job's folder: its number and what is its own, short and without slashes.
+
+    Settings that the command line gives a single value are those of every job.
+    """
+    given = [argument for argument in sys.argv[1:] if re.match(r"[^-].*=", argument)]
+    parsed = OverridesParser.create().parse_overrides(given)
+    common = {override.get_key_element() for override in parsed if not override.is_sweep_override()}
+    own = [override for override in overrides if override.partition("=")[0] not in common]
+    return "_".join([str(number), ",".join(own).replace("/", "_")])[:120]
 
 
 def shown(path: Path) -> Path:

@@ -131,6 +131,14 @@ class UpscaleConfig(EnlargingConfig):
     max_megapixels: PositiveInt | PositiveFloat
 
 
+class ReportConfig(Config):
+    """The top level of ``conf/report.yaml``."""
+
+    run: str | list[str] | None
+    output: str | None
+    epochs: list[NonNegativeInt] | None
+
+
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
     """Checks a composed configuration before anything is made: the plain, resolved dict.
 

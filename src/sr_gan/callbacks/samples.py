@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sr_gan.data.decode import Pixels
 from sr_gan.data.resize import upscale
+from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
 
 COLUMNS = ("LR", "bicubic", "SR", "HR")
@@ -86,6 +87,24 @@ def draw_grid(rows: list[list[Pixels]], titles: tuple[str, ...] = COLUMNS) -> Im
             left += width + _GAP
         top += height + _GAP
     return grid
+
+
+def read_grid(path: Path) -> dict[str, Pixels]:
+    """The columns of a picture that :class:`SampleGrid` wrote, by title: uint8 (H, W, 3) each.
+
+    Raises:
+        UserError: the file cannot be read or is not such a picture.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))[_TITLE:]
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    width, rest = divmod(pixels.shape[1] - _GAP * (len(COLUMNS) - 1), len(COLUMNS))
+    if rest or width < 1 or not len(pixels):
+        raise UserError(f"{path} is not a picture of the columns {', '.join(COLUMNS)}")
+    starts = range(0, pixels.shape[1], width + _GAP)
+    return {title: pixels[:, left : left + width] for title, left in zip(COLUMNS, starts)}
 
 
 def _centre(image: Tensor, size: int, scale: int) -> Tensor:

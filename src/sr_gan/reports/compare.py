@@ -1,0 +1,144 @@
+"""Several runs on a page: what differs, what came out, and the perception-distortion plane."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sr_gan.reports import figures
+from sr_gan.reports.figures import Point
+from sr_gan.reports.health import diagnose
+from sr_gan.reports.history import Run
+from sr_gan.reports.page import Section, Table
+from sr_gan.reports.single import draw, progress
+
+_MOST_KEYS = 6  # settings beside the scores; more have a table of their own
+_LONGEST = 40  # letters of a run's name
+_NOWHERE = "-"
+Places = tuple[list[Point], Point]  # the runs', bicubic's
+
+
+def compare(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
+    """The section before those of the runs, which it numbers from 1; ``notes`` come first."""
+    settings = differing(runs)
+    planes = dict(_planes(runs))
+    plots = [figures.perception_distortion(*places, where) for where, places in planes.items()]
+    text = [*notes] if planes else [*notes, _missing(runs)]
+    tables = [_outcomes(runs, settings if len(settings) <= _MOST_KEYS else {})]
+    if len(settings) > _MOST_KEYS:
+        tables.append(_settings(settings))
+    curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
+    return Section("Comparison", text, tables, curves)
+
+
+def titles(runs: Sequence[Run]) -> list[str]:
+    """``1: saturated`` and so on: number and folder, without what all folders share."""
+    paths = [run.path.resolve() for run in runs]
+    common = os.path.commonpath(paths)
+    names = [str(path.relative_to(common)) for path in paths]
+    return [
+        f"{number}: {name if len(name) <= _LONGEST else name[: _LONGEST - 1] + '…'}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Settings that are not the same in all runs: key, and the value in each.
+
+    Left out is what says where a run lies. Of keys that follow another, like those of
+    ``gan.discriminator`` the ones of ``discriminator``, the shortest is kept.
+    """
+    flat = [dict(_leaves(run.config)) for run in runs]
+    own = [run.config.get("run_dir") for run in runs]
+    found: dict[tuple[str, ...], str] = {}
+    for key in sorted(dict.fromkeys(key for leaves in flat for key in leaves), key=len):
+        values = [leaves.get(key, _NOWHERE) for leaves in flat]
+        places = any(folder and folder in value for folder, value in zip(own, values))
+        if len(set(values)) > 1 and not places and key not in ("ckpt_path", "stage"):
+            found.setdefault((key.rpartition(".")[2], *values), key)
+    return {key: list(values) for (_, *values), key in found.items()}
+
+
+def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict) and node:
+        for name, value in node.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    elif key:
+        yield key, str(node)
+
+
+def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]]) -> Table:
+    scores = {
+        "PSNR-Y dB": ("quality/psnr_y", ".2f"),
+        "SSIM-Y": ("quality/ssim_y", ".4f"),
+        "LPIPS": ("quality/lpips", ".4f"),
+        "D loss": ("loss/discriminator", ".3g"),
+    }
+    header = ["", *settings, *scores, "discriminator", "epochs"]
+    rows = []
+    for i, (run, name) in enumerate(zip(runs, titles(runs))):
+        values = [(run.final.last(metric) if run.final else None) for metric, _ in scores.values()]
+        cells = [
+            _NOWHERE if value is None else f"{value:{style}}"
+            for value, (_, style) in zip(values, scores.values())
+        ]
+        health = diagnose(run.final) if run.final else None
+        chosen = [values[i] for values in settings.values()]
+        state = health.state if health else _NOWHERE
+        rows.append([name, *chosen, *cells, state, progress(run)])
+    return Table("What differs, and what came out at the last validation", header, rows)
+
+
+def _settings(settings: dict[str, list[str]]) -> Table:
+    count = len(next(iter(settings.values())))
+    header = ["setting", *(str(i + 1) for i in range(count))]
+    return Table("What differs", header, [[key, *values] for key, values in settings.items()])
+
+
+def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
+    """Where the runs lie on each benchmark that all were measured on, else on their own photos."""
+    shared = set.intersection(*(set(run.benchmarks) for run in runs))
+    found = False
+    for name in sorted(shared):
+        scores = [run.benchmarks[name] for run in runs]
+        places = _places([s["mean"] for s in scores], [s.get("bicubic", {}) for s in scores])
+        if places:
+            found = True
+            yield name, places
+    if found:
+        return
+    last = [_validation(run, "") for run in runs]
+    places = _places(last, [_validation(run, "_bicubic") for run in runs])
+    if places:
+        yield "validation photos", places
+
+
+def _validation(run: Run, beside: str) -> dict[str, float | None]:
+    keys = ("psnr_y", "lpips")
+    return {key: run.final and run.final.last(f"quality/{key}{beside}") for key in keys}  # type: ignore[misc]
+
+
+def _places(scores: Sequence[Any], bicubics: Sequence[Any]) -> Places | None:
+    """None where a run lacks a score, or bicubic tells that the photos were not the same."""
+    points = [_point(str(i + 1), values) for i, values in enumerate(scores)]
+    bicubic = [_point("bicubic", values) for values in bicubics]
+    if None in points or None in bicubic or len(set(bicubic)) > 1:
+        return None
+    return [point for point in points if point], next(point for point in bicubic if point)
+
+
+def _point(label: str, values: Any) -> Point | None:
+    psnr, lpips = values.get("psnr_y"), values.get("lpips")
+    return None if psnr is None or lpips is None else Point(label, psnr, lpips)
+
+
+def _missing(runs: Sequence[Run]) -> str:
+    lacking = [str(i + 1) for i, run in enumerate(runs) if not _point("", _validation(run, ""))]
+    why = (
+        f"run {', '.join(lacking)} has no LPIPS of its validation photos"
+        if lacking
+        else "the runs were validated on different photos"
+    )
+    return (
+        f"PSNR against LPIPS is not drawn: {why}. Measure each on the same images with "
+        "python -m sr_gan.evaluate model=RUN benchmark=FOLDER lpips=FILE, and report again."
+    )

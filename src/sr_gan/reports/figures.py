@@ -1,0 +1,238 @@
+"""Curves of runs and the perception-distortion plane, each drawn for light and for dark pages."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sr_gan.reports.history import Run
+from sr_gan.reports.published import ORIGINAL_RUN
+
+_SIZE, _DPI = (5.0, 3.2), 180  # in inches: text stays readable at the width of a phone
+_BASE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "grid.linewidth": 0.6,
+}
+_LIGHT = {"paper": "#ffffff", "ink": "#24292f", "grid": "#e3e6ea", "grey": "#6b7280"}
+_DARK = {"paper": "#1b1f24", "ink": "#dfe3e8", "grid": "#343b44", "grey": "#9aa4b2"}
+_COLOURS = ("#2f81d6", "#dd6b20", "#2a9d6f", "#c2416b", "#8a63d2", "#b58900", "#17a2b8", "#7a7f87")
+_BLUE, _ORANGE, _GREEN, _RED = _COLOURS[:4]
+_QUALITY = {
+    "quality/psnr_y": "PSNR-Y on the validation photos, dB",
+    "quality/lpips": "LPIPS on the validation photos",
+}
+
+Draw = Callable[[Axes, str], None]  # onto axes, with the colour for what is only to compare with
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot that can be drawn as often as it is wanted.
+
+    Args:
+        name: of its file.
+        title: what it shows.
+        draw: puts it onto axes.
+    """
+
+    name: str
+    title: str
+    draw: Draw
+
+    def png(self, dark: bool = False) -> bytes:
+        """The plot as a PNG file for a light or a dark page."""
+        colours = _DARK if dark else _LIGHT
+        style: Any = {**_BASE, **_inks(colours)}
+        with mpl.rc_context(style):
+            figure = Figure(_SIZE, _DPI, layout="constrained")
+            axes = figure.add_subplot(title=self.title)
+            self.draw(axes, colours["grey"])
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def _inks(colours: dict[str, str]) -> dict[str, Any]:
+    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    paper = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    return {
+        **dict.fromkeys(ink, colours["ink"]),
+        **dict.fromkeys(paper, colours["paper"]),
+        "grid.color": colours["grid"],
+    }
+
+
+def of_run(run: Run) -> list[Plot]:
+    """The curves of one run, those that it has values for."""
+    plots = {
+        "loss/generator": Plot("losses", "Losses", _losses(run)),
+        "discriminator/real": Plot("discriminator", "D(real) and D(fake)", _answers(run)),
+        **{
+            metric: Plot(metric.split("/")[1], title, _quality(run, metric))
+            for metric, title in _QUALITY.items()
+        },
+    }
+    return [plot for metric, plot in plots.items() if _taken(run, metric)]
+
+
+def of_runs(runs: Sequence[Run]) -> list[Plot]:
+    """The same quantity of several runs in one plot, numbered as in the tables."""
+    metrics = {**_QUALITY, "loss/discriminator": "D loss"}
+    return [
+        Plot(metric.split("/")[1], title, _overlay(runs, metric))
+        for metric, title in metrics.items()
+        if any(_taken(run, metric) for run in runs)
+    ]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model on the perception-distortion plane: PSNR-Y in dB and LPIPS."""
+
+    label: str
+    psnr_y: float
+    lpips: float
+
+
+def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -> Plot:
+    """PSNR against LPIPS: better is further right and further down.
+
+    Source: Blau and Michaeli 2018, *The perception-distortion tradeoff*.
+    """
+
+    def draw(axes: Axes, grey: str) -> None:
+        best = front(points)
+        axes.step(
+            *zip(*((p.psnr_y, p.lpips) for p in best)), color=grey, lw=1, ls=":", where="post"
+        )
+        for i, point in enumerate(points):
+            axes.plot(point.psnr_y, point.lpips, "o", color=_colour(i), ms=8)
+        axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=8)
+        for point in [*points, bicubic]:
+            at = (point.psnr_y, point.lpips)
+            axes.annotate(point.label, at, (6, 5), textcoords="offset points")
+        axes.margins(0.15)
+        axes.set(xlabel="PSNR-Y, dB (higher is better)", ylabel="LPIPS (lower is better)")
+
+    name = f"perception-distortion-{where}".replace(" ", "-")
+    return Plot(name, f"PSNR against LPIPS, {where}", draw)
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats in both, by falling PSNR."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.psnr_y, p.lpips)):
+        if not best or point.lpips < best[-1].lpips:
+            best.append(point)
+    return best
+
+
+_QUALITY = {
+    "quality/psnr_y": "PSNR-Y on the validation photos, dB",
+    "quality/lpips": "LPIPS on the validation photos",
+}
+
+
+def _losses(run: Run) -> Draw:
+    def draw(axes: Axes, grey: str) -> None:
+        starts = _starts(run, "loss/generator")
+        _curve(axes, run, starts, "loss/generator", "G", _BLUE)
+        _curve(axes, run, starts, "loss/discriminator", "D", _ORANGE)
+        gan = run.stages.get("gan")
+        if gan is not None and gan.epochs > 99:  # else only its first point would lie there
+            points = [
+                (starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n < gan.epochs
+            ]
+            axes.plot(*zip(*points), "s", color=grey, mfc="none", label="D, original run")
+        axes.set_yscale("log")
+        _finish(axes, starts)
+
+    return draw
+
+
+def _answers(run: Run) -> Draw:
+    def draw(axes: Axes, grey: str) -> None:
+        starts = _starts(run, "discriminator/real")
+        axes.axhline(0.5, color=grey, lw=1, ls="--", label="guessing")
+        _curve(axes, run, starts, "discriminator/real", "D(real)", _GREEN)
+        _curve(axes, run, starts, "discriminator/fake", "D(fake)", _RED)
+        axes.set_ylim(-0.03, 1.03)
+        _finish(axes, starts)
+
+    return draw
+
+
+def _quality(run: Run, metric: str) -> Draw:
+    def draw(axes: Axes, grey: str) -> None:
+        starts = _starts(run, metric)
+        _curve(axes, run, starts, metric, "generator", _BLUE)
+        _curve(axes, run, starts, f"{metric}_bicubic", "bicubic", grey, ls="--", marker="")
+        _finish(axes, starts)
+
+    return draw
+
+
+def _overlay(runs: Sequence[Run], metric: str) -> Draw:
+    def draw(axes: Axes, grey: str) -> None:
+        every = [_starts(run, metric) for run in runs]
+        for i, (run, starts) in enumerate(zip(runs, every)):
+            _curve(axes, run, starts, metric, str(i + 1), _colour(i))
+        if metric.startswith("loss/"):
+            axes.set_yscale("log")
+        same = [starts for starts in every if starts]
+        _finish(axes, same[0] if all(starts == same[0] for starts in same) else {})
+
+    return draw
+
+
+def _curve(
+    axes: Axes, run: Run, starts: dict[str, int], metric: str, label: str, colour: str, **style: Any
+) -> None:
+    """The metric over the stages; the break between two is not bridged."""
+    for name, start in starts.items():
+        series = [(start + epoch, value) for epoch, value in run.stages[name].series(metric)]
+        if series:
+            few = {"marker": "." if len(series) < 40 else ""}
+            axes.plot(*zip(*series), color=colour, label=label, **{**few, **style})
+            label = "_" + label  # matplotlib leaves it out of the legend
+
+
+def _starts(run: Run, metric: str) -> dict[str, int]:
+    """The stages that have the metric, and where their first epochs lie on an axis over them."""
+    starts, begin = {}, 0
+    for name, stage in run.stages.items():
+        if stage.series(metric):
+            starts[name] = begin
+            begin += stage.epochs
+    return starts
+
+
+def _finish(axes: Axes, starts: dict[str, int]) -> None:
+    for name, start in list(starts.items())[1:]:
+        axes.axvline(start - 0.5, color=axes.xaxis.label.get_color(), lw=0.8, ls=":")
+        axes.text(start, 1, name, transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    stage = f"epoch of {next(iter(starts))}" if len(starts) == 1 else "epoch, over all stages"
+    axes.set_xlabel(stage)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        axes.legend(ncols=2)
+
+
+def _taken(run: Run, metric: str) -> bool:
+    return any(stage.series(metric) for stage in run.stages.values())
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]

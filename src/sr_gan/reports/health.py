@@ -1,0 +1,109 @@
+"""How the discriminator fares, from a run's epoch means: a verdict and what to try."""
+
+from dataclasses import dataclass
+from math import isnan, log
+
+from sr_gan.reports.history import Stage
+
+CHANCE = 2 * log(2)  # its loss where it answers 1/2 to everything
+_SATURATED, _AHEAD, _BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
+
+
+@dataclass(frozen=True)
+class Health:
+    """A verdict.
+
+    Args:
+        state: ``NaN``, ``saturated``, ``ahead``, ``balanced`` or ``behind``.
+        text: one or two sentences with the numbers that it rests on.
+        advice: what usually helps; empty where nothing is wrong.
+    """
+
+    state: str
+    text: str
+    advice: str
+
+
+_MEANING = {
+    "saturated": "it tells every image apart with certainty, so that the generator receives next "
+    "to no adversarial gradient and is trained by its content loss alone",
+    "ahead": "it is well ahead of the generator; if the distance goes on growing it will saturate",
+    "balanced": "both players are learning from each other",
+    "behind": "it hardly tells photographs from generated images, so its gradient says little",
+}
+_ADVICE = {
+    "saturated": "slow it down (gan.discriminator_lr=1e-5), begin the GAN stage from a pretrained "
+    "generator (stages=[pretrain,gan] or init_from=RUN), or raise the adversarial term's share "
+    "(gan.loss.weights.adversarial) before it saturates",
+    "ahead": "watch D(real) and D(fake); gan.discriminator_lr below gan.generator_lr slows it down",
+    "balanced": "",
+    "behind": "raise gan.discriminator_lr, or lower gan.generator_lr or "
+    "gan.loss.weights.adversarial; after a few epochs only, it may just need longer",
+    "NaN": "go back with ckpt_path=last and lower learning rates, or train in "
+    "trainer.precision=32-true",
+}
+
+
+def diagnose(stage: Stage) -> Health | None:
+    """The verdict on a GAN stage, over its last tenth; None of a stage without discriminator.
+
+    The criterion is the distance D(real) - D(fake) of the mean answers, 0 to 1: from 0.95 the
+    discriminator is saturated, from 0.8 ahead, below 0.1 behind, between them balanced.
+    """
+    broken = next((row for row in stage.rows if _has_nan(row)), None)
+    if broken is not None:
+        names = ", ".join(name for name, value in broken.items() if isnan(value))
+        text = f"{names} became NaN in epoch {broken['epoch']:.0f} of {stage.name}."
+        return Health("NaN", text, _ADVICE["NaN"])
+    distance = _distance(stage)
+    if not distance:
+        return None
+    window = -max(1, len(distance) // 10)
+    real, fake, loss = (
+        _mean([value for _, value in stage.series(name)][window:])
+        for name in ("discriminator/real", "discriminator/fake", "loss/discriminator")
+    )
+    state = _state(real - fake)
+    over = f"Over the last {-window} epochs" if window < -1 else f"In epoch {distance[-1][0]}"
+    text = (
+        f"The discriminator is {state}: {_MEANING[state]}. {over} it gives photographs "
+        f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
+        f"({CHANCE:.2f} is guessing)."
+    )
+    if state == "saturated":
+        text += f" It has been so since epoch {_since(distance)}."
+    if len(distance) < 10:
+        text += f" After {len(distance)} epochs that is a first impression."
+    return Health(state, text, _ADVICE[state])
+
+
+def _distance(stage: Stage) -> list[tuple[int, float]]:
+    fake = dict(stage.series("discriminator/fake"))
+    real = stage.series("discriminator/real")
+    return [(epoch, value - fake[epoch]) for epoch, value in real if epoch in fake]
+
+
+def _state(distance: float) -> str:
+    if distance >= _SATURATED:
+        return "saturated"
+    if distance >= _AHEAD:
+        return "ahead"
+    return "balanced" if distance >= _BEHIND else "behind"
+
+
+def _since(distance: list[tuple[int, float]]) -> int:
+    """The first epoch of those at the end that are all saturated."""
+    since = distance[-1][0]
+    for epoch, value in reversed(distance):
+        if value < _SATURATED:
+            break
+        since = epoch
+    return since
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _has_nan(row: dict[str, float]) -> bool:
+    return any(isnan(value) for name, value in row.items() if name.startswith("loss/"))

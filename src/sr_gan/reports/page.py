@@ -1,0 +1,86 @@
+"""A report as files: one self-contained HTML page, the same as Markdown, its pictures as PNG."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sr_gan.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header; the first column names them."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file, and another one for dark pages where it has paper of its own."""
+
+    name: str
+    caption: str
+    png: bytes
+    dark: bytes | None = None
+
+    @property
+    def file(self) -> str:
+        return f"figures/{self.name}.png"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A run, or how several compare: what it says first, then what can be looked up."""
+
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    curves: Sequence[Picture] = ()
+    pictures: Sequence[Picture] = ()
+    details: Sequence[Table] = ()
+    settings: str = ""
+
+
+def write(title: str, date: str, sections: Sequence[Section], folder: Path) -> list[Path]:
+    """Writes ``report.html``, ``report.md`` and ``figures/*.png``; earlier ones are replaced."""
+    pictures = [picture for s in sections for picture in (*s.curves, *s.pictures)]
+    files = {folder / picture.file: picture.png for picture in pictures}
+    for name in ("report.html", "report.md"):
+        template = _templates().get_template(f"{name}.jinja")
+        text = template.render(title=title, date=date, sections=sections)
+        files[folder / name] = text.encode()
+    for stale in folder.glob("figures/*.png"):
+        if stale not in files:
+            stale.unlink()
+    for path, content in files.items():
+        with atomic_write(path, "wb") as file:
+            file.write(content)
+    return list(files)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sr_gan.reports"),
+        autoescape=lambda name: name == "report.html.jinja",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    environment.filters["cell"] = _cell
+    return environment
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _cell(text: str) -> str:
+    """A cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,216 @@
+"""One run on a page: what came out, how the discriminator fared, curves, pictures, settings."""
+
+import io
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sr_gan.callbacks.samples import draw_grid, read_grid
+from sr_gan.reports import figures
+from sr_gan.reports.health import diagnose
+from sr_gan.reports.history import Run, Stage
+from sr_gan.reports.page import Picture, Section, Table
+from sr_gan.reports.published import ORIGINAL_RUN, X4
+from sr_gan.reports.scores import METRICS
+
+_TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
+
+_VALIDATED = ("psnr_y", "ssim_y", "lpips")  # of METRICS
+
+
+def describe(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "") -> Section:
+    """The section of a run.
+
+    Args:
+        run: what it is about.
+        epochs: whose pictures to show; for each the nearest that was taken, and the last.
+        prefix: of the names of its pictures.
+        title: its heading; the run's name where empty.
+
+    Raises:
+        UserError: a picture of the run cannot be read.
+    """
+    return Section(
+        title or run.name,
+        text=[*_outcome(run), *_health(run)],
+        tables=[*_scores(run), *_losses(run), *_benchmarks(run)],
+        curves=[draw(plot, prefix) for plot in figures.of_run(run)],
+        pictures=_triptychs(run, epochs, prefix),
+        details=_facts(run),
+        settings=yaml.safe_dump(run.config, sort_keys=False) if run.config else "",
+    )
+
+
+def draw(plot: figures.Plot, prefix: str = "") -> Picture:
+    """A plot for light and for dark pages."""
+    return Picture(prefix + plot.name, plot.title, plot.png(), plot.png(dark=True))
+
+
+def progress(run: Run) -> str:
+    """The epochs done of each stage, beside those planned where they differ."""
+    parts = []
+    for name in dict.fromkeys([*run.config.get("stages", []), *run.stages]):
+        done = run.stages[name].epochs if name in run.stages else 0
+        planned = run.planned(name)
+        whole = planned is None or done >= planned
+        parts.append(f"{name} {done}" if whole else f"{name} {done} of {planned}")
+    return ", ".join(parts) or "no epoch finished"
+
+
+def _outcome(run: Run) -> list[str]:
+    final = run.final
+    if final is None:
+        return ["No epoch of this run was finished."]
+    text = [f"Epochs: {progress(run)}."]
+    if any((run.planned(name) or 0) > _done(run, name) for name in run.config.get("stages", [])):
+        text[0] += " The run is not finished; it goes on with the same command and ckpt_path=last."
+    psnr = final.last("quality/psnr_y")
+    if psnr is None:
+        return [*text, f"The stage {final.name} was not validated: no score, no picture of it."]
+    score = f"The generator's last validation: PSNR-Y {psnr:.2f} dB"
+    score += _beside(final, "psnr_y", 2)
+    lpips = final.last("quality/lpips")
+    if lpips is not None:
+        score += f", LPIPS {lpips:.4f}" + _beside(final, "lpips", 4)
+    return [*text, score + "."]
+
+
+def _done(run: Run, stage: str) -> int:
+    return run.stages[stage].epochs if stage in run.stages else 0
+
+
+def _beside(stage: Stage, metric: str, digits: int) -> str:
+    bicubic = stage.last(f"quality/{metric}_bicubic")
+    return "" if bicubic is None else f" (bicubic {bicubic:.{digits}f})"
+
+
+def _health(run: Run) -> list[str]:
+    texts = []
+    for stage in run.stages.values():
+        health = diagnose(stage)
+        if health is not None:
+            texts.append(health.text)
+            texts += [f"What usually helps: {health.advice}."] if health.advice else []
+    return texts
+
+
+def _scores(run: Run) -> list[Table]:
+    """The last and the best validation of each stage."""
+    taken = {metric for stage in run.stages.values() for row in stage.rows for metric in row}
+    metrics = {key: METRICS[key] for key in _VALIDATED if f"quality/{key}" in taken}
+    rows = []
+    for stage in run.stages.values():
+        validated = [row for row in stage.rows if "quality/psnr_y" in row]
+        if validated:
+            best = max(validated, key=lambda row: row["quality/psnr_y"])
+            rows.append(_validation(f"{stage.name}, last", validated[-1], metrics))
+            rows.append(_validation(f"{stage.name}, best PSNR-Y", best, metrics))
+    if rows:
+        baseline = {f"quality/{m}": validated[-1].get(f"quality/{m}_bicubic") for m in metrics}
+        rows.append(_validation("bicubic", baseline, metrics))
+    header = ["", "epoch", *(title for title, _ in metrics.values())]
+    return [Table("Validation photos", header, rows)] if rows else []
+
+
+def _validation(name: str, row: Any, metrics: dict[str, tuple[str, int]]) -> list[str]:
+    epoch = f"{row['epoch']:.0f}" if "epoch" in row else "-"
+    values = [_number(row.get(f"quality/{key}"), f".{d}f") for key, (_, d) in metrics.items()]
+    return [name, epoch, *values]
+
+
+def _losses(run: Run) -> list[Table]:
+    """At the epochs of the original's table, those reached, and at the last."""
+    stage = run.stages.get("gan")
+    if stage is None or not any("loss/discriminator" in row for row in stage.rows):
+        return []
+    rows = []
+    for row in stage.rows:
+        epoch = int(row["epoch"])
+        if epoch in ORIGINAL_RUN or row is stage.rows[-1]:
+            ours = [row.get(f"loss/{name}") for name in ("discriminator", "generator")]
+            theirs = ORIGINAL_RUN.get(epoch, (None, None))
+            rows.append([str(epoch), *(_number(value, ".3g") for value in (*ours, *theirs))])
+    caption = (
+        "Losses, beside the run that this project reproduces. What G's loss sums up differs from "
+        "recipe to recipe: compare its course, not its height"
+    )
+    header = ["epoch", "D loss", "G loss", "D loss, original", "G loss, original"]
+    return [Table(caption, header, rows)]
+
+
+def _benchmarks(run: Run) -> list[Table]:
+    """What ``sr_gan.evaluate`` measured, beside bicubic and what is published."""
+    tables = []
+    for name, scores in run.benchmarks.items():
+        rows = {str(scores.get("model", "generator")): scores["mean"]}
+        rows["bicubic"] = scores.get("bicubic", {})
+        if scores.get("scale") == 4:
+            published = {who: sets.get(name) for who, sets in X4.items() if "bicubic" not in who}
+            rows.update({who: {"psnr_y": v[0], "lpips": v[1]} for who, v in published.items() if v})
+        cells = [
+            [who, *(_number(values.get(key), f".{d}f") for key, (_, d) in METRICS.items())]
+            for who, values in rows.items()
+        ]
+        header = ["", *(title for title, _ in METRICS.values())]
+        tables.append(Table(f"{name}, by sr_gan.evaluate", header, cells))
+    return tables
+
+
+def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> list[Picture]:
+    """``real(hr) | lr | gen(hr)``: the last, with chosen epochs also earlier ones and stages."""
+    pictures = []
+    for stage in list(run.stages) if epochs else list(run.stages)[-1:]:
+        grids = run.samples(stage)
+        chosen = epochs if run.final is run.stages[stage] else ()
+        for epoch in _nearest(list(grids), chosen):
+            name = f"{prefix}triptych-{stage}-{epoch:04d}"
+            caption = f"{' | '.join(_TRIPTYCH)} after epoch {epoch} of {stage}"
+            pictures.append(Picture(name, caption, _triptych(grids[epoch])))
+    return pictures
+
+
+def _nearest(taken: list[int], wanted: Sequence[int]) -> list[int]:
+    """Of the epochs taken those nearest to the wanted ones, and the last; none beyond it twice."""
+    if not taken:
+        return []
+    within = [epoch for epoch in wanted if epoch <= max(taken)]
+    return sorted({min(taken, key=lambda t: abs(t - epoch)) for epoch in within} | {max(taken)})
+
+
+def _triptych(path: Path) -> bytes:
+    columns = read_grid(path)
+    grid = draw_grid([[columns[title] for title in _TRIPTYCH.values()]], tuple(_TRIPTYCH))
+    buffer = io.BytesIO()
+    grid.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _facts(run: Run) -> list[Table]:
+    """What ran, where and how fast."""
+    generator = run.config.get("generator", {})
+    speed = [
+        f"{stage.name} {rate[len(rate) // 2]:.0f}"
+        for stage in run.stages.values()
+        if (rate := sorted(value for _, value in stage.series("speed/images_per_second")))
+    ]
+    versions = run.environment.get("packages", {})
+    facts = {
+        **{key: run.environment.get(key) for key in ("command", "date", "git_commit")},
+        "generator": str(generator.get("_target_", "")).rpartition(".")[2],
+        "photos": run.config.get("data", {}).get("train_dir"),
+        "images/s, median": ", ".join(speed),
+        "processor": run.environment.get("cpu"),
+        "threads": run.environment.get("threads"),
+        "GPU": run.environment.get("gpu") or ("none" if run.environment else None),
+        "python": run.environment.get("python"),
+        "packages": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+    rows = [[name, str(value)] for name, value in facts.items() if value]
+    return [Table("Settings and environment", ["", ""], rows)] if rows else []
+
+
+def _number(value: float | None, style: str) -> str:
+    return "-" if value is None else "NaN" if isnan(value) else f"{value:{style}}"
