@@ -1,5 +1,6 @@
 """What the tests share: tiny photographs, and the real configuration composed and shrunk."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 Compose = Callable[..., DictConfig]
 Output = tuple[int, str, str]
+Shell = Callable[..., Output]
 
 # Every network and epoch at its smallest, whatever the experiment.
 SMALL = [
@@ -111,6 +113,21 @@ def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = alexnet(weights=None).state_dict()
     save_file({key: value for key, value in state.items() if key.startswith("features.")}, path)
     return path
+
+
+@pytest.fixture
+def shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Shell:
+    """``python -m sr_gan.NAME ARGUMENTS`` in ``tmp_path``: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: str) -> Output:
+        module = importlib.import_module(f"sr_gan.{name}")
+        task, verbatim = getattr(module, name), getattr(module, "PATHS", ())
+        return run_command(monkeypatch, capsys, task, name, *arguments, verbatim=verbatim)
+
+    return run
 
 
 def random_photo(height: int, width: int, seed: int = 0) -> np.ndarray:

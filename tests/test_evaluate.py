@@ -1,6 +1,6 @@
 import csv
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,24 +8,16 @@ import pytest
 from PIL import Image
 from skimage import data as skimage_data
 
-from sr_gan.evaluate import evaluate
 from sr_gan.networks import MSRResNet
 from sr_gan.weights import save_generator
-from tests.conftest import Output, run_command
+from tests.conftest import Shell
 
-Run = Callable[..., Output]
 CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 4, "filters": 8, "blocks": 1}
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Output:
-        verbatim = ("model", "benchmark", "lr", "output", "lpips")
-        return run_command(monkeypatch, capsys, evaluate, "evaluate", *arguments, verbatim=verbatim)
-
-    return command
+def run(shell: Shell) -> Shell:
+    return partial(shell, "evaluate")
 
 
 @pytest.fixture
@@ -37,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "my photos"
 
 
-def published(shared: Path, run: Run, name: str) -> dict[str, float]:
+def published(shared: Path, run: Shell, name: str) -> dict[str, float]:
     code, out, _ = run(
         "model=bicubic",
         f"benchmark={shared / 'data/benchmarks' / name / 'HR'}",
@@ -50,18 +42,18 @@ def published(shared: Path, run: Run, name: str) -> dict[str, float]:
     return means
 
 
-def test_bicubic_on_set5_is_what_was_published(shared: Path, run: Run) -> None:
+def test_bicubic_on_set5_is_what_was_published(shared: Path, run: Shell) -> None:
     means = published(shared, run, "Set5")
     assert means["psnr_y"] == pytest.approx(28.42, abs=0.02)
     assert means["lpips"] == pytest.approx(0.340, abs=0.001)
 
 
-def test_bicubic_on_set14_is_what_was_published(shared: Path, run: Run) -> None:
+def test_bicubic_on_set14_is_what_was_published(shared: Path, run: Shell) -> None:
     means = published(shared, run, "Set14")
     assert means["psnr_y"] == pytest.approx(26.00, abs=0.02)
 
 
-def test_a_model_on_a_folder_without_lpips(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_model_on_a_folder_without_lpips(run: Shell, folder: Path, tmp_path: Path) -> None:
     save_generator(MSRResNet(4, 8, 1), CONFIG, tmp_path / "small.safetensors")
     code, out, _ = run("model=small.safetensors", "benchmark=my photos")
     assert code == 0
@@ -81,7 +73,7 @@ def test_a_model_on_a_folder_without_lpips(run: Run, folder: Path, tmp_path: Pat
     assert f"| {scores[0]:.2f} |" in (written / "my photos.md").read_text()
 
 
-def test_lr_images_that_are_given(shared: Path, run: Run) -> None:
+def test_lr_images_that_are_given(shared: Path, run: Shell) -> None:
     sets = shared / "data"
     arguments = [f"benchmark={sets}/benchmarks/Set5/HR", f"lr={sets}/parity/Set5_LRx4_matlab"]
     code, *_ = run("model=bicubic", *arguments, "output=out")
@@ -104,7 +96,7 @@ def test_lr_images_that_are_given(shared: Path, run: Run) -> None:
     ],
 )
 def test_mistakes_are_one_line(
-    run: Run, folder: Path, tmp_path: Path, arguments: list[str], message: str
+    run: Shell, folder: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     for name in ("empty", "broken", "tiny"):
         (tmp_path / name).mkdir()

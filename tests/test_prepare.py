@@ -1,12 +1,12 @@
 """The command as a user types it; DIV2K's archives come from a server on this machine."""
 
-import functools
 import hashlib
 import shutil
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,10 +15,7 @@ import pytest
 from sr_gan.data import photo_sets
 from sr_gan.data.archive import Archive
 from sr_gan.data.div2k import ARCHIVES
-from sr_gan.prepare import prepare
-from tests.conftest import Output, run_command
-
-Run = Callable[..., Output]
+from tests.conftest import Shell
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -27,9 +24,8 @@ class Silent(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    return functools.partial(run_command, monkeypatch, capsys, prepare, "prepare")
+def run(shell: Shell) -> Shell:
+    return partial(shell, "prepare")
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def mirror(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         size = file.stat().st_size
         small.append(replace(archive, count=3, size=size, sha256=digest))
     monkeypatch.setattr(photo_sets, "ARCHIVES", tuple(small))
-    handler = functools.partial(Silent, directory=str(tmp_path / "www"))
+    handler = partial(Silent, directory=str(tmp_path / "www"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -54,7 +50,7 @@ def mirror(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     server.server_close()
 
 
-def test_div2k_in_one_command(run: Run, mirror: str, tmp_path: Path) -> None:
+def test_div2k_in_one_command(run: Shell, mirror: str, tmp_path: Path) -> None:
     code, output, _ = run("data=div2k", f"data.url={mirror}", "data.cache_dir=cache")
     assert code == 0, output
     assert "data/DIV2K/DIV2K_train_HR: 3 photos, 0.0 megapixels" in output
@@ -68,7 +64,7 @@ def test_div2k_in_one_command(run: Run, mirror: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.log"))
 
 
-def test_a_file_that_the_mirror_lacks_is_one_line(run: Run, mirror: str, tmp_path: Path) -> None:
+def test_a_file_that_the_mirror_lacks_is_one_line(run: Shell, mirror: str, tmp_path: Path) -> None:
     (tmp_path / "www" / "DIV2K_valid_HR.zip").unlink()
     code, _, errors = run("data=div2k", f"data.url={mirror}")
     assert code == 1
@@ -77,7 +73,7 @@ def test_a_file_that_the_mirror_lacks_is_one_line(run: Run, mirror: str, tmp_pat
     assert "Place DIV2K_valid_HR.zip in data/DIV2K by hand" in line
 
 
-def test_a_damaged_archive_is_one_line(run: Run, mirror: str, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_one_line(run: Shell, mirror: str, tmp_path: Path) -> None:
     file = tmp_path / "www" / "DIV2K_train_HR.zip"
     data = bytearray(file.read_bytes())
     data[500] ^= 1
@@ -88,14 +84,14 @@ def test_a_damaged_archive_is_one_line(run: Run, mirror: str, tmp_path: Path) ->
     assert "Traceback" not in errors
 
 
-def test_any_folder(run: Run, photos: Path) -> None:
+def test_any_folder(run: Shell, photos: Path) -> None:
     code, output, _ = run("data=folder", f"data.train_dir={photos}", "data.cache_dir=cache")
     assert code == 0
     assert f"{photos}: 6 photos" in output
     assert "MB in cache/photos" in output
 
 
-def test_another_scale_and_what_skimage_brings(run: Run, tmp_path: Path) -> None:
+def test_another_scale_and_what_skimage_brings(run: Shell, tmp_path: Path) -> None:
     code, output, _ = run("data=skimage", "scale=2", "data.cache_dir=cache")
     assert code == 0
     assert "5 photos, " in output
@@ -115,7 +111,7 @@ def test_another_scale_and_what_skimage_brings(run: Run, tmp_path: Path) -> None
         ("gan.epochs=3", "gan"),
     ],
 )
-def test_a_mistake_is_one_line(run: Run, tmp_path: Path, arguments: str, message: str) -> None:
+def test_a_mistake_is_one_line(run: Shell, tmp_path: Path, arguments: str, message: str) -> None:
     code, _, errors = run(*arguments.split())
     assert code == 1
     (line,) = errors.strip().splitlines()
@@ -124,7 +120,7 @@ def test_a_mistake_is_one_line(run: Run, tmp_path: Path, arguments: str, message
     assert tmp_path.is_dir()  # an empty folder, where the command ran, is nobody's to remove
 
 
-def test_bad_files_are_an_error_or_skipped(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_bad_files_are_an_error_or_skipped(run: Shell, photos: Path, tmp_path: Path) -> None:
     shutil.copytree(photos, tmp_path / "mine")
     (tmp_path / "mine" / "broken.png").write_text("no image")
     code, _, errors = run("data.train_dir=mine")
@@ -136,7 +132,7 @@ def test_bad_files_are_an_error_or_skipped(run: Run, photos: Path, tmp_path: Pat
     assert "mine: 6 photos" in output
 
 
-def test_help_reads_well(run: Run) -> None:
+def test_help_reads_well(run: Shell) -> None:
     code, text, _ = run("--help")
     assert code == 0
     assert text.startswith("python -m sr_gan.prepare data=CHOICE [KEY=VALUE ...]")

@@ -1,5 +1,5 @@
 import errno
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,23 +11,15 @@ from PIL import Image
 from sr_gan.data.resize import upscale as bicubic
 from sr_gan.inference import Upscaler
 from sr_gan.networks import MSRResNet
-from sr_gan.upscale import upscale
 from sr_gan.weights import save_generator
-from tests.conftest import Output, random_photo, run_command
+from tests.conftest import Shell, random_photo
 
-Run = Callable[..., Output]
 CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 2, "filters": 8, "blocks": 1}
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Output:
-        verbatim = ("input", "output", "model")
-        return run_command(monkeypatch, capsys, upscale, "upscale", *arguments, verbatim=verbatim)
-
-    return command
+def run(shell: Shell) -> Shell:
+    return partial(shell, "upscale")
 
 
 @pytest.fixture
@@ -43,7 +35,7 @@ def photo(path: Path, seed: int = 0) -> np.ndarray:
     return pixels
 
 
-def test_a_folder_and_a_bad_file_in_it(run: Run, model: str, tmp_path: Path) -> None:
+def test_a_folder_and_a_bad_file_in_it(run: Shell, model: str, tmp_path: Path) -> None:
     pixels = photo(tmp_path / "in" / "sub, (1)" / "it's = fine.png")
     (tmp_path / "in" / "text.png").write_text("no image")
     code, out, err = run(f"model={model}", "input=in", "output=large files")
@@ -56,7 +48,7 @@ def test_a_folder_and_a_bad_file_in_it(run: Run, model: str, tmp_path: Path) -> 
     assert not list((tmp_path / "large files").rglob("*.part"))
 
 
-def test_results_are_left_alone_until_told(run: Run, tmp_path: Path) -> None:
+def test_results_are_left_alone_until_told(run: Shell, tmp_path: Path) -> None:
     pixels = photo(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("mine")
     code, out, _ = run("model=bicubic", "scale=2", "input=a.png", "output=b.png")
@@ -69,7 +61,7 @@ def test_results_are_left_alone_until_told(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_it_and_leaves_no_half_file(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in range(3):
         photo(tmp_path / "in" / f"{seed}.png", seed)
@@ -85,7 +77,7 @@ def test_a_full_disk_ends_it_and_leaves_no_half_file(
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
-def test_an_output_that_cannot_be_made_is_named(run: Run, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> None:
     photo(tmp_path / "a.png")
     (tmp_path / "file").write_text("no folder")
     code, _, err = run("model=bicubic", "input=a.png", "output=file/sub")
@@ -110,7 +102,7 @@ def test_an_output_that_cannot_be_made_is_named(run: Run, tmp_path: Path) -> Non
     ],
 )
 def test_mistakes_are_one_line(
-    run: Run, tmp_path: Path, arguments: list[str], message: str
+    run: Shell, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     before = photo(tmp_path / "a.png")
     code, _, err = run(*arguments)

@@ -30,6 +30,14 @@ from sr_gan.schema import EvaluateConfig, check
 
 log = logging.getLogger(__name__)
 
+PATHS = (
+    "model",
+    "benchmark",
+    "lr",
+    "output",
+    "lpips",
+)  # settings whose values are taken as they are
+
 
 def evaluate(cfg: DictConfig) -> None:
     """Measures ``cfg.model`` on each benchmark, prints the tables and writes them.
@@ -151,4 +159,4 @@ def _list(value: Any) -> list[str]:
 
 
 if __name__ == "__main__":
-    command(evaluate, "evaluate", verbatim=("model", "benchmark", "lr", "output", "lpips"))
+    command(evaluate, "evaluate", verbatim=PATHS)

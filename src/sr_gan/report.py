@@ -19,6 +19,9 @@ from sr_gan.schema import ReportConfig, check
 
 log = logging.getLogger(__name__)
 
+# settings whose values are taken as they are
+PATHS = ("run", "output")
+
 
 def report(cfg: DictConfig) -> None:
     """Writes the report on ``cfg.run`` as HTML, Markdown and PNG.
@@ -27,12 +30,7 @@ def report(cfg: DictConfig) -> None:
         UserError: there is no such run, or all that there are cannot be read.
     """
     settings = check(cfg, ReportConfig)
-    wanted = settings["run"]
-    paths = (
-        [newest(find_runs([str(RUNS)]))]
-        if wanted is None
-        else find_runs(wanted if isinstance(wanted, list) else [wanted])
-    )
+    paths = _paths(settings["run"])
     runs, damaged = _read(paths)
     epochs = settings["epochs"]
     if len(paths) == 1:
@@ -45,11 +43,22 @@ def report(cfg: DictConfig) -> None:
     folder = Path(settings["output"]).expanduser() if settings["output"] else _folder(paths)
     date = datetime.now().strftime("%Y-%m-%d %H:%M")
     files = page.write(title, date, sections, folder)
-    for line in sections[0].text:
+    for line in sections[0].text[len(damaged) :]:
         log.info("%s", line)
     html = folder / "report.html"
     log.info("written %s (%s) and report.md", shown(html), readable(html.stat().st_size))
     log.info("        %d pictures in %s", len(files) - 2, shown(folder / "figures"))
+
+
+def _paths(wanted: str | list[str] | None) -> list[Path]:
+    if wanted is not None:
+        return find_runs(wanted if isinstance(wanted, list) else [wanted])
+    if not RUNS.is_dir():
+        raise UserError(
+            f"there is no folder {RUNS} here: train a run (python -m sr_gan.train), or name one "
+            "that lies elsewhere, run=FOLDER"
+        )
+    return [newest(find_runs([str(RUNS)]))]
 
 
 def _read(paths: list[Path]) -> tuple[list[Run], list[str]]:
@@ -77,4 +86,4 @@ def _folder(runs: list[Path]) -> Path:
 
 
 if __name__ == "__main__":
-    command(report, "report", verbatim=("run", "output"))
+    command(report, "report", verbatim=PATHS)

@@ -21,6 +21,9 @@ from sr_gan.schema import UpscaleConfig, check
 
 log = logging.getLogger(__name__)
 
+# settings whose values are taken as they are
+PATHS = ("input", "output", "model")
+
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
 
 
@@ -112,4 +115,4 @@ def _bar(pixels: int) -> "tqdm[None]":
 
 
 if __name__ == "__main__":
-    command(upscale, "upscale", verbatim=("input", "output", "model"))
+    command(upscale, "upscale", verbatim=PATHS)

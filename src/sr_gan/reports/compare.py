@@ -47,15 +47,26 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
     Left out is what says where a run lies. Of keys that follow another, like those of
     ``gan.discriminator`` the ones of ``discriminator``, the shortest is kept.
     """
-    flat = [dict(_leaves(run.config)) for run in runs]
+    flat = [dict(_leaves(_used(run.config))) for run in runs]
     own = [run.config.get("run_dir") for run in runs]
     found: dict[tuple[str, ...], str] = {}
     for key in sorted(dict.fromkeys(key for leaves in flat for key in leaves), key=len):
         values = [leaves.get(key, _NOWHERE) for leaves in flat]
         places = any(folder and folder in value for folder, value in zip(own, values))
-        if len(set(values)) > 1 and not places and key not in ("ckpt_path", "stage"):
+        if len(_distinct(key, values)) > 1 and not places and key not in ("ckpt_path", "stage"):
             found.setdefault((key.rpartition(".")[2], *values), key)
     return {key: list(values) for (_, *values), key in found.items()}
+
+
+def _distinct(key: str, values: list[str]) -> set[str]:
+    """The values; of a stage's settings only those of the runs that have the stage."""
+    return set(values) - ({_NOWHERE} if key.startswith(("pretrain.", "gan.")) else set())
+
+
+def _used(config: dict[str, Any]) -> dict[str, Any]:
+    """Without the settings of stages that the run does not have."""
+    unused = {"pretrain", "gan"} - set(config.get("stages", ()))
+    return {key: value for key, value in config.items() if key not in unused}
 
 
 def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -63,7 +74,7 @@ def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for name, value in node.items():
             yield from _leaves(value, f"{key}.{name}" if key else str(name))
     elif key:
-        yield key, str(node)
+        yield key, f"[{','.join(map(str, node))}]" if isinstance(node, list) else str(node)
 
 
 def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]]) -> Table:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isnan, log
+from statistics import median
 
 from sr_gan.reports.history import Stage
 
@@ -45,7 +46,8 @@ _ADVICE = {
 
 
 def diagnose(stage: Stage) -> Health | None:
-    """The verdict on a GAN stage, over its last tenth; None of a stage without discriminator.
+    """The verdict on a GAN stage, over its last fifth, three epochs at
+    least; None of a stage without discriminator.
 
     The criterion is the distance D(real) - D(fake) of the mean answers, 0 to 1: from 0.95 the
     discriminator is saturated, from 0.8 ahead, below 0.1 behind, between them balanced.
@@ -58,20 +60,20 @@ def diagnose(stage: Stage) -> Health | None:
     distance = _distance(stage)
     if not distance:
         return None
-    window = -max(1, len(distance) // 10)
+    window = min(len(distance), max(3, len(distance) // 5))
     real, fake, loss = (
-        _mean([value for _, value in stage.series(name)][window:])
+        median(value for _, value in stage.series(name)[-window:])
         for name in ("discriminator/real", "discriminator/fake", "loss/discriminator")
     )
-    state = _state(real - fake)
-    over = f"Over the last {-window} epochs" if window < -1 else f"In epoch {distance[-1][0]}"
+    state = _state(median(value for _, value in distance[-window:]))
     text = (
-        f"The discriminator is {state}: {_MEANING[state]}. {over} it gives photographs "
-        f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
-        f"({CHANCE:.2f} is guessing)."
+        f"The discriminator is {state}: {_MEANING[state]}. It gives photographs {real:.3f} and "
+        f"generated images {fake:.3f} on average, at a loss of {loss:.3g} ({CHANCE:.2f} is "
+        f"guessing; medians of the last {window} epochs)."
     )
-    if state == "saturated":
-        text += f" It has been so since epoch {_since(distance)}."
+    since = _since(distance)
+    if state == "saturated" and since is not None:
+        text += f" It has been so since epoch {since}."
     if len(distance) < 10:
         text += f" After {len(distance)} epochs that is a first impression."
     return Health(state, text, _ADVICE[state])
@@ -91,18 +93,14 @@ def _state(distance: float) -> str:
     return "balanced" if distance >= _BEHIND else "behind"
 
 
-def _since(distance: list[tuple[int, float]]) -> int:
-    """The first epoch of those at the end that are all saturated."""
-    since = distance[-1][0]
+def _since(distance: list[tuple[int, float]]) -> int | None:
+    """The first epoch of those at the end that are all saturated; None if the last one is not."""
+    since = None
     for epoch, value in reversed(distance):
         if value < _SATURATED:
             break
         since = epoch
     return since
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _has_nan(row: dict[str, float]) -> bool:

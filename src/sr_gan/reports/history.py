@@ -61,7 +61,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        return str(shown(self.path))
+        path = self.path.resolve()
+        return path.name if path == Path.cwd() else str(shown(path))
 
     @property
     def final(self) -> Stage | None:
@@ -87,8 +88,13 @@ def find_runs(origins: list[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for origin in origins:
-        for folder in _folders(origin):
-            found.update(dict.fromkeys(_below(folder, origin)))
+        runs = [run for folder in _folders(origin) for run in _below(folder)]
+        if not runs:
+            raise UserError(
+                f"run={origin}: there is no run in it (no {' or '.join(_MARKS)}): give the folder "
+                "that sr_gan.train printed, or train one: python -m sr_gan.train"
+            )
+        found.update(dict.fromkeys(runs))
     return list(found)
 
 
@@ -130,21 +136,17 @@ def _folders(origin: str) -> list[Path]:
     return [match for match in matches if match.is_dir()]
 
 
-def _below(folder: Path, origin: str) -> list[Path]:
+def _below(folder: Path) -> list[Path]:
     if any((folder / mark).is_file() for mark in _MARKS):
         return [folder]
-    runs = sorted({file.parent for mark in _MARKS for file in folder.rglob(mark)})
-    if not runs:
-        raise UserError(
-            f"run={origin}: no run in {folder} (none has {' or '.join(_MARKS)}): give the folder "
-            "that sr_gan.train printed, or train one: python -m sr_gan.train"
-        )
-    return runs
+    return sorted({file.parent for mark in _MARKS for file in folder.rglob(mark)})
 
 
 def _stages(path: Path) -> dict[str, Stage]:
     try:
         table = read_table(path)
+        if path.exists() and not table:
+            raise ValueError("it has no rows")
         stages: dict[str, list[dict[str, float]]] = {}
         for line, row in enumerate(table, 2):
             stages.setdefault(row["stage"], []).append(_numbers(row, line))

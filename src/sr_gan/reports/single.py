@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from sr_gan.callbacks.samples import draw_grid, read_grid
+from sr_gan.errors import UserError
 from sr_gan.reports import figures
 from sr_gan.reports.health import diagnose
 from sr_gan.reports.history import Run, Stage
@@ -29,16 +30,14 @@ def describe(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "")
         epochs: whose pictures to show; for each the nearest that was taken, and the last.
         prefix: of the names of its pictures.
         title: its heading; the run's name where empty.
-
-    Raises:
-        UserError: a picture of the run cannot be read.
     """
+    triptychs, unreadable = _triptychs(run, epochs, prefix)
     return Section(
         title or run.name,
-        text=[*_outcome(run), *_health(run)],
+        text=[*_outcome(run), *_health(run), *unreadable],
         tables=[*_scores(run), *_losses(run), *_benchmarks(run)],
         curves=[draw(plot, prefix) for plot in figures.of_run(run)],
-        pictures=_triptychs(run, epochs, prefix),
+        pictures=triptychs,
         details=_facts(run),
         settings=yaml.safe_dump(run.config, sort_keys=False) if run.config else "",
     )
@@ -159,17 +158,23 @@ def _benchmarks(run: Run) -> list[Table]:
     return tables
 
 
-def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> list[Picture]:
-    """``real(hr) | lr | gen(hr)``: the last, with chosen epochs also earlier ones and stages."""
-    pictures = []
+def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Picture], list[str]]:
+    """``real(hr) | lr | gen(hr)``: the last, with chosen epochs also earlier ones and stages.
+
+    Beside them a line for each that cannot be read.
+    """
+    pictures, unreadable = [], []
     for stage in list(run.stages) if epochs else list(run.stages)[-1:]:
         grids = run.samples(stage)
         chosen = epochs if run.final is run.stages[stage] else ()
         for epoch in _nearest(list(grids), chosen):
             name = f"{prefix}triptych-{stage}-{epoch:04d}"
             caption = f"{' | '.join(_TRIPTYCH)} after epoch {epoch} of {stage}"
-            pictures.append(Picture(name, caption, _triptych(grids[epoch])))
-    return pictures
+            try:
+                pictures.append(Picture(name, caption, _triptych(grids[epoch])))
+            except UserError as error:
+                unreadable.append(f"Not shown: {error}.")
+    return pictures, unreadable
 
 
 def _nearest(taken: list[int], wanted: Sequence[int]) -> list[int]:

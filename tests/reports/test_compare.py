@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from sr_gan.reports.compare import compare, differing, titles
+from sr_gan.reports.history import Run, read_run
+from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+
+
+def weighted(weight: float) -> dict[str, Any]:
+    loss = {"weights": {"adversarial": weight}}
+    return {"gan": {"epochs": 3, "loss": loss}, "seed": 1, "copy": {"adversarial": weight}}
+
+
+def test_what_differs_is_found(make_run: MakeRun) -> None:
+    runs = [read_run(make_run(str(w), settings=weighted(w))) for w in (0.1, 0.2)]
+    assert differing(runs) == {"copy.adversarial": ["0.1", "0.2"]}  # the longer key says the same
+
+
+def test_where_runs_lie_and_stages_not_run_do_not_count(make_run: MakeRun) -> None:
+    both = {"stages": ["pretrain", "gan"], "pretrain": {"epochs": 5}}
+    alone = {"stages": ["gan"], "pretrain": {"epochs": 9}}
+    runs = [read_run(make_run(name, settings=s)) for name, s in {"a": both, "b": alone}.items()]
+    assert differing(runs) == {"stages": ["[pretrain,gan]", "[gan]"]}
+    assert titles(runs) == ["1: a", "2: b"]
+
+
+def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
+    runs = [
+        read_run(make_run("a", settings={"seed": 1})),
+        read_run(make_run("b", gan_rows([(0.99, 0.0)] * 9, lpips=0.2), settings={"seed": 2})),
+        read_run(make_run("c", [], settings={"seed": 3})),
+    ]
+    (table,) = compare(runs).tables
+    assert list(table.header)[:3] == ["", "seed", "PSNR-Y dB"]
+    assert [row[:5] for row in table.rows] == [
+        ["1: a", "1", "27.20", "0.8000", "0.3000"],
+        ["2: b", "2", "27.80", "0.8000", "0.2000"],
+        ["3: c", "3", "-", "-", "-"],
+    ]
+    assert [row[6] for row in table.rows] == ["balanced", "saturated", "-"]
+
+
+def test_many_settings_have_a_table_of_their_own(make_run: MakeRun) -> None:
+    runs = [
+        read_run(make_run(str(i), settings={f"k{j}": i * j for j in range(1, 9)})) for i in (1, 2)
+    ]
+    outcome, settings = compare(runs).tables
+    assert list(outcome.header)[1] == "PSNR-Y dB"
+    assert settings.rows[2] == ["k3", "3", "6"]
+
+
+def plane(runs: list[Run]) -> list[str]:
+    return [p.name for p in compare(runs).curves if "perception" in p.name]
+
+
+def test_the_plane_is_of_what_all_runs_share(make_run: MakeRun) -> None:
+    paths = [make_run("a"), make_run("b")]
+    assert plane([read_run(path) for path in paths]) == [
+        "runs-perception-distortion-validation-photos"
+    ]
+    for path, sets in zip(paths, (("Set5", "Set14"), ("Set5",))):
+        evaluate(path, *sets)
+    assert plane([read_run(path) for path in paths]) == ["runs-perception-distortion-Set5"]
+
+
+def evaluate(path: Path, *sets: str) -> None:
+    (path / "evaluation").mkdir()
+    scores = {"psnr_y": 29.0, "lpips": 0.1}
+    for name in sets:
+        content = {"mean": scores, "bicubic": {"psnr_y": 28.4, "lpips": 0.34}}
+        (path / "evaluation" / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_why_there_is_no_plane(make_run: MakeRun) -> None:
+    a, without = read_run(make_run("a")), read_run(make_run("b", gan_rows(BALANCED, None)))
+    section = compare([a, without], ["Left out: x."])
+    assert not plane([a, without])
+    assert section.text[0] == "Left out: x."
+    assert "run 2 has no LPIPS" in section.text[1]
+    rows = [{**row, "quality/psnr_y_bicubic": 20.0} for row in gan_rows(BALANCED)]
+    other = read_run(make_run("c", rows))
+    assert "validated on different photos" in compare([a, other]).text[0]

@@ -1,0 +1,58 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from sr_gan.reports.figures import Plot, Point, front, of_run, of_runs, perception_distortion
+from sr_gan.reports.history import read_run
+from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)
+
+
+def test_a_run_has_the_curves_that_it_has_values_for(make_run: MakeRun) -> None:
+    pretrain = [{"stage": "pretrain", "epoch": 0, "loss/generator": 0.1}]
+    run = read_run(make_run("a", pretrain + gan_rows(BALANCED)))
+    assert [plot.name for plot in of_run(run)] == ["losses", "discriminator", "psnr_y", "lpips"]
+    only = read_run(make_run("b", pretrain))
+    assert [plot.name for plot in of_run(only)] == ["losses"]
+    assert [plot.name for plot in of_runs([only, run])] == ["psnr_y", "lpips", "discriminator"]
+    assert of_run(read_run(make_run("c", []))) == []
+
+
+def test_every_curve_is_drawn_light_and_dark(make_run: MakeRun) -> None:
+    rows = [{"stage": "pretrain", "epoch": 0, "loss/generator": 0.1}, *gan_rows(BALANCED * 40)]
+    run = read_run(make_run("a", rows))
+    for plot in [*of_run(run), *of_runs([run, run])]:
+        light, dark = pixels(plot.png()), pixels(plot.png(dark=True))
+        assert np.median(light) > 250
+        assert np.median(dark) < 40
+        assert dark.max() > 200  # its letters
+        assert light.std() > 5
+
+
+def test_the_originals_losses_stand_beside_a_long_run(make_run: MakeRun) -> None:
+    def legend(epochs: int) -> list[str]:
+        run = read_run(make_run(f"of {epochs}", gan_rows([(0.7, 0.3)] * epochs)))
+        return labels(of_run(run)[0])
+
+    assert legend(100) == ["G", "D", "D, original run"]
+    assert legend(99) == ["G", "D"]
+
+
+def labels(plot: Plot) -> list[str]:
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    plot.draw(axes, "grey")
+    return list(axes.get_legend_handles_labels()[1])
+
+
+def test_the_front_is_what_none_beats_in_both() -> None:
+    points = [Point(*p) for p in [("a", 30, 0.3), ("b", 28, 0.1), ("c", 27, 0.2), ("d", 30, 0.4)]]
+    assert [point.label for point in front(points)] == ["a", "b"]
+    plot = perception_distortion(points, Point("bicubic", 26, 0.5), "Set 5")
+    assert plot.name == "perception-distortion-Set-5"
+    assert pixels(plot.png()).std() > 5

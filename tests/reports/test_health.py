@@ -1,0 +1,66 @@
+import pytest
+
+from sr_gan.config import conf_dir
+from sr_gan.reports.health import diagnose
+from sr_gan.reports.history import Stage
+from tests.reports.conftest import gan_rows
+
+
+def stage(answers: list[tuple[float, float]]) -> Stage:
+    rows = [{key: v for key, v in row.items() if key != "stage"} for row in gan_rows(answers)]
+    return Stage("gan", rows)
+
+
+CASES = {
+    "saturated": [(0.6, 0.4)] * 3 + [(0.999, 0.001)] * 6,
+    "ahead": [(0.6, 0.4)] * 3 + [(0.93, 0.05)] * 6,
+    "balanced": [(0.7, 0.3)] * 9,
+    "behind": [(0.51, 0.5)] * 9,
+}
+
+
+@pytest.mark.parametrize("state", CASES)
+def test_the_distance_of_the_answers_tells(state: str) -> None:
+    health = diagnose(stage(CASES[state]))
+    assert health is not None
+    assert health.state == state
+    assert f"The discriminator is {state}" in health.text
+    assert bool(health.advice) == (state != "balanced")
+
+
+def test_since_when_it_is_saturated_and_one_outlier_does_not_count() -> None:
+    answers = [(0.6, 0.4)] * 5 + [(0.99, 0.01)] * 15
+    health = diagnose(stage(answers))
+    assert health is not None
+    assert "since epoch 5." in health.text
+    health = diagnose(stage([*answers[:-2], (0.8, 0.2), (0.99, 0.01)]))
+    assert health is not None
+    assert (health.state, "since epoch 19." in health.text) == ("saturated", True)
+
+
+def test_few_epochs_are_a_first_impression() -> None:
+    health = diagnose(stage([(0.7, 0.3)] * 9))
+    assert health is not None
+    assert "After 9 epochs that is a first impression" in health.text
+    health = diagnose(stage([(0.7, 0.3)] * 10))
+    assert health is not None
+    assert "impression" not in health.text
+
+
+def test_nan_and_no_discriminator() -> None:
+    broken = stage([(0.7, 0.3)] * 3)
+    broken.rows[1]["loss/vgg"] = float("nan")
+    health = diagnose(broken)
+    assert health is not None
+    assert health.state == "NaN"
+    assert health.text == "loss/vgg became NaN in epoch 1 of gan."
+    assert diagnose(Stage("pretrain", [{"epoch": 0, "loss/generator": 0.1}])) is None
+
+
+def test_the_advice_names_settings_that_there_are() -> None:
+    train = (conf_dir() / "train.yaml").read_text()
+    advice = " ".join(h.advice for case in CASES.values() if (h := diagnose(stage(case))))
+    for key in ("discriminator_lr", "generator_lr", "init_from", "stages"):
+        assert key in advice
+        assert f"{key}:" in train
+    assert "adversarial:" in (conf_dir() / "loss" / "pixel_gan.yaml").read_text()

@@ -1,0 +1,93 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_gan.reports.history import read_run
+from sr_gan.reports.page import Picture
+from sr_gan.reports.single import describe
+from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+
+
+def test_what_came_out_is_said_first(make_run: MakeRun) -> None:
+    section = describe(read_run(make_run("a")), [])
+    assert section.text[0] == "Epochs: gan 3."
+    assert "PSNR-Y 27.20 dB (bicubic 26.00), LPIPS 0.3000 (bicubic 0.5000)." in section.text[1]
+    assert "The discriminator is balanced" in section.text[2]
+    assert {plot.name for plot in section.curves} == {"losses", "discriminator", "psnr_y", "lpips"}
+    assert "SRResNet" in str(section.details[0].rows)
+    assert "epochs: 3" in section.settings
+
+
+def test_the_loss_table_stands_beside_the_originals(make_run: MakeRun) -> None:
+    run = read_run(make_run("a", gan_rows([(0.7, 0.3)] * 101)))
+    (table,) = (t for t in describe(run, []).tables if "Losses" in t.caption)
+    assert table.rows == [
+        ["0", "1.6", "0.5", "0.0317", "1.34"],
+        ["99", "1.6", "0.5", "6.98e-05", "0.972"],
+        ["100", "1.6", "0.5", "-", "-"],
+    ]
+
+
+def test_unfinished_unvalidated_and_broken_runs_are_reported(make_run: MakeRun) -> None:
+    begun = describe(read_run(make_run("begun", rows=[])), [0])
+    assert begun.text == ["No epoch of this run was finished."]
+    settings = {"stages": ["pretrain", "gan"], "pretrain": {"epochs": 4}, "gan": {"epochs": 3}}
+    rows = [{"stage": "pretrain", "epoch": i, "loss/generator": 0.1} for i in range(2)]
+    stopped = describe(read_run(make_run("stopped", rows, settings)), [0])
+    assert stopped.text[0].startswith(
+        "Epochs: pretrain 2 of 4, gan 0 of 3. The run is not finished"
+    )
+    assert "pretrain was not validated" in stopped.text[1]
+    rows = [{"stage": "gan", "epoch": 0, "loss/discriminator": "nan", "loss/generator": "nan"}]
+    broken = describe(read_run(make_run("broken", rows)), [0])
+    assert "became NaN in epoch 0 of gan." in broken.text[2]
+    assert broken.tables[0].rows == [["0", "NaN", "NaN", "0.0317", "1.34"]]
+
+
+def test_benchmarks_stand_beside_what_is_published(make_run: MakeRun) -> None:
+    path = make_run("a")
+    (path / "evaluation").mkdir()
+    mean = {"psnr_y": 29.5, "lpips": 0.09}
+    scores = {"model": "m", "scale": 4, "mean": mean, "bicubic": {"psnr_y": 28.43}}
+    for name in ("Set5", "holidays"):
+        (path / "evaluation" / f"{name}.json").write_text(json.dumps(scores))
+    known, other = (t for t in describe(read_run(path), []).tables if "evaluate" in t.caption)
+    if "holidays" in known.caption:
+        known, other = other, known
+    assert known.rows[0] == ["m", "29.50", "-", "-", "-", "0.0900", "-", "-", "-"]
+    assert ["SRGAN-VGG54 (Ledig et al. 2017)", "29.40", *["-"] * 7] in known.rows
+    assert [row[0] for row in other.rows] == ["m", "bicubic"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"), [([], [9]), ([0, 4], [1, 5, 9]), ([99], [9]), ([9], [9]), ([6, 5], [5, 9])]
+)
+def test_triptychs_of_the_nearest_epochs(
+    wanted: list[int], shown: list[int], make_run: MakeRun
+) -> None:
+    run = read_run(make_run("a", grids=(1, 5, 9)))
+    pictures = describe(run, wanted).pictures
+    assert [int(picture.name[-4:]) for picture in pictures] == shown
+
+
+def test_a_triptych_is_real_lr_generated(make_run: MakeRun) -> None:
+    run = read_run(make_run("a", grids=(7,)))
+    (picture,) = describe(run, []).pictures
+    assert picture.caption == "real(hr) | lr | gen(hr) after epoch 7 of gan"
+    image = np.asarray(Image.open(io.BytesIO(picture.png)))
+    assert image.shape == (16 + 32 + 4 + 32, 3 * 24 + 2 * 4, 3)
+    assert [int(image[30, x, 0]) for x in (10, 38, 66)] == [255, 0, 107]
+    assert isinstance(picture, Picture)
+
+
+def test_a_damaged_picture_does_not_stop_the_report(make_run: MakeRun) -> None:
+    path = make_run("a", rows=gan_rows(BALANCED), grids=(0, 2))
+    (path / "samples/gan/epoch_0000.png").write_bytes(b"no PNG")
+    Image.new("RGB", (50, 40)).save(path / "samples/gan/epoch_0002.png")
+    section = describe(read_run(path), [0])
+    assert not section.pictures
+    assert "epoch_0000.png cannot be read" in section.text[-2]
+    assert "epoch_0002.png is not a picture of the columns LR" in section.text[-1]
