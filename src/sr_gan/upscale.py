@@ -62,7 +62,7 @@ def upscale(cfg: DictConfig) -> None:
 
 def _enlarge(job: Job, upscaler: Upscaler, settings: dict[str, object], bar: "tqdm[None]") -> int:
     picture = read_picture(job.source, float(settings["max_megapixels"]))  # type: ignore[arg-type]
-    with atomic_write(job.target, "wb") as file:
+    with atomic_write(job.target, "w+b") as file:
         write_picture(
             file,
             job.target.suffix.lower(),

@@ -92,12 +92,24 @@ def test_every_layout_keeps_its_type_and_its_content(channels: int, dtype: Any) 
 
 
 def test_alpha_is_enlarged_by_the_bicubic_and_colours_do_not_see_it() -> None:
-    rgba = np.concatenate([random_photo(20, 22), random_photo(20, 22, seed=1)[..., :1]], axis=2)
+    alpha_channel = random_photo(20, 22, seed=1)[..., :1].clip(1)
+    rgba = np.concatenate([random_photo(20, 22), alpha_channel], axis=2)
     large = upscaler()(rgba)
     alpha = torch.from_numpy(rgba[..., 3]).double()[None, None]
     expected = upscale(alpha, 4)[0, 0].round().clamp(0, 255).numpy()
     assert np.abs(large[..., 3] - expected).max() <= 1
     np.testing.assert_array_equal(large[..., :3], upscaler()(rgba[..., :3]))
+
+
+def test_what_nobody_sees_does_not_bleed_into_what_is_seen() -> None:
+    rgba = np.concatenate([random_photo(20, 24), np.full((20, 24, 1), 255, np.uint8)], axis=2)
+    rgba[:, 12:, 3] = 0
+    black, green = rgba.copy(), rgba.copy()
+    black[:, 12:, :3], green[:, 12:, :3] = 0, (0, 255, 0)
+    model = upscaler()
+    np.testing.assert_array_equal(model(black), model(green))
+    repeated = np.concatenate([rgba[:, :12], np.repeat(rgba[:, 11:12], 12, axis=1)], axis=1)
+    np.testing.assert_array_equal(model(black)[..., :3], model(repeated[..., :3]))
 
 
 def test_grey_is_what_rgb_of_the_grey_averages_to() -> None:

@@ -16,17 +16,23 @@ from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
 from sr_gan.inference import refine, tiles
 from sr_gan.inference.network import pieces, prepare
+from sr_gan.inference.pixels import (
+    Pixels,
+    check_pixels,
+    plain_mode,
+    spread_colours,
+    to_pixels,
+    to_tensor,
+)
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 
 log = logging.getLogger(__name__)
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Smoothing = Literal["plain", "guided"]
-Pixels = NDArray[Any]  # (H, W, C) uint8, uint16, or float in [0, 1]; 2 and 4 channels have alpha
 T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
 
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-_LIMITS = {"uint8": 255.0, "uint16": 65535.0}
 _OVERHEAD = 1.5  # what a convolution needs besides its input and output
 
 
@@ -145,7 +151,8 @@ class Upscaler:
             ValueError: as :meth:`__call__`.
             UserError: not even the smallest tile fits into memory.
         """
-        _check(pixels)
+        check_pixels(pixels)
+        pixels = spread_colours(pixels)
         top, height = 0, pixels.shape[0]
         while top < height:
             size = self.tile = self.tile or self._largest_tile()
@@ -167,9 +174,9 @@ class Upscaler:
         width, channels = pixels.shape[1:]
         band = np.empty(((row.stop - row.start) * scale, width * scale, channels), pixels.dtype)
         for column in tiles.spans(width, size, self.halo):
-            lr = self._to_device(pixels[row.window, column.window])
+            lr = to_tensor(pixels[row.window, column.window], self.device)
             tile = self._enlarge(lr)[0, :, row.core(scale), column.core(scale)]
-            band[:, column.start * scale : column.stop * scale] = _to_host(tile, pixels.dtype)
+            band[:, column.start * scale : column.stop * scale] = to_pixels(tile, pixels.dtype)
             progress(tile.shape[-2] * tile.shape[-1])
         return band
 
@@ -248,13 +255,8 @@ class Upscaler:
             halo += refine.BACK_PROJECTIONS * refine.BACK_PROJECTION_HALO
         return halo
 
-    def _to_device(self, window: Pixels) -> Tensor:
-        limit = _LIMITS.get(window.dtype.name, 1.0)
-        pixels = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32)
-        return torch.from_numpy(pixels)[None].to(self.device).div_(limit)
-
     def _array(self, pixels: Pixels) -> Pixels:
-        _check(pixels)
+        check_pixels(pixels)
         height, width, channels = pixels.shape
         large = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
         top = 0
@@ -264,7 +266,7 @@ class Upscaler:
         return large
 
     def _pil(self, image: Image.Image) -> Image.Image:
-        image = _plain_mode(image)
+        image = plain_mode(image)
         pixels = np.asarray(image)
         large = self._array(pixels if pixels.ndim == 3 else pixels[..., None])
         enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
@@ -281,34 +283,6 @@ class Upscaler:
         arrays = [self._array(one.permute(1, 2, 0).cpu().numpy()) for one in batch]
         large = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
         return (large if image.ndim == 4 else large[0]).to(image.device)
-
-
-def _plain_mode(image: Image.Image) -> Image.Image:
-    """As 8-bit grey or RGB, with alpha where it has some, or as 16-bit grey."""
-    if image.mode in ("L", "LA", "RGB", "RGBA", "I;16"):
-        return image
-    if image.mode in ("F", "I"):
-        raise ValueError(f"PIL images of mode {image.mode} have no known range: give an array")
-    if image.mode == "1":
-        return image.convert("L")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
-
-
-def _check(pixels: Pixels) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
-        raise ValueError(f"an image must be (H, W) or (H, W, 1 to 4), got {pixels.shape}")
-    if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(
-            f"an image must be of uint8, uint16 or float in [0, 1], got {pixels.dtype}"
-        )
-
-
-def _to_host(tile: Tensor, dtype: np.dtype[Any]) -> Pixels:
-    """(C, h, w) in [0, 1] -> (h, w, C), rounded where it becomes integers."""
-    limit = _LIMITS.get(dtype.name)
-    if limit is not None:
-        tile = tile.mul(limit).round().to(torch.uint8 if limit == 255 else torch.int32)
-    return tile.permute(1, 2, 0).cpu().numpy().astype(dtype, copy=False)
 
 
 def _device(name: str) -> torch.device:

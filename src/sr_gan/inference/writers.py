@@ -1,22 +1,18 @@
-"""Image files written from bands of rows: PNG and TIFF as they come, the others at their end."""
+"""Image files written from bands of rows: PNG, TIFF and JPEG as they come, WebP and BMP whole."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
 from sr_gan.data.decode import BadImage
+from sr_gan.inference import jpeg, tiff
 from sr_gan.inference.png import PngStream
 
 Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
-_STRIP = 64  # rows of a TIFF strip
-_LEVEL = 4  # of deflate
-_ICC_TAG = 34675
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def write_picture(
     """Writes a picture; what the format cannot hold is rounded to 8 bits or laid over white.
 
     Args:
-        file: where to, open for bytes.
+        file: where to, open for reading and writing of bytes.
         suffix: one of :data:`FORMATS`.
         layout: of the rows.
         bands: rows (n, W, C) from top to bottom, ``layout.height`` of them.
@@ -91,12 +87,7 @@ def write_picture(
         raise BadImage(reason, lasting=False)
     fitting = fit(layout, kind)
     bands = (convert(band, fitting) for band in bands)
-    if kind.name == "PNG":
-        _write_png(file, fitting, bands)
-    elif kind.name == "TIFF":
-        _write_tiff(file, fitting, bands)
-    else:
-        _write_whole(file, kind.name, fitting, bands, quality)
+    _WRITERS[kind.name](file, fitting, bands, quality)
 
 
 def fit(layout: Layout, kind: Format) -> Layout:
@@ -118,7 +109,7 @@ def convert(rows: Rows, layout: Layout) -> Rows:
     return rows
 
 
-def _write_png(file: IO[bytes], layout: Layout, bands: Iterable[Rows]) -> None:
+def _write_png(file: IO[bytes], layout: Layout, bands: Iterable[Rows], quality: int) -> None:
     png = PngStream(
         file,
         layout.width,
@@ -133,62 +124,57 @@ def _write_png(file: IO[bytes], layout: Layout, bands: Iterable[Rows]) -> None:
     png.close()
 
 
-def _write_tiff(file: IO[bytes], layout: Layout, bands: Iterable[Rows]) -> None:
-    """Strips packed here, one at a time: tifffile itself would want a page at a time."""
+def _write_tiff(file: IO[bytes], layout: Layout, bands: Iterable[Rows], quality: int) -> None:
     shape = (layout.height, layout.width, layout.channels)
-    size = layout.height * layout.width * layout.channels * layout.bits // 8
-    profile = layout.icc_profile
-    with tifffile.TiffWriter(file, bigtiff=size > 3.5e9, byteorder="<") as tiff:
-        tiff.write(
-            (_packed(strip) for strip in _strips(bands)),
-            shape=shape if layout.channels > 1 else shape[:2],
-            dtype=f"uint{layout.bits}",
-            photometric="rgb" if layout.channels > 2 else "minisblack",
-            planarconfig="contig" if layout.channels > 1 else None,
-            extrasamples=["unassalpha"] if layout.channels in (2, 4) else None,
-            rowsperstrip=_STRIP,
-            compression="zlib",
-            predictor=2,
-            metadata=None,
-            software=False,
-            extratags=[(_ICC_TAG, 7, len(profile), profile, True)] if profile else [],
-        )
+    strips = _strips(bands, tiff.STRIP)
+    tiff.write_tiff(file, shape, layout.bits, strips, layout.icc_profile, layout.exif)
 
 
-def _strips(bands: Iterable[Rows]) -> Iterator[Rows]:
-    """The same rows in strips of equal height, but for the last."""
-    rest: Rows | None = None
-    for band in bands:
-        rows = band if rest is None else np.concatenate([rest, band])
-        whole = len(rows) // _STRIP * _STRIP
-        yield from (rows[top : top + _STRIP] for top in range(0, whole, _STRIP))
-        rest = rows[whole:]
-    if rest is not None and len(rest):
-        yield rest
+def _write_jpeg(file: IO[bytes], layout: Layout, bands: Iterable[Rows], quality: int) -> None:
+    options = {"quality": quality, "subsampling": 0, **_blocks(layout)}
+    jpeg.write_jpeg(file, layout.height, _strips(bands, jpeg.STRIP), **options)
 
 
-def _packed(strip: Rows) -> bytes:
-    """Each pixel less the one to its left (TIFF's predictor 2), deflated."""
-    differences = strip.copy()
-    differences[:, 1:] -= strip[:, :-1]
-    return zlib.compress(differences.astype(strip.dtype.newbyteorder("<")).tobytes(), _LEVEL)
+def _write_webp(file: IO[bytes], layout: Layout, bands: Iterable[Rows], quality: int) -> None:
+    _whole(layout, bands).save(file, "WEBP", quality=quality, **_blocks(layout))
 
 
-def _write_whole(
-    file: IO[bytes], name: str, layout: Layout, bands: Iterable[Rows], quality: int
-) -> None:
+def _write_bmp(file: IO[bytes], layout: Layout, bands: Iterable[Rows], quality: int) -> None:
+    _whole(layout, bands).save(file, "BMP")
+
+
+_WRITERS = {
+    "PNG": _write_png,
+    "TIFF": _write_tiff,
+    "JPEG": _write_jpeg,
+    "WEBP": _write_webp,
+    "BMP": _write_bmp,
+}
+
+
+def _blocks(layout: Layout) -> dict[str, bytes]:
+    """Profile and EXIF as Pillow's writers are told."""
+    blocks = {"icc_profile": layout.icc_profile, "exif": layout.exif}
+    return {name: block for name, block in blocks.items() if block}
+
+
+def _whole(layout: Layout, bands: Iterable[Rows]) -> Image.Image:
+    """For writers that take no less than the picture."""
     pixels = np.empty((layout.height, layout.width, layout.channels), np.uint8)
     top = 0
     for band in bands:
         pixels[top : top + len(band)] = band
         top += len(band)
-    image = Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels)
-    del pixels
-    options: dict[str, Any] = {} if name == "BMP" else {"quality": quality}
-    if name == "JPEG":
-        options["subsampling"] = 0
-    if layout.icc_profile and name != "BMP":
-        options["icc_profile"] = layout.icc_profile
-    if layout.exif and name != "BMP":
-        options["exif"] = layout.exif
-    image.save(file, name, **options)
+    return Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels)
+
+
+def _strips(bands: Iterable[Rows], height: int) -> Iterator[Rows]:
+    """The same rows in strips of equal height, but for the last."""
+    rest: Rows | None = None
+    for band in bands:
+        rows = band if rest is None else np.concatenate([rest, band])
+        whole = len(rows) // height * height
+        yield from (rows[top : top + height] for top in range(0, whole, height))
+        rest = rows[whole:]
+    if rest is not None and len(rest):
+        yield rest

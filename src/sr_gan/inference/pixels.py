@@ -1,0 +1,69 @@
+"""Arrays, PIL images and tensors: what an upscaler takes, and how it sees them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+Pixels = NDArray[Any]  # (H, W, C) uint8, uint16, or float in [0, 1]; 2 and 4 channels have alpha
+
+_LIMITS = {"uint8": 255.0, "uint16": 65535.0}
+
+
+def check_pixels(pixels: Pixels) -> None:
+    """Raises a ValueError for what is not :data:`Pixels`."""
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise ValueError(f"an image must be (H, W) or (H, W, 1 to 4), got {pixels.shape}")
+    if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(
+            f"an image must be of uint8, uint16 or float in [0, 1], got {pixels.dtype}"
+        )
+
+
+def spread_colours(pixels: Pixels) -> Pixels:
+    """Gives pixels that are fully transparent the colour of the nearest one that is not.
+
+    What they hold, often black, nobody sees, but it would bleed into the edge of what is seen.
+    """
+    hidden = pixels[..., -1] == 0 if pixels.shape[2] in (2, 4) else np.zeros(1, bool)
+    if not hidden.any() or hidden.all():
+        return pixels
+    rows, columns = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    spread: Pixels = pixels.copy()
+    spread[hidden, :-1] = pixels[rows[hidden], columns[hidden], :-1]
+    return spread
+
+
+def plain_mode(image: Image.Image) -> Image.Image:
+    """As 8-bit grey or RGB, with alpha where it has some, or as 16-bit grey.
+
+    Raises:
+        ValueError: the mode has no known range.
+    """
+    if image.mode in ("L", "LA", "RGB", "RGBA", "I;16"):
+        return image
+    if image.mode in ("F", "I"):
+        raise ValueError(f"PIL images of mode {image.mode} have no known range: give an array")
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def to_tensor(window: Pixels, device: torch.device) -> Tensor:
+    """(h, w, C) -> (1, C, h, w) float in [0, 1]."""
+    limit = _LIMITS.get(window.dtype.name, 1.0)
+    pixels = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(pixels)[None].to(device).div_(limit)
+
+
+def to_pixels(tile: Tensor, dtype: np.dtype[Any]) -> Pixels:
+    """(C, h, w) in [0, 1] -> (h, w, C), rounded where it becomes integers."""
+    limit = _LIMITS.get(dtype.name)
+    if limit is not None:
+        tile = tile.mul(limit).round().to(torch.uint8 if limit == 255 else torch.int32)
+    pixels: Pixels = tile.permute(1, 2, 0).cpu().numpy().astype(dtype, copy=False)
+    return pixels
