@@ -107,9 +107,9 @@ def _settings(settings: dict[str, list[str]]) -> Table:
 
 def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
     """Where the runs lie on each benchmark that all were measured on, else on their own photos."""
-    shared = set.intersection(*(set(run.benchmarks) for run in runs))
+    shared = [name for name in runs[0].benchmarks if all(name in run.benchmarks for run in runs)]
     found = False
-    for name in sorted(shared):
+    for name in shared:
         scores = [run.benchmarks[name] for run in runs]
         places = _places([s["mean"] for s in scores], [s.get("bicubic", {}) for s in scores])
         if places:
