@@ -98,7 +98,7 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("vgg") / "vgg19_conv1_1-conv2_2.safetensors"
     state = VGG19Features(["conv2_2"], "random").state_dict()
-    save_file({k: v.clone() for k, v in state.items() if k.startswith("features.")}, path)
+    save_file({k: v.contiguous() for k, v in state.items() if k.startswith("features.")}, path)
     return path
 
 

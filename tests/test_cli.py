@@ -37,7 +37,7 @@ MISTAKES = {
     "stages=[gan,pretrain]": "allowed are [pretrain], [gan] and [pretrain,gan]",
     "stages=[gen]": "stages.0=gen: allowed is 'pretrain' or 'gan'",
     "gan.loss.weights.l1=-1": "gan.loss: weights must be at least 0, got {'l1': -1}",
-    "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: betas,",
+    "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: accumulate, betas,",
     "+foo=1": "foo is not a setting (allowed: callbacks,",
     "foo": "foo: settings are KEY=VALUE or GROUP=CHOICE",
     "loss=mse": "Did you mean to override one of loss@gan.loss, loss@pretrain.loss?",

@@ -160,5 +160,6 @@ def _quieten() -> None:
         ".*treespec, LeafSpec.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
+        ".*`optimizer.step\\(\\)` has been overridden.*",  # by the clock of bench
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -30,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, load_tensors
+from sr_gan.machine import cpu_name
 
 RUNS = Path("runs")
 _PACKAGES = ("sr_gan", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -151,18 +152,10 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "platform": f"{platform.system()}-{platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
-
-
-def _cpu() -> str:
-    """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git_commit() -> str | None:

@@ -97,6 +97,26 @@ class BenchDataConfig(Config):
     output: str
 
 
+class TrainBench(BaseModel):
+    """How :mod:`sr_gan.bench.train` measures."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    updates: PositiveInt
+    warm_up: PositiveInt
+    rounds: PositiveInt
+    compare: bool
+    photos: PositiveInt
+    growth: dict[str, list[Any]] | None
+    output: str
+
+
+class BenchTrainConfig(TrainConfig):
+    """The top level of ``conf/bench_train.yaml``: a run, and how to measure it."""
+
+    bench: TrainBench
+
+
 class EnlargingConfig(Config):
     """What commands are told that enlarge images."""
 
@@ -273,6 +293,9 @@ def _check_contradictions(plain: dict[str, Any]) -> None:
                 f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
                 "set scale only, the others follow"
             )
+    batch, parts = plain["data"].get("batch_size"), plain["gan"].get("accumulate", 1)
+    if batch is not None and batch % max(parts, 1):
+        raise UserError(f"gan.accumulate={parts} does not divide data.batch_size={batch}")
     discriminator = plain["discriminator"]
     fixed = discriminator.get("crop") if discriminator.get("pooled_size") is None else None
     if "gan" in stages and fixed not in (None, plain["data"]["crop"]):

@@ -16,6 +16,7 @@ from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
+from sr_gan.machine import keep_freed_memory
 from sr_gan.reports.summary import describe, summarise
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
@@ -36,6 +37,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     log.setLevel(logging.INFO if first else logging.WARNING)
     run_dir = Path(cfg.run_dir)
     resumed = _resumed(cfg, config, run_dir)
+    keep_freed_memory()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
 
     data = build(cfg.data)

@@ -7,7 +7,7 @@ import torch
 
 from sr_gan.bench.data import _copies, bench_data, speed
 from sr_gan.data.crops import RandomCrops
-from tests.conftest import ROOT, run_command
+from tests.conftest import run_command
 from tests.data.test_crops import photo
 
 
@@ -67,14 +67,3 @@ def test_the_floor_copies_the_same_bytes() -> None:
     ours = crops.__getitems__([(0, i) for i in range(8)])
     assert np.array_equal(batch["hr"], ours["hr"].numpy())
     assert np.array_equal(batch["lr"], ours["lr"].numpy())
-
-
-@pytest.mark.parametrize(("arguments", "message"), [([], "PART is one of data"), (["x"], "PART")])
-def test_an_unknown_part_is_one_line(arguments: list[str], message: str) -> None:
-    import subprocess
-    import sys
-
-    line = [sys.executable, "-m", "sr_gan.bench", *arguments]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert message in done.stderr

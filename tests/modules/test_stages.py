@@ -84,6 +84,51 @@ def test_gan_equals_a_plain_loop(networks: Networks) -> None:
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7, msg=name)
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(precision: Any) -> None:
+    """Without BN, which averages over a part; with it, its averages still move once a pass."""
+    results = []
+    loader = batches(3)
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        generator = MSRResNet(filters=4, blocks=1)
+        discriminator = VGGDiscriminator(CROP, filters=2, dense=4)
+        for name, layer in list(discriminator.named_modules()):
+            if isinstance(layer, nn.BatchNorm2d):
+                discriminator.set_submodule(name, nn.Identity())
+        objective = Objective(
+            {"mse": 1.0, "adversarial": 1e-2}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()
+        )
+        module = GAN(generator, discriminator, objective, epochs=1, accumulate=parts)
+        norms: list[Tensor] = []
+        module.on_before_optimizer_step = lambda optimizer, norms=norms: norms.append(  # type: ignore
+            torch.cat([p.grad.flatten().double() for p in optimizer.param_groups[0]["params"]])
+        )
+        fit(module, loader, precision=precision)
+        results.append(norms)
+    assert len(results[0]) == 6  # of each player, for each batch
+    tolerance = 1e-9 if precision == "64-true" else 0.1
+    for whole, parts in zip(*results):
+        assert (whole - parts).norm() < tolerance * whole.norm()
+
+
+def test_a_batch_in_parts_moves_batch_norms_averages_once_a_part() -> None:
+    generator = SRResNet(filters=4, blocks=1)
+    objective = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
+    discriminator = VGGDiscriminator(CROP, filters=2, dense=4)
+    fit(GAN(generator, discriminator, objective, epochs=1, accumulate=2), batches(3))
+    counted = [n.num_batches_tracked for n in generator.modules() if isinstance(n, nn.BatchNorm2d)]
+    assert [int(count) for count in counted] == [6] * 3  # type: ignore[arg-type]
+
+
+def test_validation_in_pieces_is_the_generators_result(networks: Networks) -> None:
+    objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
+    module = Pretrain(networks[0], objective, epochs=1).eval()
+    lr = torch.rand(1, 3, 70, 131)  # no multiple of a piece's side
+    with torch.inference_mode():
+        torch.testing.assert_close(module._enlarge(lr), networks[0](lr), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("term", ["mse", "l1", "vgg", "tv", "adversarial"])
 def test_each_term_moves_the_generator(networks: Networks, term: str) -> None:
     terms = {
@@ -198,14 +243,16 @@ def test_validation_measures_bicubic_beside_the_generator(
     """A generator that is bicubic's equal by construction must score like it."""
     from sr_gan.data.resize import downscale, upscale
 
-    class Bicubic(MSRResNet):
+    class Bicubic(nn.Module):
+        scale, halo = 4, 3
+
         def forward(self, lr: Tensor) -> Tensor:
             return upscale(lr.mul(255).round().to(torch.uint8), 4).float() / 127.5 - 1
 
-    hr = torch.randint(0, 256, (1, 3, 48, 48), dtype=torch.uint8)
+    hr = torch.randint(0, 256, (1, 3, 288, 320), dtype=torch.uint8)  # of two pieces
     batch = {"lr": downscale(hr, 4).float() / 255, "hr": hr.float() / 127.5 - 1, "name": ["noise"]}
     objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
-    module = Pretrain(Bicubic(filters=4, blocks=1), objective, epochs=1)
+    module = Pretrain(Bicubic(), objective, epochs=1)
     logged: dict[str, float] = {}
 
     def log(name: str, value: Tensor, **_: object) -> None:
@@ -226,6 +273,7 @@ def test_validation_measures_bicubic_beside_the_generator(
         (lambda g, d, o, gan: Pretrain(g, o, 0), "epochs must be at least 1, got 0"),
         (lambda g, d, o, gan: Pretrain(g, o, 1, lr=0), "lr must be positive, got 0"),
         (lambda g, d, o, gan: GAN(g, d, gan, 1, discriminator_lr=-1), "discriminator_lr must be"),
+        (lambda g, d, o, gan: GAN(g, d, gan, 1, accumulate=0), "accumulate must be at least 1"),
         (lambda g, d, o, gan: GAN(g, d, gan, 1, betas=[0.9]), "betas must be two numbers"),
     ],
 )

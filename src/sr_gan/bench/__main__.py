@@ -1,11 +1,12 @@
-"""``python -m sr_gan.bench data``: measures a part and writes a table and a JSON file."""
+"""``python -m sr_gan.bench PART``: measures a part and writes a table and a JSON file."""
 
 import sys
 
 from sr_gan.bench.data import bench_data
+from sr_gan.bench.train import bench_train
 from sr_gan.cli import command
 
-BENCHES = {"data": bench_data}
+BENCHES = {"train": bench_train, "data": bench_data}
 
 if __name__ == "__main__":
     part = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -16,5 +17,6 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
         sys.exit(1)
-    del sys.argv[1]
+    arguments = ["bench.compare=true" if x == "--compare" else x for x in sys.argv[2:]]
+    sys.argv[1:] = arguments
     command(BENCHES[part], f"bench_{part}")

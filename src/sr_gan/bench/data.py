@@ -1,12 +1,11 @@
 """Crops a second: decoding each time, PNG sub-images, our loader, our device feeder, the floor."""
 
-import io
 import json
 import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import psutil
-import skimage
 import torch
 from omegaconf import DictConfig
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sr_gan.bench.machine import quiet, wait
+from sr_gan.bench.photos import make_photos, originals
+from sr_gan.bench.usual import DecodeEachTime, SubImages
 from sr_gan.data import FolderData
 from sr_gan.data.build import cores
 from sr_gan.data.cache import Cache
@@ -40,7 +40,6 @@ from sr_gan.schema import BenchDataConfig, check
 log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
-_SUB_IMAGE = 480  # side of BasicSR's sub-images
 _TILE = (480, 320)  # pixels of the many small photos
 
 
@@ -58,9 +57,9 @@ def bench_data(cfg: DictConfig) -> None:
             f"crop={cfg.crop}: must be a multiple of scale={cfg.scale} that fits into the photos "
             f"of {cfg.width}x{cfg.height} and {_TILE[0]}x{_TILE[1]}"
         )
-    with _scratch(cfg.folder) as scratch, _one_thread(), _quiet():
+    with _scratch(cfg.folder) as scratch, _one_thread(), quiet():
         log.info("making %d PNG files of %dx%d pixels", cfg.images, cfg.width, cfg.height)
-        folder = make_photos(_photos(cfg.photos), scratch, cfg.images, (cfg.width, cfg.height))
+        folder = make_photos(originals(cfg.photos), scratch, cfg.images, (cfg.width, cfg.height))
         building, photos = measure_build(folder, cfg.scale, scratch / "cache")
         speeds = measure_speeds(cfg, folder, photos, scratch / "cache")
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # with a memory of its own
@@ -77,39 +76,6 @@ def bench_data(cfg: DictConfig) -> None:
     with atomic_write(Path(cfg.output)) as file:
         json.dump(result, file, indent=2)
     log.info("\n%s\n\nwritten to %s", table(result), cfg.output)
-
-
-def make_photos(
-    originals: Sequence[Path], scratch: Path, count: int, size: tuple[int, int], level: int = 6
-) -> Path:
-    """``count`` different PNG files of ``size`` (width, height) in a folder of ``scratch``."""
-    folder = scratch / f"photos-{count}-{size[0]}x{size[1]}"
-    if not folder.is_dir():
-        part = folder.with_suffix(".part")
-        part.mkdir(parents=True, exist_ok=True)
-        jobs = [(originals[i % len(originals)], part, i, size, level) for i in range(count)]
-        with ProcessPoolExecutor(cores()) as pool:
-            list(pool.map(_make_photo, jobs, chunksize=8))
-        part.rename(folder)
-    return folder
-
-
-def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
-    """A photo enlarged or cut to size; a place of its own for each that shares an original."""
-    original, folder, number, (width, height), level = job
-    with Image.open(original) as image:
-        picture = image.convert("RGB")
-    scale = max(width / picture.width, height / picture.height, 1.0)
-    if scale > 1:
-        size = (round(picture.width * scale), round(picture.height * scale))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    rng = np.random.default_rng(number)
-    left = int(rng.integers(picture.width - width + 1))
-    top = int(rng.integers(picture.height - height + 1))
-    picture = picture.crop((left, top, left + width, top + height))
-    if number % 2:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    picture.save(folder / f"{number:05}.png", compress_level=level)
 
 
 def measure_build(folder: Path, scale: int, cache_dir: Path) -> tuple[Result, Photos]:
@@ -180,72 +146,11 @@ def speed(
             counted += batch_size
             elapsed = perf_counter() - began
             if not warm and elapsed > seconds / 10:
-                _wait(device)
+                wait(device)
                 counted, began, warm = 0, perf_counter(), True
             elif warm and elapsed > seconds:
-                _wait(device)
+                wait(device)
                 return counted / (perf_counter() - began)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-class DecodeEachTime(Dataset[dict[str, Tensor]]):
-    """The usual way: opens a photo for every crop, cuts, and reduces the crop with Pillow."""
-
-    def __init__(self, files: Sequence[Path], crop: int, scale: int) -> None:
-        self.files, self.crop, self.scale = files, crop, scale
-        self.rng = np.random.default_rng(0)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        with Image.open(self.files[index]) as image:
-            picture = image.convert("RGB")
-        left = int(self.rng.integers(picture.width - self.crop + 1))
-        top = int(self.rng.integers(picture.height - self.crop + 1))
-        hr = picture.crop((left, top, left + self.crop, top + self.crop))
-        side = self.crop // self.scale
-        return {"hr": _tensor(hr), "lr": _tensor(hr.resize((side, side), Image.Resampling.BICUBIC))}
-
-
-class SubImages(Dataset[dict[str, Tensor]]):
-    """BasicSR's way: HR and LR cut into PNG sub-images beforehand, here held in memory as its
-    LMDB holds them; for every crop one pair is decoded."""
-
-    def __init__(self, photos: Photos, crop: int, scale: int) -> None:
-        self.crop, self.scale = crop, scale
-        self.rng = np.random.default_rng(0)
-        side = _SUB_IMAGE // scale * scale
-        self.pairs = [
-            (_png(photo.hr[:, :side, :side]), _png(photo.lr[:, : side // scale, : side // scale]))
-            for photo in photos[:64]
-        ]
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        hr, lr = (_tensor(Image.open(io.BytesIO(data))) for data in self.pairs[index])
-        side = self.crop // self.scale
-        top = int(self.rng.integers(lr.shape[1] - side + 1))
-        left = int(self.rng.integers(lr.shape[2] - side + 1))
-        lr = lr[:, top : top + side, left : left + side]
-        top, left = top * self.scale, left * self.scale
-        return {"hr": hr[:, top : top + self.crop, left : left + self.crop], "lr": lr}
-
-
-def _tensor(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
-
-
-def _png(pixels: Pixels) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def _cut(crops: RandomCrops, cfg: DictConfig, device: torch.device) -> Iterator[Any]:
@@ -292,7 +197,7 @@ def measure_memory(cfg: DictConfig, folder: Path, cache_dir: Path, workers: int 
 def measure_growth(cfg: DictConfig, scratch: Path, count: int) -> Result:
     """Microseconds a crop from ``count`` small photos, and what opening their cache takes."""
     log.info("making %d photos of %dx%d pixels", count, *_TILE)
-    folder = make_photos(_photos(cfg.photos), scratch, count, _TILE, level=1)
+    folder = make_photos(originals(cfg.photos), scratch, count, _TILE, level=1)
     seconds = []
     for _ in range(2):  # built, then found
         began = perf_counter()
@@ -338,13 +243,6 @@ def _device(name: str) -> torch.device:
     return torch.device(auto if name == "auto" else name)
 
 
-def _photos(folder: str | None) -> list[Path]:
-    if folder is not None:
-        return list_images(Path(folder).expanduser(), "photos")
-    names = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
-    return [Path(skimage.__file__).parent / "data" / name for name in names]
-
-
 @contextmanager
 def _scratch(folder: str | None) -> Iterator[Path]:
     if folder is not None:
@@ -363,18 +261,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without a line for each feed that is opened."""
-    logger = logging.getLogger("sr_gan.data")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def table(result: Result) -> str:

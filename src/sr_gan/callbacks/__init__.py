@@ -1,5 +1,6 @@
-"""What watches a run: progress, samples, LPIPS, the metrics table, timing, interruption."""
+"""What goes with a run: compiling, progress, samples, LPIPS, metrics, timing, interruption."""
 
+from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.interrupt import SaveOnSignal
 from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
@@ -8,6 +9,7 @@ from sr_gan.callbacks.samples import SampleGrid
 from sr_gan.callbacks.timing import Timing
 
 __all__ = [
+    "CompileNetworks",
     "MetricsTable",
     "PerceptualQuality",
     "SampleGrid",

@@ -11,6 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sr_gan.inference import tiles
+
+_OVERHEAD = 1.5  # what a convolution needs besides its input and output
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -25,6 +29,10 @@ class Piece:
     run: Callable[..., Tensor]
     halo: int
     floats: float
+
+    def bytes(self, dtype: torch.dtype | None = None) -> float:
+        """Of memory for each LR pixel, where it computes in ``dtype``."""
+        return self.floats * (dtype or torch.float32).itemsize * _OVERHEAD
 
 
 def prepare(generator: nn.Module) -> nn.Module:
@@ -53,7 +61,7 @@ def pieces(network: nn.Module) -> tuple[Piece, Piece]:
     Of a generator that has no ``trunk`` and ``reconstruct`` the whole is the second. A generator
     that is no stack of convolutions says how far it sees in ``halo``.
     """
-    lr = torch.rand(1, 3, 8, 8, device=_device(network))
+    lr = torch.zeros(1, 3, 8, 8, device=_device(network))
     trunk: Any = getattr(network, "trunk", None)
     reconstruct: Any = getattr(network, "reconstruct", None)
     if trunk and reconstruct:
@@ -61,6 +69,28 @@ def pieces(network: nn.Module) -> tuple[Piece, Piece]:
     whole = _survey(network, lambda features, lr: network(lr), lr, lr)
     halo = int(getattr(network, "halo", whole.halo))
     return Piece(lambda lr: lr, 0, 3), Piece(whole.run, halo, whole.floats)
+
+
+def enlarge(
+    trunk: Piece, reconstruction: Piece, lr: Tensor, scale: int, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Runs the trunk on the whole of ``lr`` and the reconstruction on as much of it at a time as
+    fits into half of the memory that is free.
+
+    Args:
+        trunk: see :func:`pieces`.
+        reconstruction: see :func:`pieces`.
+        lr: (B, 3, h, w) in [0, 1].
+        scale: the generator's.
+        dtype: that it computes in.
+
+    Returns:
+        (B, 3, scale * h, scale * w), nominally in [-1, 1]
+    """
+    features = trunk.run(lr)
+    budget = tiles.memory_budget(lr.device) / 2
+    side = tiles.piece_side(lr.device, budget, reconstruction.bytes(dtype), reconstruction.halo)
+    return tiles.tiled(reconstruction.run, (features, lr), side, reconstruction.halo, scale)
 
 
 def _device(network: nn.Module) -> torch.device:

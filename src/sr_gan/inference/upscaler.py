@@ -15,7 +15,7 @@ from torch import Tensor
 from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
 from sr_gan.inference import refine, tiles
-from sr_gan.inference.network import pieces, prepare
+from sr_gan.inference.network import enlarge, pieces, prepare
 from sr_gan.inference.pixels import (
     Pixels,
     check_pixels,
@@ -33,7 +33,6 @@ Smoothing = Literal["plain", "guided"]
 T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
 
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-_OVERHEAD = 1.5  # what a convolution needs besides its input and output
 
 
 @dataclass
@@ -204,27 +203,17 @@ class Upscaler:
 
     def _network(self, lr: Tensor) -> Tensor:
         """(1, 3, h, w) in [0, 1] -> (1, 3, scale * h, scale * w), nominally in [0, 1]."""
-        part = self.reconstruction
+        lr = lr.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            lr = lr.contiguous(memory_format=torch.channels_last)
-            features = self.trunk.run(lr)
-            each = self._bytes(part.floats)
-            size = tiles.piece_side(self.device, self._budget() / 2, each, part.halo)
-            sr = tiles.tiled(part.run, (features, lr), size, part.halo, self.scale)
+            sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self._type())
         return sr.float().add_(1).div_(2)
 
     def _largest_tile(self) -> int:
         """For half of the memory; the reconstruction of a part of it at a time has the other."""
         refining = self.options.consistency or self.options.smooth_sigma
-        floats = self.trunk.floats + (16 if refining else 4) * 3 * self.scale**2
-        return tiles.tile_side(self._budget() / 2, self._bytes(floats), self.halo)
-
-    def _budget(self) -> int:
-        return tiles.memory_budget(self.device)
-
-    def _bytes(self, floats: float) -> float:
-        """Of one LR pixel."""
-        return floats * (4 if self._type() is None else 2) * _OVERHEAD
+        results = 4 * (16 if refining else 4) * 3 * self.scale**2
+        each = self.trunk.bytes(self._type()) + results
+        return tiles.tile_side(tiles.memory_budget(self.device) / 2, each, self.halo)
 
     def _type(self) -> torch.dtype | None:
         """What the convolutions compute in; None is float32."""

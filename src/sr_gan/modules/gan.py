@@ -1,12 +1,13 @@
 """The adversarial stage: discriminator and generator in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from sr_gan.losses import Objective
-from sr_gan.modules.base import Batch, SRModule
+from sr_gan.modules.base import Batch, SRModule, channels_last
 from sr_gan.modules.schedules import Constant
 
 
@@ -22,6 +23,8 @@ class GAN(SRModule):
         discriminator_lr: the discriminator's learning rate.
         betas: Adam's averaging factors, of both.
         schedule: of both learning rates; ``None`` keeps them constant.
+        accumulate: parts that a batch is cut into, one at a time in memory. Their gradients add up
+            to those of the whole batch, but for BN, which averages over a part.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -41,6 +44,7 @@ class GAN(SRModule):
         discriminator_lr: float = 1e-4,
         betas: Sequence[float] = (0.9, 0.999),
         schedule: Constant | None = None,
+        accumulate: int = 1,
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule)
         if loss.adversarial is None:
@@ -51,31 +55,39 @@ class GAN(SRModule):
         }.items():
             if lr <= 0:
                 raise ValueError(f"{name} must be positive, got {lr}")
-        self.discriminator = discriminator
+        if accumulate < 1:
+            raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+        self.accumulate = accumulate
+        self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.automatic_optimization = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        hr = batch["hr"]
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
-        sr = self.generator(batch["lr"])  # (B, 3, H, W) in [-1, 1], one pass for both players
+        parts = list(zip(batch["lr"].chunk(self.accumulate), batch["hr"].chunk(self.accumulate)))
+        # (B, 3, H, W) in [-1, 1]: one pass for both players, unless its graph is to be small
+        whole = self.generator(batch["lr"]) if len(parts) == 1 else None
 
-        with self.toggled_optimizer(optimizer_d):
-            real, fake = self.discriminator(hr), self.discriminator(sr.detach())  # (B, 1) logits
-            loss_d = self.adversarial.discriminator(real, fake)
-            self._update(optimizer_d, loss_d)
+        with self._stepping(optimizer_d):
+            for lr, hr in parts:
+                sr = self._glimpse(lr) if whole is None else whole.detach()
+                real, fake = self.discriminator(hr), self.discriminator(sr)  # (B, 1) logits
+                loss_d = self.adversarial.discriminator(real, fake)
+                self.manual_backward(loss_d / len(parts))
+                self._log_discriminator(loss_d, real, fake)
 
-        with self.toggled_optimizer(optimizer_g):
-            terms = self.loss.content(sr, hr)
-            terms["adversarial"] = self.adversarial.generator(self.discriminator(sr))
-            loss_g = self.loss.total(terms)
-            self._update(optimizer_g, loss_g)
+        with self._stepping(optimizer_g):
+            for lr, hr in parts:
+                sr = self.generator(lr) if whole is None else whole
+                terms = self.loss.content(sr, hr)
+                terms["adversarial"] = self.adversarial.generator(self.discriminator(sr))
+                loss_g = self.loss.total(terms)
+                self.manual_backward(loss_g / len(parts))
+                self.log_terms(terms, loss_g)
 
         if self.schedule.interval == "step":
             self._advance_schedules()
-        self.log_terms(terms, loss_g)
-        self._log_discriminator(loss_d, real, fake)
         return {"D": loss_d.detach(), "G": loss_g.detach()}
 
     def on_train_epoch_end(self) -> None:
@@ -87,10 +99,24 @@ class GAN(SRModule):
         optimizer_d, schedule_d = self.adam(self.discriminator, self.discriminator_lr)
         return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
-    def _update(self, optimizer: Any, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+    @contextmanager
+    def _stepping(self, optimizer: Any) -> Iterator[None]:
+        """An update of one player from the gradients that are made inside; the other rests."""
+        with self.toggled_optimizer(optimizer):
+            optimizer.zero_grad()
+            yield
+            optimizer.step()
+
+    def _glimpse(self, lr: Tensor) -> Tensor:
+        """The image that the discriminator learns from, without what its gradient would take; BN
+        leaves its averages to the pass from which the generator learns."""
+        norms = [norm for norm in self.generator.modules() if isinstance(norm, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.track_running_stats = False
+        sr: Tensor = self.generator(lr)  # at rest: no graph is made
+        for norm in norms:
+            norm.track_running_stats = True
+        return sr
 
     def _advance_schedules(self) -> None:
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]

@@ -66,6 +66,7 @@ class VGG19Features(nn.Module):
                 _torchvision_weights() if weights == "torchvision" else _read(weights), weights
             )
         self.requires_grad_(False).eval()
+        self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
 

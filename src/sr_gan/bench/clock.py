@@ -1,0 +1,127 @@
+"""What an update takes, and where its time goes."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from sr_gan.bench.machine import wait
+from sr_gan.modules import GAN
+
+PARTS = ("data", "G", "D", "content loss", "optimisers", "logging", "other")
+
+
+class Stopwatch(L.Callback):
+    """The time of all updates after the first ``warm_up``; waits for the device at both ends."""
+
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up, self.seconds = warm_up, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(pl_module.device)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if batch_idx + 1 == self.warm_up:
+            wait(pl_module.device)
+            self.began = perf_counter()
+        elif batch_idx + 1 == trainer.num_training_batches:
+            wait(pl_module.device)
+            self.seconds = perf_counter() - self.began
+
+
+class Clock(L.Callback):
+    """Splits the updates of a GAN stage by marks that are set from outside. Each mark waits for
+    the device, so that on a GPU the sum is more than an update takes without.
+
+    Args:
+        warm_up: updates that do not count.
+    """
+
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.updates = 0
+        self.last = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        self.device = pl_module.device
+        self._watch(pl_module.generator, "G")
+        self._watch(pl_module.discriminator, "D")
+        for term in pl_module.loss.terms.values():
+            self._watch(term, "content loss")
+        weight = next(pl_module.generator.parameters())  # at rest while the discriminator learns
+        self._time(pl_module, "manual_backward", lambda: "G" if weight.requires_grad else "D")
+        self._time(pl_module, "log_dict", lambda: "logging")
+        for optimizer in trainer.optimizers:
+            self._time(optimizer, "step", lambda: "optimisers")
+        self.last = perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.mark("data")
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        self.mark("other")
+        if batch_idx + 1 == self.warm_up:
+            self.seconds.clear()
+        else:
+            self.updates += batch_idx >= self.warm_up
+
+    def mark(self, part: str) -> None:
+        """The time since the last mark was the part's."""
+        wait(self.device)
+        now = perf_counter()
+        self.seconds[part] += now - self.last
+        self.last = now
+
+    def milliseconds(self) -> dict[str, float]:
+        """Of an update, by part."""
+        return {part: 1e3 * self.seconds[part] / max(1, self.updates) for part in PARTS}
+
+    def _time(self, owner: Any, name: str, part: Callable[[], str]) -> None:
+        """Marks begin and end of each call of a method."""
+        method = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self.mark("other")
+            result = method(*args, **kwargs)
+            self.mark(part())
+            return result
+
+        setattr(owner, name, timed)
+
+    def _watch(self, network: nn.Module, part: str) -> None:
+        """Marks the end of each forward, and of the backward up to what went in."""
+
+        def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+            self.mark("other")
+            image = inputs[0]
+            if not (image.requires_grad and torch.is_grad_enabled()):
+                return None
+            image = image.view_as(image)  # a node of its own, whose gradient is this network's
+            image.register_hook(lambda gradient: self.mark(part))  # type: ignore[no-untyped-call]
+            return (image, *inputs[1:])
+
+        network.register_forward_pre_hook(before)
+        network.register_forward_hook(lambda module, inputs, output: self.mark(part))
