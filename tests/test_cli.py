@@ -37,6 +37,7 @@ MISTAKES = {
     "stages=[gan,pretrain]": "allowed are [pretrain], [gan] and [pretrain,gan]",
     "stages=[gen]": "stages.0=gen: allowed is 'pretrain' or 'gan'",
     "gan.loss.weights.l1=-1": "gan.loss: weights must be at least 0, got {'l1': -1}",
+    "gan.accumulate=1000": "gan.accumulate=1000 does not divide data.batch_size=",
     "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: accumulate, betas,",
     "+foo=1": "foo is not a setting (allowed: callbacks,",
     "foo": "foo: settings are KEY=VALUE or GROUP=CHOICE",

@@ -3,7 +3,6 @@
 import ctypes
 import platform
 import sys
-from functools import cache
 from pathlib import Path
 
 # mallopt's parameters, and their values by default and to keep everything, from glibc's malloc.h
@@ -14,23 +13,10 @@ _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**28}
 
 def cpu_name() -> str:
     """The processor's name, where the system tells it."""
-    return _cpu_info("model name") or platform.processor() or platform.machine()
-
-
-def cpu_computes_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 itself, which Linux tells; False elsewhere."""
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpu_info("flags", "Features").split()))
-
-
-@cache
-def _cpu_info(*names: str) -> str:
-    """The first line of ``/proc/cpuinfo`` under one of the names."""
     info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
-        name, _, value = line.partition(":")
-        if name.strip() in names:
-            return value.strip()
-    return ""
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def keep_freed_memory(keep: bool = True) -> bool:

@@ -47,7 +47,6 @@ def bench_train(cfg: DictConfig) -> None:
             cfg.data.train_dir, cfg.data.cache_dir = str(folder), scratch
         cfg.run_dir, cfg.stage = scratch, "gan"
         check(cfg, BenchTrainConfig)
-        keep_freed_memory()
         result = measure(deepcopy(cfg))  # building resolves what growth changes
         result["growth"] = growth(cfg)
     if log.isEnabledFor(logging.INFO):
@@ -147,12 +146,14 @@ def _fit(
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
+    keep_freed_memory()  # as train.py does
     trainer.fit(module, data)
     return trainer
 
 
 def _plain(cfg: DictConfig, device: torch.device) -> float:
     """Seconds an update of the plain loop, in fp32."""
+    keep_freed_memory(False)  # such a loop does not ask for it
     updates = plain_updates(
         list_images(Path(cfg.data.train_dir), "data.train_dir"),
         build(cfg.generator),

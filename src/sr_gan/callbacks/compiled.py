@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 When = Literal["auto", "always", "never"]
 Mode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
-_PAYS = 5_000  # updates: compiling takes the time of some hundreds of them
+_PAYS = 5_000  # updates: an estimate, not measured on a GPU yet
 
 
 class CompileNetworks(L.Callback):
