@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The benchmark of updates, on a GPU where there is one: ours beside a plain loop, a table, and how the cost grows.
+#
+#   experiments/speed/run.sh [KEY=VALUE ...]
+#
+# Writes to RESULTS (default: results/ beside this script). About five minutes on two cores without the growth:
+# bench.growth=null.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+results=${RESULTS:-$here/results}
+mkdir -p "$results"
+"${PYTHON:-python}" -m sr_gan.bench train --compare bench.output="$results/bench-train.json" \
+  'bench.growth={data.crop: [96, 144, 192], data.batch_size: [4, 16, 32], generator.blocks: [8, 16, 32]}' "$@" |
+  tee "$results/bench-train.txt"
