@@ -13,10 +13,16 @@ _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**28}
 
 def cpu_name() -> str:
     """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it cannot, bf16 is slower than fp32.
+
+    False where the system does not tell.
+    """
+    features = f"{_told('flags')} {_told('Features')}".split()  # of x86, of ARM
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
 
 
 def keep_freed_memory(keep: bool = True) -> bool:
@@ -33,3 +39,11 @@ def keep_freed_memory(keep: bool = True) -> bool:
         return False
     settings = _KEPT if keep else _DEFAULTS
     return all([mallopt(name, value) for name, value in settings.items()])  # noqa: C419  all of them
+
+
+def _told(key: str) -> str:
+    """What Linux says of the first core."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    values = [line.partition(":")[2].strip() for line in lines if line.startswith(key)]
+    return values[0] if values else ""

@@ -123,7 +123,8 @@ class EnlargingConfig(Config):
     model: str | None
     scale: PositiveInt
     device: str
-    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    backend: Literal["torch", "openvino"]
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"]
     tile: PositiveInt | None
     x8: bool
     smooth_sigma: NonNegativeFloat

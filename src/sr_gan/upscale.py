@@ -2,8 +2,11 @@
 
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from time import perf_counter
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -16,10 +19,11 @@ from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.jobs import Job, plan
 from sr_gan.inference.pictures import Picture, read_picture
 from sr_gan.inference.pretrained import load_pretrained
-from sr_gan.inference.writers import FORMATS, Layout, Rows, write_picture
+from sr_gan.inference.writers import FORMATS, Layout, write_picture
 from sr_gan.schema import UpscaleConfig, check
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # settings whose values are taken as they are
 PATHS = ("input", "output", "model")
@@ -45,9 +49,10 @@ def upscale(cfg: DictConfig) -> None:
     began, failed, done = perf_counter(), [], 0
     pixels = [count_pixels(job.source) * upscaler.scale**2 for job in due]
     with _bar(sum(pixels)) as bar:
-        for job, size in zip(due, pixels):
+        pictures = _ahead(_read(job, settings) for job in due)
+        for job, size, picture in zip(due, pixels, pictures):
             try:
-                done += _enlarge(job, upscaler, settings, bar)
+                done += _enlarge(job, picture, upscaler, settings, bar)
             except (BadImage, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _HOPELESS:
                     raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
@@ -60,17 +65,39 @@ def upscale(cfg: DictConfig) -> None:
         raise UserError(f"{len(failed)} of {len(due)} images failed: {'; '.join(failed)}")
 
 
-def _enlarge(job: Job, upscaler: Upscaler, settings: dict[str, object], bar: "tqdm[None]") -> int:
-    picture = read_picture(job.source, float(settings["max_megapixels"]))  # type: ignore[arg-type]
-    with atomic_write(job.target, "w+b") as file:
-        write_picture(
-            file,
-            job.target.suffix.lower(),
-            _layout(picture, upscaler.scale),
-            _bands(picture, upscaler, bar),
-            int(settings["quality"]),  # type: ignore[call-overload]
-        )
+def _enlarge(
+    job: Job,
+    picture: Picture | Exception,
+    upscaler: Upscaler,
+    settings: dict[str, Any],
+    bar: "tqdm[None]",
+) -> int:
+    if isinstance(picture, Exception):
+        raise picture
+    with (
+        atomic_write(job.target, "w+b") as file,
+        closing(_ahead(upscaler.bands(picture.pixels, bar.update))) as bands,
+    ):
+        layout = _layout(picture, upscaler.scale)
+        write_picture(file, job.target.suffix.lower(), layout, bands, settings["quality"])
     return 1
+
+
+def _read(job: Job, settings: dict[str, Any]) -> Picture | Exception:
+    try:
+        return read_picture(job.source, settings["max_megapixels"])
+    except (BadImage, OSError) as error:
+        return error
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, each made in a thread while the one before is used."""
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
 
 
 def _reason(error: BadImage | OSError) -> str:
@@ -85,15 +112,11 @@ def _layout(picture: Picture, scale: int) -> Layout:
     return Layout(width * scale, height * scale, channels, bits, picture.icc_profile, picture.exif)
 
 
-def _bands(picture: Picture, upscaler: Upscaler, bar: "tqdm[None]") -> Iterator[Rows]:
-    return upscaler.bands(picture.pixels, bar.update)
-
-
-def _upscaler(settings: dict[str, object]) -> Upscaler:
+def _upscaler(settings: dict[str, Any]) -> Upscaler:
     names = Options.__dataclass_fields__
     try:
-        options = Options(**{name: settings[name] for name in names})  # type: ignore[arg-type]
-        return Upscaler(load_pretrained(settings["model"], settings["scale"]), options)  # type: ignore[arg-type]
+        options = Options(**{name: settings[name] for name in names})
+        return Upscaler(load_pretrained(settings["model"], settings["scale"]), options)
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
 from sr_gan.inference import refine, tiles
-from sr_gan.inference.network import enlarge, pieces, prepare
+from sr_gan.inference.int8 import quantised
+from sr_gan.inference.network import Piece, enlarge, pieces, prepare
+from sr_gan.inference.openvino import convert, run_by_openvino
 from sr_gan.inference.pixels import (
     Pixels,
     check_pixels,
@@ -25,14 +27,20 @@ from sr_gan.inference.pixels import (
     to_tensor,
 )
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
+from sr_gan.machine import cpu_computes_bf16
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Backend = Literal["torch", "openvino"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 Smoothing = Literal["plain", "guided"]
 T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
 
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_PRECISIONS = {
+    "torch": ("auto", "fp32", "fp16", "bf16"),
+    "openvino": ("auto", "fp32", "bf16", "int8"),
+}
 
 
 @dataclass
@@ -41,7 +49,10 @@ class Options:
 
     Args:
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: of the network; ``auto`` is fp16 on a GPU and fp32 on a CPU.
+        backend: ``torch``, or ``openvino``, which is faster on CPUs and an extra.
+        precision: of the network; ``auto`` is fp16 on a GPU; on a CPU that computes in it bf16, but
+            with PyTorch only of 8-bit images, as it has too few bits for others; else fp32.
+            ``int8`` is OpenVINO's.
         tile: side of a tile in LR pixels; None takes what fits into the free memory.
         x8: mean over eight flips and rotations: eight times the time, a little more PSNR.
         smooth_sigma: standard deviation in pixels of a Gaussian filter on the output; 0 is off.
@@ -53,6 +64,7 @@ class Options:
     """
 
     device: str = "auto"
+    backend: Backend = "torch"
     precision: Precision = "auto"
     tile: int | None = None
     x8: bool = False
@@ -61,8 +73,17 @@ class Options:
     consistency: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "fp32", *_TYPES):
-            raise ValueError(f"precision={self.precision}: allowed are auto, fp32, fp16, bf16")
+        if self.backend not in _PRECISIONS:
+            raise ValueError(f"backend={self.backend}: allowed are {', '.join(_PRECISIONS)}")
+        if self.precision not in _PRECISIONS[self.backend]:
+            raise ValueError(
+                f"precision={self.precision}: allowed with backend={self.backend} are "
+                f"{', '.join(_PRECISIONS[self.backend])}"
+            )
+        if self.backend == "openvino" and self.device.startswith("cuda"):
+            raise ValueError(
+                f"device={self.device}: backend=openvino computes on the CPU; use backend=torch"
+            )
         if self.smooth not in ("plain", "guided"):
             raise ValueError(f"smooth={self.smooth}: allowed are plain, guided")
         if self.tile is not None and self.tile < 16:
@@ -90,12 +111,13 @@ class Upscaler:
     def __init__(self, model: Pretrained, options: Options | None = None) -> None:
         self.model = model
         self.options = options or Options()
-        self.device = _device(self.options.device)
+        self.device = _device(self.options)
         self.scale = model.scale
         network = prepare(model.generator).to(self.device)
-        self.trunk, self.reconstruction = pieces(network)
+        self.trunk, self.reconstruction = _pieces(network, self.scale, self.options)
         self.halo = self.trunk.halo + self.reconstruction.halo + self._halo_of_refinement()
         self.tile = self.options.tile
+        self.dtype = self._type(8)
 
     @classmethod
     def from_pretrained(
@@ -152,6 +174,7 @@ class Upscaler:
         """
         check_pixels(pixels)
         pixels = spread_colours(pixels)
+        self.dtype = self._type(8 * pixels.dtype.itemsize)
         top, height = 0, pixels.shape[0]
         while top < height:
             size = self.tile = self.tile or self._largest_tile()
@@ -205,25 +228,28 @@ class Upscaler:
         """(1, 3, h, w) in [0, 1] -> (1, 3, scale * h, scale * w), nominally in [0, 1]."""
         lr = lr.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self._type())
+            sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self.dtype)
         return sr.float().add_(1).div_(2)
 
     def _largest_tile(self) -> int:
         """For half of the memory; the reconstruction of a part of it at a time has the other."""
         refining = self.options.consistency or self.options.smooth_sigma
         results = 4 * (16 if refining else 4) * 3 * self.scale**2
-        each = self.trunk.bytes(self._type()) + results
+        each = self.trunk.bytes(self.dtype) + results
         return tiles.tile_side(tiles.memory_budget(self.device) / 2, each, self.halo)
 
-    def _type(self) -> torch.dtype | None:
-        """What the convolutions compute in; None is float32."""
-        if self.options.precision == "auto":
-            return torch.float16 if self.device.type == "cuda" else None
-        return _TYPES.get(self.options.precision)
+    def _type(self, bits: int) -> torch.dtype | None:
+        """What PyTorch's convolutions compute in for images of so many bits; None is float32."""
+        if self.options.backend != "torch":
+            return None
+        if self.options.precision != "auto":
+            return _TYPES.get(self.options.precision)
+        if self.device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if bits == 8 and cpu_computes_bf16() else None
 
     def _autocast(self) -> Any:
-        kind = self._type()
-        return torch.autocast(self.device.type, kind) if kind else nullcontext()
+        return torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
 
     def _halve(self, size: int) -> None:
         self.tile = tiles.smaller(size)
@@ -274,7 +300,17 @@ class Upscaler:
         return (large if image.ndim == 4 else large[0]).to(image.device)
 
 
-def _device(name: str) -> torch.device:
+def _pieces(network: nn.Module, scale: int, chosen: Options) -> tuple[Piece, Piece]:
+    if chosen.backend == "torch":
+        return pieces(network)
+    models = quantised(network, scale) if chosen.precision == "int8" else convert(network)
+    return run_by_openvino(network, models, chosen.precision)
+
+
+def _device(chosen: Options) -> torch.device:
+    name = chosen.device
+    if chosen.backend == "openvino":
+        return torch.device("cpu")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")

@@ -1,0 +1,138 @@
+"""Generators in 8-bit integers: calibrated on real photographs, refused where they lose quality."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from skimage import data
+from torch import Tensor, nn
+
+from sr_gan.data.cache import default_cache_dir
+from sr_gan.data.resize import downscale
+from sr_gan.errors import UserError
+from sr_gan.inference.network import enlarge, pieces
+from sr_gan.inference.openvino import Model, convert, load, run_by_openvino
+from sr_gan.metrics import psnr_y, to_uint8
+
+log = logging.getLogger(__name__)
+
+MOST_LOSS = 0.1  # dB PSNR-Y against fp32
+_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # that come with scikit-image
+_CROP, _STRIDE = 64, 96  # LR pixels, of the calibration
+_KEPT = (1, 2, 3)  # last convolutions that stay in floating point, tried in turn
+_FORMAT = 1
+
+
+@torch.inference_mode()
+def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
+    """The pieces of a prepared generator in 8-bit integers, made once and kept in the cache.
+
+    The first convolution and as few of the last as the loss allows stay in floating point.
+
+    Raises:
+        UserError: OpenVINO or NNCF are not installed, or the loss on real photographs is more
+            than :data:`MOST_LOSS`.
+    """
+    openvino, nncf = load(), load("nncf")
+    versions = f"{_FORMAT} {openvino.__version__} {nncf.__version__} {_KEPT}"
+    folder = default_cache_dir() / f"int8-{_key(network, versions)}"
+    if not folder.is_dir():
+        log.info("int8    calibrating on %d photographs, once: some minutes", len(_PHOTOS))
+        _write(folder, *_calibrated(network, scale, nncf))
+    lost = json.loads((folder / "loss.json").read_text())
+    log.info("int8    %.3f dB PSNR-Y below fp32 on %d photographs", lost["psnr_y"], len(_PHOTOS))
+    core = openvino.Core()
+    return core.read_model(folder / "trunk.xml"), core.read_model(folder / "reconstruction.xml")
+
+
+def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model, Model], float]:
+    """The models, and what they lose in dB."""
+    photos = [_pair(name, scale) for name in _PHOTOS]
+    crops = [crop for hr, lr in photos for image in (lr, hr / 255) for crop in _crops(image)]
+    trunk, _ = pieces(network)
+    models = convert(network)
+    best = _score(network, models, photos, scale)
+    lost = float("inf")
+    for kept in _KEPT:
+        first, last = models[0], models[1]
+        int8 = (
+            _quantise(nncf, first, [(crop,) for crop in crops], _convolutions(first)[:1]),
+            _quantise(
+                nncf, last, [(trunk.run(crop), crop) for crop in crops], _convolutions(last)[-kept:]
+            ),
+        )
+        lost = best - _score(network, int8, photos, scale)
+        if lost <= MOST_LOSS:
+            return int8, lost
+    raise UserError(
+        f"precision=int8 loses {lost:.2f} dB PSNR-Y of this generator, more than {MOST_LOSS}: use "
+        "precision=bf16 or precision=fp32"
+    )
+
+
+def _quantise(nncf: Any, model: Model, inputs: list[tuple[Tensor, ...]], kept: list[str]) -> Model:
+    nncf.set_log_level(logging.ERROR)
+    arrays = [tuple(x.contiguous().numpy() for x in group) for group in inputs]
+    return nncf.quantize(
+        model.clone(),
+        nncf.Dataset(arrays),
+        subset_size=len(arrays),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=kept),
+        fast_bias_correction=False,  # the fast one loses half a dB
+    )
+
+
+def _convolutions(model: Model) -> list[str]:
+    layers = model.get_ordered_ops()
+    return [x.get_friendly_name() for x in layers if x.get_type_name() == "Convolution"]
+
+
+def _score(
+    network: nn.Module, models: tuple[Model, Model], photos: list[tuple[Tensor, Tensor]], scale: int
+) -> float:
+    """Mean PSNR-Y in dB."""
+    trunk, reconstruction = run_by_openvino(network, models, "auto")
+    enlarged = [enlarge(trunk, reconstruction, lr, scale) for _, lr in photos]
+    values = [psnr_y(to_uint8(sr), hr.byte(), scale) for sr, (hr, _) in zip(enlarged, photos)]
+    return float(torch.stack(values).mean())
+
+
+def _pair(name: str, scale: int) -> tuple[Tensor, Tensor]:
+    """HR (1, 3, H, W) in [0, 255] and LR (1, 3, h, w) in [0, 1]."""
+    pixels = getattr(data, name)()
+    height, width = (side // scale * scale for side in pixels.shape[:2])
+    hr = torch.from_numpy(pixels[:height, :width]).permute(2, 0, 1)[None].contiguous()
+    return hr.float(), downscale(hr, scale).float() / 255
+
+
+def _crops(image: Tensor) -> Iterator[Tensor]:
+    for top in range(0, image.shape[-2] - _CROP + 1, _STRIDE):
+        for left in range(0, image.shape[-1] - _CROP + 1, _STRIDE):
+            yield image[..., top : top + _CROP, left : left + _CROP]
+
+
+def _key(network: nn.Module, versions: str) -> str:
+    digest = hashlib.sha1(f"{versions} {network}".encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _write(folder: Path, models: tuple[Model, Model], lost: float) -> None:
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, model in zip(("trunk", "reconstruction"), models):
+            load().save_model(model, part / f"{name}.xml", compress_to_fp16=False)
+        (part / "loss.json").write_text(json.dumps({"psnr_y": lost}))
+        if not folder.is_dir():
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

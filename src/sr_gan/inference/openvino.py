@@ -1,0 +1,109 @@
+"""A generator's two pieces run by OpenVINO, which is faster than PyTorch on CPUs.
+
+It is an extra, ``pip install 'sr_gan[openvino]'``, and tells its makers nothing: the package that
+would report each use to them is kept from being imported.
+"""
+
+import importlib
+import logging
+import sys
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sr_gan.errors import UserError
+from sr_gan.inference.network import Piece, pieces
+
+Model = Any  # openvino.Model
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without one it chooses for the processor
+_TELEMETRY = "openvino_telemetry"
+
+
+def load(name: str = "openvino") -> Any:
+    """The package ``openvino`` or ``nncf``.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if _TELEMETRY not in sys.modules:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # of a compiler's place
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(
+            f"backend=openvino needs the package {name}: pip install 'sr_gan[openvino]'"
+        ) from error
+
+
+def convert(network: nn.Module) -> tuple[Model, Model]:
+    """The trunk and the reconstruction of a prepared generator as models for images of any size.
+
+    Raises:
+        UserError: OpenVINO is not installed, or the generator is not made of two pieces.
+    """
+    if not (hasattr(network, "trunk") and hasattr(network, "reconstruct")):
+        raise UserError(
+            f"backend=openvino runs trained generators, not {type(network).__name__}: "
+            "use backend=torch"
+        )
+    trunk, reconstruction = pieces(network)
+    lr = torch.rand(1, 3, 16, 16)
+    features = trunk.run(lr)
+    return _converted(network, trunk, lr), _converted(network, reconstruction, features, lr)
+
+
+def run_by_openvino(
+    network: nn.Module, models: tuple[Model, Model], precision: str
+) -> tuple[Piece, Piece]:
+    """The pieces of a prepared generator, computed by what :func:`convert` made of them.
+
+    Args:
+        network: the generator.
+        models: of its trunk and its reconstruction.
+        precision: ``fp32``, ``bf16``, or anything else for what suits the processor.
+    """
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    if precision in _HINTS:
+        settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
+    core = load().Core()
+    runs = [_Run(core.compile_model(model, "CPU", settings)) for model in models]
+    trunk, reconstruction = pieces(network)
+    return replace(trunk, run=runs[0]), replace(reconstruction, run=runs[1])
+
+
+class _Run:
+    """A compiled model as a function of tensors."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.request = compiled.create_infer_request()
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        arrays = [x.float().contiguous().numpy() for x in inputs]
+        output = self.request.infer(arrays, share_inputs=True)[0]
+        return torch.from_numpy(output.copy())  # the next call writes into the same memory
+
+
+class _Part(nn.Module):
+    """What a piece runs, as a module of its own."""
+
+    def __init__(self, network: nn.Module, piece: Piece) -> None:
+        super().__init__()
+        self.network, self.piece = network, piece
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.piece.run(*inputs)
+
+
+def _converted(network: nn.Module, piece: Piece, *inputs: Tensor) -> Model:
+    openvino = load()
+    model = openvino.convert_model(_Part(network, piece), example_input=inputs)
+    shapes = [openvino.PartialShape([1, x.shape[1], -1, -1]) for x in inputs]
+    model.reshape(dict(zip(model.inputs, shapes)))
+    return model
