@@ -5,6 +5,8 @@ import platform
 import sys
 from pathlib import Path
 
+_INFO = Path("/proc/cpuinfo")
+
 # mallopt's parameters, and their values by default and to keep everything, from glibc's malloc.h
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
 _DEFAULTS = {_MMAP_MAX: 65_536, _TRIM_THRESHOLD: 128 * 1024, _TOP_PAD: 128 * 1024}
@@ -43,7 +45,6 @@ def keep_freed_memory(keep: bool = True) -> bool:
 
 def _told(key: str) -> str:
     """What Linux says of the first core."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = _INFO.read_text().splitlines() if _INFO.exists() else []
     values = [line.partition(":")[2].strip() for line in lines if line.startswith(key)]
     return values[0] if values else ""

@@ -97,6 +97,17 @@ class BenchDataConfig(Config):
     output: str
 
 
+class BenchUpscaleConfig(Config):
+    """The top level of ``conf/bench_upscale.yaml``."""
+
+    model: str | None
+    width: Annotated[int, Field(ge=16)]
+    height: Annotated[int, Field(ge=16)]
+    rounds: PositiveInt
+    device: str
+    output: str
+
+
 class TrainBench(BaseModel):
     """How :mod:`sr_gan.bench.train` measures."""
 

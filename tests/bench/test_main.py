@@ -17,7 +17,7 @@ def test_an_unknown_part_is_one_line(arguments: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("part", ["train", "data"])
+@pytest.mark.parametrize("part", ["train", "data", "upscale"])
 def test_every_part_has_its_help(part: str) -> None:
     line = [sys.executable, "-m", "sr_gan.bench", part, "--help"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)

@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,18 @@ def test_tiles_show_no_seams_on_a_gpu() -> None:
 def test_bfloat16_is_close_to_float32() -> None:
     pixels = random_photo(40, 30).astype(np.float32) / 255
     np.testing.assert_allclose(upscaler(precision="bf16")(pixels), upscaler()(pixels), atol=0.02)
+
+
+def test_auto_is_bfloat16_for_8_bits_where_the_processor_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    eight, sixteen = random_photo(40, 30), random_photo(40, 30).astype(np.uint16) * 257
+    for computes, kind in ((False, "fp32"), (True, "bf16")):
+        monkeypatch.setattr("sr_gan.inference.upscaler.cpu_computes_bf16", partial(bool, computes))
+        faster = upscaler(precision=kind)
+        np.testing.assert_array_equal(upscaler(precision="auto")(eight), faster(eight))
+        exact = upscaler(precision="fp32")(sixteen)
+        np.testing.assert_array_equal(upscaler(precision="auto")(sixteen), exact)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -164,6 +177,10 @@ def test_images_that_it_cannot_know(image: Any, message: str) -> None:
     ("options", "error", "message"),
     [
         ({"precision": "half"}, ValueError, "auto, fp32, fp16, bf16"),
+        ({"precision": "int8"}, ValueError, "with backend=torch are auto, fp32, fp16, bf16"),
+        ({"backend": "onnx"}, ValueError, "allowed are torch, openvino"),
+        ({"backend": "openvino", "precision": "fp16"}, ValueError, "auto, fp32, bf16, int8"),
+        ({"backend": "openvino", "device": "cuda"}, ValueError, "use backend=torch"),
         ({"smooth": "median"}, ValueError, "plain, guided"),
         ({"smooth_sigma": -1.0}, ValueError, "smooth_sigma=-1.0"),
         ({"tile": 4}, ValueError, "tile=4"),

@@ -4,9 +4,10 @@ import sys
 
 from sr_gan.bench.data import bench_data
 from sr_gan.bench.train import bench_train
+from sr_gan.bench.upscale import bench_upscale
 from sr_gan.cli import command
 
-BENCHES = {"train": bench_train, "data": bench_data}
+BENCHES = {"train": bench_train, "data": bench_data, "upscale": bench_upscale}
 
 if __name__ == "__main__":
     part = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -19,4 +20,4 @@ if __name__ == "__main__":
         sys.exit(1)
     arguments = ["bench.compare=true" if x == "--compare" else x for x in sys.argv[2:]]
     sys.argv[1:] = arguments
-    command(BENCHES[part], f"bench_{part}")
+    command(BENCHES[part], f"bench_{part}", verbatim=("model",) if part == "upscale" else ())

@@ -102,8 +102,11 @@ class _Part(nn.Module):
 
 
 def _converted(network: nn.Module, piece: Piece, *inputs: Tensor) -> Model:
-    openvino = load()
+    openvino, root = load(), logging.getLogger()
+    level, filters, handlers = root.level, root.filters.copy(), root.handlers.copy()
     model = openvino.convert_model(_Part(network, piece), example_input=inputs)
+    root.setLevel(level)  # it silences the whole program
+    root.filters, root.handlers = filters, handlers
     shapes = [openvino.PartialShape([1, x.shape[1], -1, -1]) for x in inputs]
     model.reshape(dict(zip(model.inputs, shapes)))
     return model
