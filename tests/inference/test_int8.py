@@ -1,6 +1,8 @@
 """8-bit integers: calibrated on photographs, kept, and refused where they lose too much."""
 
 import logging
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,10 +21,17 @@ pytestmark = pytest.mark.skipif(not find_spec("nncf"), reason="needs the extra o
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One photograph and a cache of its own."""
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """One photograph and a cache of its own.
+
+    NNCF imports absl, whose log handler closes the stream that it found, pytest's, when logging is
+    configured anew; not so the process's own.
+    """
     monkeypatch.setattr(int8, "_PHOTOS", ("chelsea",))
     monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path / "cache"))
+    yield
+    if "absl.logging" in sys.modules:
+        sys.modules["absl.logging"].get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def tiny() -> MSRResNet:

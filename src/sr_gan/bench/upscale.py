@@ -18,6 +18,7 @@ from PIL import Image
 
 from sr_gan.bench.machine import peak_memory, wait
 from sr_gan.bench.photos import originals
+from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
 from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
@@ -44,11 +45,14 @@ def bench_upscale(cfg: DictConfig) -> None:
     rows, exact = [], None
     for name, options in ways(settings).items():
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # own memory
-            row, image = pool.submit(measure, name, options, settings).result()
+            measured = pool.submit(measure, options, settings)
+        if isinstance(measured.exception(), UserError):  # int8, where it loses too much
+            log.info("%s: %s", name, measured.exception())
+            continue
+        numbers, image = measured.result()
         exact = image if exact is None else exact
-        row.update(_difference(image, exact))
-        rows.append(row)
-        log.info("%s: %.2f megapixels/s", name, row["megapixels_per_second"])
+        rows.append({"name": name, **numbers, **_difference(image, exact)})
+        log.info("%s: %.2f megapixels/s", name, numbers["megapixels_per_second"])
     result = {"environment": environment(), "settings": settings, "ways": rows}
     with atomic_write(Path(cfg.output)) as file:
         json.dump(result, file, indent=2)
@@ -72,9 +76,7 @@ def ways(settings: dict[str, Any]) -> dict[str, dict[str, str] | None]:
 
 
 @torch.inference_mode()
-def measure(
-    name: str, options: dict[str, str] | None, settings: dict[str, Any]
-) -> tuple[Result, Pixels]:
+def measure(options: dict[str, str] | None, settings: dict[str, Any]) -> tuple[Result, Pixels]:
     """The best of ``rounds`` enlargements, and what came out."""
     model = _model(settings["model"])
     upscaler = Upscaler(model, Options(device=settings["device"], **(options or {})))  # type: ignore[arg-type]
@@ -97,13 +99,12 @@ def measure(
         wait(upscaler.device)
         seconds.append(perf_counter() - began)
     best = min(seconds[1:])
-    row = {
-        "name": name,
+    numbers = {
         "seconds": seconds,
         "megapixels_per_second": large.shape[0] * large.shape[1] / 1e6 / best,
         "memory": peak_memory(upscaler.device) - before,
     }
-    return row, large
+    return numbers, large
 
 
 def photograph(width: int, height: int) -> Pixels:
