@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark of updates, on a GPU where there is one: ours beside a plain loop, a table, and how the cost grows.
+# The benchmarks of updates and of enlarging, on a GPU where there is one, and how the cost of an update grows.
 #
 #   experiments/speed/run.sh [KEY=VALUE ...]
 #
@@ -12,3 +12,5 @@ mkdir -p "$results"
 "${PYTHON:-python}" -m sr_gan.bench train --compare bench.output="$results/bench-train.json" \
   'bench.growth={data.crop: [96, 144, 192], data.batch_size: [4, 16, 32], generator.blocks: [8, 16, 32]}' "$@" |
   tee "$results/bench-train.txt"
+"${PYTHON:-python}" -m sr_gan.bench upscale model="$here/../msrresnet_cpu/msrresnet.safetensors" \
+  output="$results/bench-upscale.json" | tee "$results/bench-upscale.txt"
