@@ -90,6 +90,15 @@ def test_a_gpu_gives_the_same_pixels() -> None:
             assert torch.equal(resize(image.cuda(), scale).cpu(), resize(image, scale))
 
 
+def test_mixed_precision_changes_no_pixel() -> None:
+    """Validation runs under autocast, which would multiply in 16 bits."""
+    photo = torch.randint(0, 256, (1, 3, 48, 64), dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        small, large = downscale(photo, 4), upscale(photo, 4)
+    assert torch.equal(small, downscale(photo, 4))
+    assert torch.equal(large, upscale(photo, 4))
+
+
 def test_constants_stay_constant() -> None:
     image = torch.full((1, 3, 13, 22), 77, dtype=torch.uint8)
     assert downscale(image, 4).unique().tolist() == [77]

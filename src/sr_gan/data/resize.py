@@ -102,8 +102,9 @@ _KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
 
 def _passes(image: Tensor, weights: Tensor, margin: int, step: int, down: int, up: int) -> Tensor:
     """First the rows, then the columns, as MATLAB does where both factors are equal."""
-    x = _pass(image, weights, margin, step, -(-image.shape[-2] // down) * up)
-    x = _pass(x.transpose(-1, -2), weights, margin, step, -(-x.shape[-1] // down) * up)
+    with torch.autocast(image.device.type, enabled=False):  # its 16 bits would change pixels
+        x = _pass(image, weights, margin, step, -(-image.shape[-2] // down) * up)
+        x = _pass(x.transpose(-1, -2), weights, margin, step, -(-x.shape[-1] // down) * up)
     return x.transpose(-1, -2).contiguous()
 
 
