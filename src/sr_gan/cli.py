@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
+from sr_gan.machine import cpu_computes_bf16
 from sr_gan.runs import choose_run_dir, name_job, shown
 from sr_gan.schema import suggest
 
@@ -95,8 +96,10 @@ def _auto_accelerator() -> str:
 
 
 def _auto_precision(accelerator: str) -> str:
-    """16-bit mixed precision where there is a GPU to run it."""
-    return "16-mixed" if accelerator != "cpu" and torch.cuda.is_available() else "32-true"
+    """16-bit mixed precision where there is a GPU to run it, or a CPU that computes in bfloat16."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "16-mixed"
+    return "bf16-mixed" if cpu_computes_bf16() else "32-true"
 
 
 def _fail(error: Exception) -> None:

@@ -80,7 +80,7 @@ def _quantise(
     inputs: list[tuple[Tensor, ...]],
     floating: list[str],
 ) -> Model:
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # set_log_level would reach others' handlers
     ranges = load("nncf.quantization.range_estimator")
     arrays = [tuple(x.contiguous().numpy() for x in group) for group in inputs]
     return nncf.quantize(
