@@ -43,7 +43,7 @@ class Config(BaseModel):
 class TrainConfig(Config):
     """The top level of ``conf/train.yaml``."""
 
-    built = ("generator", "discriminator", "pretrain", "gan", "data", "trainer")
+    built = ("generator", "discriminator", "adversarial", "pretrain", "gan", "data", "trainer")
 
     stages: list[Stage]
     stage: Stage
@@ -54,6 +54,8 @@ class TrainConfig(Config):
     run_dir: str
     generator: dict[str, Any]
     discriminator: dict[str, Any]
+    adversarial: dict[str, Any]
+    penalty: dict[str, Any] | None
     pretrain: dict[str, Any]
     gan: dict[str, Any]
     data: dict[str, Any]

@@ -67,7 +67,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
         if trainer.is_global_zero:
             weights = run_dir / "checkpoints" / stage / "generator.safetensors"
-            save_generator(generator, config["generator"], weights)
+            save_generator(module.evaluated, config["generator"], weights)
+        generator.load_state_dict(module.evaluated.state_dict())  # where the next stage begins
 
     summary = summarise(run_dir)
     log.info("\n%s", describe(summary, run_dir))

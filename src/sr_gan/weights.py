@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sr_gan.errors import UserError
 from sr_gan.files import load_tensors
 
-_PREFIX = "generator."
+_PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better one first
 FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
 
 
@@ -106,8 +106,11 @@ def read_weights(path: Path, key: str) -> Weights:
     except UserError as error:
         raise UserError(f"{key}={error}; give another file of weights") from error
     state: dict[str, Tensor] = content.get("state_dict", content)
-    inner = {name[len(_PREFIX) :]: t for name, t in state.items() if name.startswith(_PREFIX)}
-    return Weights(path, inner or state, _config(path, content))
+    for prefix in _PREFIXES:
+        inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
+        if inner:
+            return Weights(path, inner, _config(path, content))
+    return Weights(path, state, _config(path, content))
 
 
 def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+_SHOWN = {"loss", "D", "G"}
+
 
 class StageProgress(ProgressBar):
     """A bar over all steps of a stage, with steps a second, time left and the losses.
@@ -50,7 +52,7 @@ class StageProgress(ProgressBar):
         if (
             self.bar.update()
         ):  # drawn just now: the only time at which reading losses is worth a sync
-            losses = {name: f"{float(value):.4g}" for name, value in outputs.items()}
+            losses = {name: f"{float(outputs[name]):.4g}" for name in _SHOWN & outputs.keys()}
             self.bar.set_postfix(losses, refresh=False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -111,6 +111,8 @@ def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> 
             reach += layer.dilation[0] * (layer.kernel_size[0] // 2) / size
         elif isinstance(layer, nn.PixelShuffle):
             size *= layer.upscale_factor
+        elif isinstance(layer, nn.Upsample):
+            size *= float(layer.scale_factor)  # type: ignore[arg-type]
 
     with _watched(network, watch):
         output = run(*inputs)

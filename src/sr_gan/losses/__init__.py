@@ -1,7 +1,39 @@
 """What a generator and a discriminator are trained on: small modules and their weighted sum."""
 
-from sr_gan.losses.adversarial import BCEAdversarialLoss
-from sr_gan.losses.content import TotalVariationLoss, VGGLoss
+from sr_gan.losses.adversarial import (
+    AdversarialLoss,
+    BCEAdversarialLoss,
+    HingeAdversarialLoss,
+    LeastSquaresAdversarialLoss,
+    RelativisticAdversarialLoss,
+    WassersteinAdversarialLoss,
+)
+from sr_gan.losses.content import (
+    CharbonnierLoss,
+    LPIPSLoss,
+    LRConsistencyLoss,
+    TotalVariationLoss,
+    VGGLoss,
+    WaveletLoss,
+)
 from sr_gan.losses.objective import Objective
+from sr_gan.losses.penalty import GradientPenalty, R1Penalty, WassersteinPenalty
 
-__all__ = ["BCEAdversarialLoss", "Objective", "TotalVariationLoss", "VGGLoss"]
+__all__ = [
+    "AdversarialLoss",
+    "BCEAdversarialLoss",
+    "CharbonnierLoss",
+    "GradientPenalty",
+    "HingeAdversarialLoss",
+    "LPIPSLoss",
+    "LRConsistencyLoss",
+    "LeastSquaresAdversarialLoss",
+    "Objective",
+    "R1Penalty",
+    "RelativisticAdversarialLoss",
+    "TotalVariationLoss",
+    "VGGLoss",
+    "WassersteinAdversarialLoss",
+    "WassersteinPenalty",
+    "WaveletLoss",
+]

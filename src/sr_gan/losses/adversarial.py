@@ -1,30 +1,163 @@
-"""Adversarial losses: two methods, one for each player, on logits."""
+"""Adversarial losses: two methods, one for each player, on logits; in fp32 under any precision.
+
+``real`` are D's logits of photographs, ``fake`` those of generated images: one for an image, or one
+for each patch or pixel. Losses are means over all of them.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Probabilities = tuple[Tensor, Tensor]
 
-class BCEAdversarialLoss(nn.Module):
-    """The non-saturating GAN loss: binary cross-entropy on logits, in fp32 under any precision.
+
+class AdversarialLoss(nn.Module):
+    """The base: what every adversarial loss answers."""
+
+    relative = False  # whether the generator's loss looks at D's logits of photographs too
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Loss of D, a scalar."""
+        raise NotImplementedError
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Loss of G, a scalar; ``real``, without gradients, of a ``relative`` loss only."""
+        raise NotImplementedError
+
+    def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
+        """D's mean answers in [0, 1], 1 meaning a photograph: of photographs, of generated."""
+        return real.float().sigmoid().mean(), fake.float().sigmoid().mean()
+
+
+class BCEAdversarialLoss(AdversarialLoss):
+    """The non-saturating GAN loss: binary cross-entropy on logits.
 
     With D the sigmoid of a logit:
 
     - discriminator: ``-mean log D(hr) - mean log(1 - D(sr))``
     - generator: ``-mean log D(sr)``
 
-    Source: Goodfellow et al. 2014; Ledig et al. 2017, equations 2 and 6.
+    Args:
+        real_label: what D is to answer to photographs, in (0.5, 1]; 0.9 is one-sided smoothing.
+        fake_label: what D is to answer to generated images, in [0, 0.5); 0.1 too is two-sided.
+
+    Raises:
+        ValueError: a label is outside its range.
+
+    Source: Goodfellow et al. 2014; Ledig et al. 2017, equations 2 and 6; Salimans et al. 2016,
+    section 3.4, for the labels.
+    """
+
+    def __init__(self, real_label: float = 1.0, fake_label: float = 0.0) -> None:
+        super().__init__()
+        if not 0.5 < real_label <= 1:
+            raise ValueError(f"real_label must be above 0.5 and at most 1, got {real_label}")
+        if not 0 <= fake_label < 0.5:
+            raise ValueError(f"fake_label must be at least 0 and below 0.5, got {fake_label}")
+        self.real_label, self.fake_label = real_label, fake_label
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return _bce(real, self.real_label) + _bce(fake, self.fake_label)
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return _bce(fake, 1.0)
+
+
+class LeastSquaresAdversarialLoss(AdversarialLoss):
+    """LSGAN: the squared distance of the answer from 1 (a photograph) and 0.
+
+    - discriminator: ``mean (D(hr) - 1)^2 / 2 + mean D(sr)^2 / 2``
+    - generator: ``mean (D(sr) - 1)^2 / 2``
+
+    Source: Mao et al. 2017, equation 9.
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Loss of D from its logits of photographs and of generated images, each (B, 1)."""
-        return _bce(real, 1.0) + _bce(fake, 0.0)
+        return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
 
-    def generator(self, fake: Tensor) -> Tensor:
-        """Loss of G from D's logits of its images, (B, 1)."""
-        return _bce(fake, 1.0)
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return (fake.float() - 1).square().mean() / 2
+
+    def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
+        return real.float().clamp(0, 1).mean(), fake.float().clamp(0, 1).mean()
+
+
+class HingeAdversarialLoss(AdversarialLoss):
+    """The hinge loss: answers beyond 1 and -1 teach D nothing more.
+
+    - discriminator: ``mean max(0, 1 - D(hr)) + mean max(0, 1 + D(sr))``
+    - generator: ``-mean D(sr)``
+
+    Source: Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.float().mean()
+
+    def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
+        return _squeezed(real), _squeezed(fake)
+
+
+class WassersteinAdversarialLoss(AdversarialLoss):
+    """The Wasserstein loss: D scores, and has to be held smooth by ``penalty=gradient``.
+
+    - discriminator: ``mean D(sr) - mean D(hr)``
+    - generator: ``-mean D(sr)``
+
+    Source: Arjovsky et al. 2017; Gulrajani et al. 2017.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.float().mean() - real.float().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.float().mean()
+
+    def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
+        return _relative_probabilities(real, fake)
+
+
+class RelativisticAdversarialLoss(AdversarialLoss):
+    """The relativistic average loss: is a photograph more real than generated images are on average?
+
+    With ``R(a, b) = sigmoid(a - mean b)``:
+
+    - discriminator: ``(-mean log R(hr, sr) - mean log(1 - R(sr, hr))) / 2``
+    - generator: ``(-mean log(1 - R(hr, sr)) - mean log R(sr, hr)) / 2``
+
+    Source: Jolicoeur-Martineau 2018; Wang et al. 2018 (ESRGAN), equations 1 and 2, halved as in
+    BasicSR.
+    """
+
+    relative = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        real, fake = real.float(), fake.float()
+        return (_bce(real - fake.mean(), 1.0) + _bce(fake - real.mean(), 0.0)) / 2
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        if real is None:
+            raise ValueError("a relativistic loss needs the logits of photographs too")
+        real, fake = real.float(), fake.float()
+        return (_bce(real - fake.mean(), 0.0) + _bce(fake - real.mean(), 1.0)) / 2
+
+    def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
+        return _relative_probabilities(real, fake)
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:
     logits = logits.float()
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def _squeezed(logits: Tensor) -> Tensor:
+    """Hinge's answers, which matter from -1 to 1, as probabilities."""
+    return (logits.float().clamp(-1, 1).mean() + 1) / 2
+
+
+def _relative_probabilities(real: Tensor, fake: Tensor) -> Probabilities:
+    real, fake = real.float(), fake.float()
+    return (real - fake.mean()).sigmoid().mean(), (fake - real.mean()).sigmoid().mean()

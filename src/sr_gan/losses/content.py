@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_gan.networks import VGG19Features
+from sr_gan.data.resize import downscale
+from sr_gan.networks import LPIPSNetwork, VGG19Features
+from sr_gan.networks.lpips import Backbone
 
 
 class VGGLoss(nn.Module):
@@ -80,3 +82,120 @@ class TotalVariationLoss(nn.Module):
         vertical = (sr[..., 1:, :] - sr[..., :-1, :]).abs().mean()
         horizontal = (sr[..., :, 1:] - sr[..., :, :-1]).abs().mean()
         return vertical + horizontal
+
+
+class CharbonnierLoss(nn.Module):
+    """``mean sqrt((sr - hr)^2 + epsilon^2)``: L1, smooth where the two are close.
+
+    Args:
+        epsilon: below this distance, in units of [-1, 1], it is quadratic.
+
+    Raises:
+        ValueError: ``epsilon`` is not positive.
+
+    Source: Lai et al. 2017 (LapSRN), equation 2.
+    """
+
+    def __init__(self, epsilon: float = 1e-3) -> None:
+        super().__init__()
+        if epsilon <= 0:
+            raise ValueError(f"epsilon must be positive, got {epsilon}")
+        self.epsilon = epsilon
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        return ((sr.float() - hr.float()).square() + self.epsilon**2).sqrt().mean()
+
+
+class LPIPSLoss(nn.Module):
+    """LPIPS as a loss. A model trained on it must also be judged by another measure.
+
+    Args:
+        net: whose features: ``alex`` or ``squeeze``.
+        weights: of that network, see :class:`sr_gan.networks.LPIPSNetwork`.
+
+    Raises:
+        ValueError: ``net`` is not one of the allowed values.
+        UserError: the weights cannot be had.
+
+    Source: Zhang et al. 2018.
+    """
+
+    def __init__(self, net: Backbone = "alex", weights: str | None = None) -> None:
+        super().__init__()
+        self.network = LPIPSNetwork(net, weights)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        with torch.autocast(sr.device.type, enabled=False):
+            distances: Tensor = self.network(sr.float(), hr.float())
+        return distances.mean()
+
+
+class LRConsistencyLoss(nn.Module):
+    """Mean absolute difference of the reduced images: SR has to say what the LR image says.
+
+    Args:
+        scale: factor of the exact bicubic reduction.
+
+    Raises:
+        ValueError: ``scale`` is below 2.
+
+    Source: the LR consistency of Lugmayr et al. 2020 (SRFlow) as a loss; it holds colours.
+    """
+
+    def __init__(self, scale: int = 4) -> None:
+        super().__init__()
+        if scale < 2:
+            raise ValueError(f"scale must be at least 2, got {scale}")
+        self.scale = scale
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        with torch.autocast(sr.device.type, enabled=False):
+            return F.l1_loss(downscale(sr.float(), self.scale), downscale(hr.float(), self.scale))
+
+
+class WaveletLoss(nn.Module):
+    """Mean absolute difference of the Haar detail bands: grain is energy in them that HR lacks.
+
+    Args:
+        levels: of the decomposition; the first holds details of two pixels, the next of four.
+
+    Shapes:
+        two of (B, C, H, W), sides that are multiples of ``2^levels`` -> a scalar
+
+    Raises:
+        ValueError: ``levels`` is below 1, or an image's side does not fit.
+
+    Source: Mallat 1989; as a loss of super-resolution Huang et al. 2017 (Wavelet-SRNet).
+    """
+
+    def __init__(self, levels: int = 2) -> None:
+        super().__init__()
+        if levels < 1:
+            raise ValueError(f"levels must be at least 1, got {levels}")
+        self.levels = levels
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        side = 2**self.levels
+        if sr.shape[-2] % side or sr.shape[-1] % side:
+            raise ValueError(
+                f"{self.levels} levels need sides that are multiples of {side}, got "
+                f"{sr.shape[-2]}x{sr.shape[-1]}: change data.crop"
+            )
+        low = sr.float() - hr.float()  # the transform is linear
+        distances = []
+        for _ in range(self.levels):
+            low, details = haar(low)
+            distances.append(details.abs().mean())
+        return torch.stack(distances).mean()
+
+
+def haar(image: Tensor) -> tuple[Tensor, Tensor]:
+    """One level of the orthonormal Haar transform.
+
+    (B, C, H, W) -> low (B, C, H / 2, W / 2) and the horizontal, vertical and diagonal details
+    (B, C, 3, H / 2, W / 2).
+    """
+    a, b = image[..., 0::2, 0::2], image[..., 0::2, 1::2]
+    c, d = image[..., 1::2, 0::2], image[..., 1::2, 1::2]
+    details = torch.stack([a - b + c - d, a + b - c - d, a - b - c + d], dim=-3)
+    return (a + b + c + d) / 2, details / 2

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from sr_gan.losses.adversarial import BCEAdversarialLoss
+from sr_gan.losses.adversarial import AdversarialLoss
 
 
 class Objective(nn.Module):
@@ -24,7 +24,7 @@ class Objective(nn.Module):
         self,
         weights: Mapping[str, float],
         content: Mapping[str, nn.Module],
-        adversarial: BCEAdversarialLoss | None = None,
+        adversarial: AdversarialLoss | None = None,
     ) -> None:
         super().__init__()
         terms = [*content, *(["adversarial"] if adversarial else [])]
@@ -43,6 +43,8 @@ class Objective(nn.Module):
         """The content terms, not weighted: scalars under their names."""
         return {name: term(sr, hr) for name, term in self.terms.items()}
 
-    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of ``terms``, a scalar with gradients."""
-        return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
+    def total(self, terms: Mapping[str, Tensor], adversarial: float = 1.0) -> Tensor:
+        """The weighted sum of ``terms``, a scalar with gradients; the adversarial weight counts
+        times ``adversarial``."""
+        factors = {**self.weights, "adversarial": self.weights.get("adversarial", 0) * adversarial}
+        return torch.stack([factors[name] * value for name, value in terms.items()]).sum()

@@ -13,6 +13,7 @@ from sr_gan.data.resize import upscale
 from sr_gan.inference.network import Piece, enlarge, pieces
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
+from sr_gan.modules.average import Average
 from sr_gan.modules.schedules import Constant
 
 Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
@@ -32,6 +33,8 @@ class SRModule(L.LightningModule):
         epochs: length of the stage.
         betas: Adam's averaging factors.
         schedule: of the learning rates; ``None`` keeps them constant.
+        ema: how slowly the average of the generator follows it, in [0, 1); the average is then what
+            is validated and saved. 0 keeps none.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -46,6 +49,7 @@ class SRModule(L.LightningModule):
         epochs: int,
         betas: Sequence[float] = (0.9, 0.999),
         schedule: Constant | None = None,
+        ema: float = 0.0,
     ) -> None:
         super().__init__()
         if epochs < 1:
@@ -53,12 +57,29 @@ class SRModule(L.LightningModule):
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {list(betas)}")
         self.generator = channels_last(generator)
+        self.average = Average(self.generator, ema) if ema else None
         self.loss = loss
         self.epochs = epochs
         self.betas = (betas[0], betas[1])
         self.schedule = schedule or Constant()
         self.bicubic: dict[str, list[Tensor]] = {}
         self.pieces: tuple[Piece, Piece] | None = None
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The generator that is validated and saved: the average, where there is one."""
+        return self.average.generator if self.average else self.generator
+
+    @property
+    def progress(self) -> float:
+        """The share of the stage that is done before this batch, in [0, 1)."""
+        batches = max(1, int(self.trainer.num_training_batches))
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
+        return (self.trainer.current_epoch + max(0, done) / batches) / self.epochs
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.average:
+            self.average.update(self.generator)
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
         """The optimiser of one player and its schedule over the whole stage.
@@ -92,7 +113,7 @@ class SRModule(L.LightningModule):
 
     def _enlarge(self, lr: Tensor) -> Tensor:
         """As the generator, in eval mode, in bounded memory whatever the photo's size."""
-        self.pieces = self.pieces or pieces(self.generator)
+        self.pieces = self.pieces or pieces(self.evaluated)
         return enlarge(*self.pieces, lr, int(self.generator.scale))  # type: ignore[arg-type]
 
     def _bicubic_scores(

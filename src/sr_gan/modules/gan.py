@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from sr_gan.losses import Objective
+from sr_gan.losses import GradientPenalty, Objective
 from sr_gan.modules.base import Batch, SRModule, channels_last
 from sr_gan.modules.schedules import Constant
 
@@ -25,6 +26,14 @@ class GAN(SRModule):
         schedule: of both learning rates; ``None`` keeps them constant.
         accumulate: parts that a batch is cut into, one at a time in memory. Their gradients add up
             to those of the whole batch, but for BN, which averages over a part.
+        ema: of the generator, see :class:`SRModule`.
+        penalty: on the discriminator's gradient; ``None`` for no penalty.
+        adversarial_ramp: share of the stage in which the weight of the adversarial term grows
+            linearly from 0, in [0, 1]: the discriminator learns before it is listened to.
+        instance_noise: standard deviation, in units of [-1, 1], of the Gaussian noise on everything
+            that the discriminator sees, at the start (Sønderby et al. 2017).
+        noise_until: share of the stage in which that noise decays linearly to 0, in (0, 1].
+        discriminator_every: update the discriminator on every so many-th batch.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -45,8 +54,14 @@ class GAN(SRModule):
         betas: Sequence[float] = (0.9, 0.999),
         schedule: Constant | None = None,
         accumulate: int = 1,
+        ema: float = 0.0,
+        penalty: GradientPenalty | None = None,
+        adversarial_ramp: float = 0.0,
+        instance_noise: float = 0.0,
+        noise_until: float = 0.5,
+        discriminator_every: int = 1,
     ) -> None:
-        super().__init__(generator, loss, epochs, betas, schedule)
+        super().__init__(generator, loss, epochs, betas, schedule, ema)
         if loss.adversarial is None:
             raise ValueError("a GAN needs an adversarial loss: choose a loss that has one")
         for name, lr in {
@@ -55,40 +70,76 @@ class GAN(SRModule):
         }.items():
             if lr <= 0:
                 raise ValueError(f"{name} must be positive, got {lr}")
-        if accumulate < 1:
-            raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+        for name, count in {
+            "accumulate": accumulate,
+            "discriminator_every": discriminator_every,
+        }.items():
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, got {count}")
+        if not 0 <= adversarial_ramp <= 1:
+            raise ValueError(f"adversarial_ramp must be in [0, 1], got {adversarial_ramp}")
+        if instance_noise < 0 or not 0 < noise_until <= 1:
+            raise ValueError(
+                "instance_noise must be at least 0 and noise_until in (0, 1], got "
+                f"{instance_noise} and {noise_until}"
+            )
         self.accumulate = accumulate
         self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.penalty = penalty
+        self.adversarial_ramp = adversarial_ramp
+        self.instance_noise, self.noise_until = instance_noise, noise_until
+        self.discriminator_every = discriminator_every
         self.automatic_optimization = False
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
         parts = list(zip(batch["lr"].chunk(self.accumulate), batch["hr"].chunk(self.accumulate)))
         # (B, 3, H, W) in [-1, 1]: one pass for both players, unless its graph is to be small
         whole = self.generator(batch["lr"]) if len(parts) == 1 else None
+        judge = self._judge()
+        answers: dict[str, Tensor] = {}
 
-        with self._stepping(optimizer_d):
-            for lr, hr in parts:
-                sr = self._glimpse(lr) if whole is None else whole.detach()
-                real, fake = self.discriminator(hr), self.discriminator(sr)  # (B, 1) logits
-                loss_d = self.adversarial.discriminator(real, fake)
-                self.manual_backward(loss_d / len(parts))
-                self._log_discriminator(loss_d, real, fake)
+        if batch_idx % self.discriminator_every == 0:
+            with self._stepping(optimizer_d):
+                for lr, hr in parts:
+                    sr = self._glimpse(lr) if whole is None else whole.detach()
+                    real, fake = judge(hr), judge(sr)  # logits
+                    loss_d = self.adversarial.discriminator(real, fake)
+                    if self.penalty and batch_idx % self.penalty.every == 0:
+                        penalty = self.penalty(self.discriminator, hr, sr, self._draws())
+                        self.log("loss/penalty", penalty, on_step=False, on_epoch=True)
+                        loss_d = loss_d + penalty
+                    self.manual_backward(loss_d / len(parts))
+                    answers = self._answers(loss_d, real, fake)
 
         with self._stepping(optimizer_g):
             for lr, hr in parts:
                 sr = self.generator(lr) if whole is None else whole
                 terms = self.loss.content(sr, hr)
-                terms["adversarial"] = self.adversarial.generator(self.discriminator(sr))
-                loss_g = self.loss.total(terms)
+                terms["adversarial"] = self.adversarial_term(sr, hr, judge)
+                loss_g = self.loss.total(terms, adversarial=self.ramp)
                 self.manual_backward(loss_g / len(parts))
                 self.log_terms(terms, loss_g)
 
         if self.schedule.interval == "step":
             self._advance_schedules()
-        return {"D": loss_d.detach(), "G": loss_g.detach()}
+        return {**answers, "G": loss_g.detach(), "sr": sr.detach(), "hr": hr}
+
+    def adversarial_term(self, sr: Tensor, hr: Tensor, judge: Any = None) -> Tensor:
+        """The adversarial loss of ``sr``, not weighted; ``judge`` is the discriminator."""
+        judge = judge or self.discriminator
+        real = None
+        if self.adversarial.relative:
+            with torch.no_grad():
+                real = judge(hr)
+        return self.adversarial.generator(judge(sr), real)
+
+    @property
+    def ramp(self) -> float:
+        """What the adversarial weight is multiplied with at this batch, in [0, 1]."""
+        return min(1.0, self.progress / self.adversarial_ramp) if self.adversarial_ramp else 1.0
 
     def on_train_epoch_end(self) -> None:
         if self.schedule.interval == "epoch":
@@ -118,14 +169,39 @@ class GAN(SRModule):
             norm.track_running_stats = True
         return sr
 
+    def _judge(self) -> Any:
+        """The discriminator, behind this batch's instance noise."""
+        sigma = self.instance_noise * max(0.0, 1 - self.progress / self.noise_until)
+        if not sigma:
+            return self.discriminator
+        draws = self._draws()
+
+        def behind_noise(image: Tensor) -> Tensor:
+            noise = torch.randn(image.shape, device=image.device, generator=draws)
+            logits: Tensor = self.discriminator(image + sigma * noise)
+            return logits
+
+        return behind_noise
+
+    def _draws(self) -> torch.Generator:
+        """Random numbers that depend on the update alone, so that a resumed run repeats them."""
+        seed = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
+        return torch.Generator(self.device).manual_seed(seed)
+
     def _advance_schedules(self) -> None:
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]
             scheduler.step()
 
-    def _log_discriminator(self, loss: Tensor, real: Tensor, fake: Tensor) -> None:
+    def _answers(self, loss: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The discriminator's loss and answers, which are logged as means over the epoch."""
+        real, fake = real.detach(), fake.detach()
+        p_real, p_fake = self.adversarial.probabilities(real, fake)
         values = {
-            "loss/discriminator": loss,
-            "discriminator/real": real.float().sigmoid().mean(),
-            "discriminator/fake": fake.float().sigmoid().mean(),
+            "loss/discriminator": loss.detach(),
+            "discriminator/real": p_real,
+            "discriminator/fake": p_fake,
+            "discriminator/logit_real": real.float().mean(),
+            "discriminator/logit_fake": fake.float().mean(),
         }
         self.log_dict(values, on_step=False, on_epoch=True)
+        return {"D": loss.detach(), "real": p_real, "fake": p_fake}

@@ -20,6 +20,7 @@ class Pretrain(SRModule):
         lr: Adam's learning rate.
         betas: Adam's averaging factors.
         schedule: of the learning rate; ``None`` keeps it constant.
+        ema: of the generator, see :class:`SRModule`.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -35,8 +36,9 @@ class Pretrain(SRModule):
         lr: float = 1e-4,
         betas: Sequence[float] = (0.9, 0.999),
         schedule: Constant | None = None,
+        ema: float = 0.0,
     ) -> None:
-        super().__init__(generator, loss, epochs, betas, schedule)
+        super().__init__(generator, loss, epochs, betas, schedule, ema)
         if loss.adversarial is not None:
             raise ValueError(
                 "a pretrain has no discriminator: leave the adversarial loss to gan.loss"

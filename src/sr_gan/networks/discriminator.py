@@ -1,8 +1,14 @@
-"""Discriminators: an image in [-1, 1] to the logit of its being a real photograph."""
+"""Discriminators: an image in [-1, 1] to logits of its being a real photograph."""
 
+from functools import partial
 from itertools import pairwise
+from typing import Literal, get_args
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+Norm = Literal["batch", "spectral", "none"]
 
 
 class VGGDiscriminator(nn.Module):
@@ -17,6 +23,8 @@ class VGGDiscriminator(nn.Module):
         dense: units of the hidden dense layer.
         pooled_size: ``None`` for the paper's network; a number pools the last feature map to
             that side and so accepts any input of at least 16 pixels.
+        norm: ``batch`` as in the paper; ``spectral`` bounds the gain of every layer, the dense ones
+            too (Miyato et al. 2018), in the place of BN; or ``none``.
 
     Shapes:
         (B, 3, crop, crop) in [-1, 1] -> (B, 1), unbounded logits: no sigmoid
@@ -33,6 +41,7 @@ class VGGDiscriminator(nn.Module):
         filters: int = 64,
         dense: int = 1024,
         pooled_size: int | None = None,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         if pooled_size is None and (crop < 16 or crop % 16):
@@ -40,26 +49,24 @@ class VGGDiscriminator(nn.Module):
                 f"crop must be a positive multiple of 16, got {crop}: change data.crop, "
                 "or use discriminator=vgg_pool, which takes any size"
             )
-        for name, value in {"filters": filters, "dense": dense, "pooled_size": pooled_size}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        _check(norm, filters=filters, dense=dense, pooled_size=pooled_size)
         self.crop = None if pooled_size else crop
         side = pooled_size or crop // 16
         channels = [filters * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8)]
         self.features = nn.Sequential(
-            nn.Conv2d(3, filters, 3, padding=1),
+            _bounded(nn.Conv2d(3, filters, 3, padding=1), norm),
             nn.LeakyReLU(0.2),
             *(
-                ConvBlock(inputs, outputs, stride=1 + i % 2)
+                ConvBlock(inputs, outputs, 1 + i % 2, norm)
                 for i, (inputs, outputs) in enumerate(pairwise(channels), start=1)
             ),
         )
         self.pool = nn.AdaptiveAvgPool2d(pooled_size) if pooled_size else nn.Identity()
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels[-1] * side**2, dense),
+            _bounded(nn.Linear(channels[-1] * side**2, dense), norm),
             nn.LeakyReLU(0.2),
-            nn.Linear(dense, 1),
+            _bounded(nn.Linear(dense, 1), norm),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -74,12 +81,123 @@ class VGGDiscriminator(nn.Module):
         return logits
 
 
-class ConvBlock(nn.Sequential):
-    """Conv 3x3, BN, LeakyReLU 0.2: (B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: a logit for every patch of the image, none for the whole.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
+    A strided 4x4 convolution for each of ``layers``, channels doubling up to ``8 * filters``, one
+    that is not strided, and one to a single channel. With three layers a logit sees 70x70 pixels.
+
+    Args:
+        filters: channels of the first convolution.
+        layers: strided convolutions; fewer see smaller patches (1: 16 pixels, 2: 34, 3: 70).
+        norm: on all but the first and last convolution ``batch``; on every one ``spectral``; or
+            ``none``.
+
+    Shapes:
+        (B, 3, H, W) in [-1, 1], sides of at least ``8 * 2^(layers - 1)``
+        -> (B, 1, H / 2^layers - 2, W / 2^layers - 2), unbounded logits
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+
+    Source: Isola et al. 2017, appendix 6.1.2.
+    """
+
+    def __init__(self, filters: int = 64, layers: int = 3, norm: Norm = "batch") -> None:
+        super().__init__()
+        _check(norm, filters=filters, layers=layers)
+        channels = [filters * min(2**i, 8) for i in range(layers + 1)]
+        self.layers = nn.Sequential(
+            _bounded(nn.Conv2d(3, filters, 4, stride=2, padding=1), norm),
             nn.LeakyReLU(0.2),
+            *(
+                ConvBlock(inputs, outputs, stride=1 if i == layers else 2, norm=norm, kernel=4)
+                for i, (inputs, outputs) in enumerate(pairwise(channels), start=1)
+            ),
+            _bounded(nn.Conv2d(channels[-1], 1, 4, padding=1), norm),
         )
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.layers(image)
+        return logits
+
+
+class UNetDiscriminator(nn.Module):
+    """A U-Net with spectral normalisation: a logit for every pixel, seen in its surroundings.
+
+    Three strided convolutions down, three bilinear enlargements up with the maps of the same size
+    added, three convolutions at full size. The gradient that the generator receives is local.
+
+    Args:
+        filters: channels of the first convolution; 64 is Real-ESRGAN's (4.4 M parameters).
+
+    Shapes:
+        (B, 3, H, W) in [-1, 1], sides that are multiples of 8 -> (B, 1, H, W), unbounded logits
+
+    Raises:
+        ValueError: ``filters`` is below 1, or an input's side is no multiple of 8.
+
+    Source: Wang et al. 2021 (Real-ESRGAN), section 3.3.
+    """
+
+    def __init__(self, filters: int = 64) -> None:
+        super().__init__()
+        _check("spectral", filters=filters)
+        channels = [filters * factor for factor in (1, 2, 4, 8)]
+        conv = partial(nn.Conv2d, padding=1, bias=False)
+        self.head = nn.Conv2d(3, filters, 3, padding=1)
+        self.down = nn.ModuleList(
+            spectral_norm(conv(inputs, outputs, 4, stride=2))
+            for inputs, outputs in pairwise(channels)
+        )
+        self.up = nn.ModuleList(
+            spectral_norm(conv(inputs, outputs, 3)) for inputs, outputs in pairwise(channels[::-1])
+        )
+        self.tail = nn.Sequential(
+            spectral_norm(conv(filters, filters, 3)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(conv(filters, filters, 3)),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(filters, 1, 3, padding=1),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[-2] % 8 or image.shape[-1] % 8:
+            raise ValueError(
+                f"discriminator=unet takes sides that are multiples of 8, got "
+                f"{image.shape[-2]}x{image.shape[-1]}: change data.crop"
+            )
+        x = F.leaky_relu(self.head(image), 0.2)
+        maps = [x]  # (B, filters * 2^i, H / 2^i, W / 2^i)
+        for layer in self.down:
+            maps.append(F.leaky_relu(layer(maps[-1]), 0.2))
+        x = maps.pop()
+        for layer in self.up:
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = F.leaky_relu(layer(x), 0.2) + maps.pop()
+        logits: Tensor = self.tail(x)
+        return logits
+
+
+class ConvBlock(nn.Sequential):
+    """Conv, norm, LeakyReLU 0.2: (B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, norm: Norm = "batch", kernel: int = 3
+    ) -> None:
+        conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=1, bias=norm != "batch")
+        normed = [nn.BatchNorm2d(outputs)] if norm == "batch" else []
+        super().__init__(_bounded(conv, norm), *normed, nn.LeakyReLU(0.2))
+
+
+def _bounded(layer: nn.Module, norm: Norm) -> nn.Module:
+    bounded: nn.Module = spectral_norm(layer) if norm == "spectral" else layer
+    return bounded
+
+
+def _check(norm: str, **sizes: int | None) -> None:
+    if norm not in get_args(Norm):
+        raise ValueError(f"norm must be one of {', '.join(get_args(Norm))}, got {norm}")
+    for name, value in sizes.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")

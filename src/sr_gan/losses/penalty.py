@@ -1,0 +1,88 @@
+"""Penalties on the discriminator's gradient, which hold it smooth."""
+
+import torch
+from torch import Tensor, nn
+
+
+class GradientPenalty(nn.Module):
+    """The base: a multiple of a mean over the images, taken at every ``every``-th update.
+
+    Computed in fp32 and without ``torch.compile``, as it takes the gradient of a gradient.
+
+    Args:
+        weight: what the penalty is multiplied with, besides ``every``, so that skipping updates
+            does not weaken it.
+        every: take it once in so many updates.
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+    """
+
+    def __init__(self, weight: float, every: int = 1) -> None:
+        super().__init__()
+        if weight <= 0:
+            raise ValueError(f"weight must be positive, got {weight}")
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        self.weight, self.every = weight, every
+
+    def forward(
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, draws: torch.Generator
+    ) -> Tensor:
+        """The weighted penalty, a scalar with gradients to D's weights.
+
+        Args:
+            discriminator: images to logits.
+            real: photographs, (B, 3, H, W) in [-1, 1].
+            fake: generated images, the same.
+            draws: where random numbers come from.
+        """
+        images = self.images(real.detach().float(), fake.detach().float(), draws).requires_grad_()
+        with (
+            torch.autocast(images.device.type, enabled=False),
+            torch.compiler.set_stance("force_eager"),
+        ):
+            logits = discriminator(images).flatten(1).mean(1)
+            (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        return self.weight * self.every * self.measure(gradient.flatten(1).norm(dim=1))
+
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+        """Where the gradient is taken."""
+        raise NotImplementedError
+
+    def measure(self, norms: Tensor) -> Tensor:
+        """The penalty of gradients of these norms, (B,): a scalar."""
+        raise NotImplementedError
+
+
+class R1Penalty(GradientPenalty):
+    """``weight / 2 * mean |grad D(hr)|^2``: D is flat around photographs.
+
+    Source: Mescheder et al. 2018; taken lazily, as in Karras et al. 2020 (StyleGAN2).
+    """
+
+    def __init__(self, weight: float = 1.0, every: int = 16) -> None:
+        super().__init__(weight, every)
+
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+        return real.clone()
+
+    def measure(self, norms: Tensor) -> Tensor:
+        return norms.square().mean() / 2
+
+
+class WassersteinPenalty(GradientPenalty):
+    """``weight * mean (|grad D(x)| - 1)^2`` at random points x between a photograph and its SR.
+
+    Source: Gulrajani et al. 2017, equation 3.
+    """
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+        share = torch.rand(len(real), 1, 1, 1, device=real.device, generator=draws)
+        return share * real + (1 - share) * fake
+
+    def measure(self, norms: Tensor) -> Tensor:
+        return (norms - 1).square().mean()

@@ -1,0 +1,86 @@
+"""The network behind LPIPS, for the metric and for the loss."""
+
+import re
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.image.lpips import _LPIPS
+from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
+
+from sr_gan.errors import UserError
+from sr_gan.files import load_tensors
+
+Backbone = Literal["alex", "squeeze"]
+
+_ORIGINS = {
+    "alex": ("AlexNet", 233, alexnet, AlexNet_Weights.DEFAULT),
+    "squeeze": ("SqueezeNet", 5, squeezenet1_1, SqueezeNet1_1_Weights.DEFAULT),
+}
+
+
+class LPIPSNetwork(nn.Module):
+    """LPIPS version 0.1, frozen: the weighted distance of two images' features; 0 is equal.
+
+    Args:
+        net: whose features: ``alex`` (AlexNet, what the field reports) or ``squeeze``
+            (SqueezeNet 1.1).
+        weights: of that network: None takes torchvision's file from torch's cache, ``"download"``
+            gets it, anything else is a ``.safetensors`` or ``.pth`` file under torchvision's
+            names, of which the convolutions are used.
+
+    Shapes:
+        two of (B, 3, H, W) in [-1, 1], sides of at least 32 -> (B, 1, 1, 1)
+
+    Raises:
+        ValueError: ``net`` is not one of the allowed values.
+        UserError: the weights are missing or are another network's.
+
+    Source: Zhang et al. 2018, *The unreasonable effectiveness of deep features as a perceptual
+    metric*; the linear weights are those in torchmetrics.
+    """
+
+    def __init__(self, net: Backbone = "alex", weights: str | None = None) -> None:
+        super().__init__()
+        if net not in get_args(Backbone):
+            raise ValueError(f"net must be one of {', '.join(get_args(Backbone))}, got {net}")
+        self.distance = _LPIPS(pretrained=True, net=net, pnet_rand=True)
+        _load(self.distance.net, _read(net, weights), net, weights or "torch's cache")
+        self.requires_grad_(False).eval()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        distances: Tensor = self.distance(a, b)
+        return distances
+
+    def train(self, mode: bool = True) -> "LPIPSNetwork":
+        """Stays in eval mode: the linear layers have a dropout."""
+        return super().train(False)
+
+
+def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
+    name, size, build, origin = _ORIGINS[net]
+    if weights == "download":
+        state: dict[str, Tensor] = build(weights=origin).state_dict()
+        return state
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / origin.url.rsplit("/", 1)[1]
+    path = Path(weights).expanduser() if weights else cached
+    if not path.is_file():
+        raise UserError(
+            f"{name}'s weights are not at {path}: give a file of them, or 'download' ({size} MB, "
+            f"from {origin.url})"
+        )
+    return load_tensors(path)
+
+
+def _load(network: nn.Module, tensors: dict[str, Tensor], net: Backbone, origin: str) -> None:
+    """Puts torchvision's ``features.N`` into the slices that torchmetrics cuts the network into."""
+    state = {}
+    for key, expected in network.state_dict().items():  # slice2.3.weight or slices.2.3.weight
+        name = re.sub(r"^slices?\.?\d+", "features", key)
+        if name not in tensors or tensors[name].shape != expected.shape:
+            raise UserError(
+                f"{origin} does not hold {_ORIGINS[net][0]}: {name} is missing or differs"
+            )
+        state[key] = tensors[name]
+    network.load_state_dict(state)
