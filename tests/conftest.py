@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +76,10 @@ def composed(tmp_path: Path, photos: Path) -> Iterator[Compose]:
     """Composes an experiment of the real conf/, shrunk, on the small photos, into tmp_path."""
     register_resolvers()
 
-    def shrunk(experiment: str, *overrides: str) -> DictConfig:
+    def shrunk(experiment: str, *overrides: str, small: Sequence[str] = SMALL) -> DictConfig:
         data = ["data=folder", f"data.train_dir={photos}"]
         run_dir = [f"run_dir={tmp_path / 'run'}"]
-        cfg = compose("train", [f"experiment={experiment}", *data, *SMALL, *run_dir, *overrides])
+        cfg = compose("train", [f"experiment={experiment}", *data, *small, *run_dir, *overrides])
         with open_dict(cfg):
             cfg.pop("hydra", None)
         return cfg

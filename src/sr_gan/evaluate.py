@@ -47,18 +47,33 @@ def evaluate(cfg: DictConfig) -> None:
     """
     settings = check(cfg, EvaluateConfig)
     model = load_pretrained(settings["model"], settings["scale"])
-    try:
-        options = {key: settings[key] for key in Options.__dataclass_fields__ if key in settings}
-        upscaler = Upscaler(model, Options(**options))
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    lpips = _lpips(settings["lpips"], upscaler.device)
+    enlarger = upscaler(model, settings)
+    lpips = lpips_or_none(settings["lpips"], enlarger.device)
     log.info("model   %s", model.describe())
-    for benchmark in _list(settings["benchmark"]):
-        evaluation = measure(upscaler, Path(benchmark).expanduser(), settings["lr"], lpips)
+    for folder in folders(settings["benchmark"]):
+        evaluation = measure(enlarger, folder, settings["lr"], lpips)
         files = scores.write(evaluation, _output(settings["output"], model))
         log.info("\n%s\n", scores.as_text(evaluation))
         log.info("written %s", ", ".join(str(shown(path)) for path in files))
+
+
+def upscaler(model: Pretrained, settings: dict[str, Any]) -> Upscaler:
+    """An upscaler by those of ``settings`` that are its options.
+
+    Raises:
+        UserError: a setting is not allowed, or the device is not there.
+    """
+    try:
+        options = {key: settings[key] for key in Options.__dataclass_fields__ if key in settings}
+        return Upscaler(model, Options(**options))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def folders(benchmark: str | list[str]) -> list[Path]:
+    """The folders that a setting names."""
+    names = benchmark if isinstance(benchmark, list) else [benchmark]
+    return [Path(name).expanduser() for name in names]
 
 
 def measure(
@@ -134,7 +149,7 @@ def _read(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
 
 
-def _lpips(weights: str | None, device: torch.device) -> metrics.LPIPS | None:
+def lpips_or_none(weights: str | None, device: torch.device) -> metrics.LPIPS | None:
     """Without AlexNet the other metrics are still worth having; a file that was named must do."""
     try:
         return metrics.LPIPS(weights, device)
@@ -152,10 +167,6 @@ def _output(output: str | None, model: Pretrained) -> Path:
     if model.path is not None and model.path.parent.parent.name == "checkpoints":
         return model.path.parents[2] / "evaluation"
     return Path("evaluations") / model.name
-
-
-def _list(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
 
 
 if __name__ == "__main__":

@@ -40,6 +40,15 @@ class Config(BaseModel):
         """Refuses, with a UserError, settings that contradict each other."""
 
 
+class HealthConfig(BaseModel):
+    """How a GAN stage is watched, see :class:`sr_gan.callbacks.Health`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    every: PositiveInt
+    act: bool
+
+
 class TrainConfig(Config):
     """The top level of ``conf/train.yaml``."""
 
@@ -60,6 +69,7 @@ class TrainConfig(Config):
     gan: dict[str, Any]
     data: dict[str, Any]
     degradation: dict[str, Any]
+    health: HealthConfig
     trainer: dict[str, Any]
     callbacks: dict[str, dict[str, Any] | None]
     logger: dict[str, dict[str, Any] | None]
@@ -163,6 +173,19 @@ class UpscaleConfig(EnlargingConfig):
     quality: Annotated[int, Field(ge=1, le=100)]
     overwrite: bool
     max_megapixels: PositiveInt | PositiveFloat
+
+
+class InterpolateConfig(Config):
+    """The top level of ``conf/interpolate.yaml``."""
+
+    a: str
+    b: str
+    alpha: str | float | int | list[float | int]
+    benchmark: str | list[str] | None
+    lpips: str | None
+    photos: str | None
+    device: str
+    output: str
 
 
 class ReportConfig(Config):

@@ -1,6 +1,7 @@
-"""What goes with a run: compiling, progress, samples, LPIPS, metrics, timing, interruption."""
+"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, timing, interruption."""
 
 from sr_gan.callbacks.compiled import CompileNetworks
+from sr_gan.callbacks.health import Health
 from sr_gan.callbacks.interrupt import SaveOnSignal
 from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
@@ -10,6 +11,7 @@ from sr_gan.callbacks.timing import Timing
 
 __all__ = [
     "CompileNetworks",
+    "Health",
     "MetricsTable",
     "PerceptualQuality",
     "SampleGrid",

@@ -1,14 +1,14 @@
 """torch.compile for the networks of a stage, where it pays and where it works."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Literal, get_args
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sr_gan.modules.base import unchanged
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class CompileNetworks(L.Callback):
         for network in networks:
             network.compile(mode=self.mode, dynamic=False)
         try:
-            with _unchanged(module), trainer.precision_plugin.train_step_context():
+            with unchanged(module), trainer.precision_plugin.train_step_context():
                 _rehearse(module, batch["lr"], batch["hr"])
         except Exception as error:  # whatever a compiler stumbles over
             for network in networks:
@@ -80,18 +80,3 @@ def _rehearse(module: Any, lr: Tensor, hr: Tensor) -> None:
         module.discriminator.requires_grad_(False)
         terms.append(module.discriminator(sr).sum())
     torch.stack(terms).sum().backward()  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Puts BN's averages, gradients and what rests back as they were."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    resting = {name: not parameter.requires_grad for name, parameter in module.named_parameters()}
-    try:
-        yield
-    finally:
-        for name, buffer in module.named_buffers():
-            buffer.copy_(buffers[name])
-        for name, parameter in module.named_parameters():
-            parameter.grad = None
-            parameter.requires_grad_(not resting[name])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning as L
 
+from sr_gan.callbacks.health import Health
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
 
@@ -64,6 +65,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
 class StopOnNaN(L.Callback):
     """Ends a run whose losses are no longer numbers; the last checkpoint is from before.
 
+    Not where :class:`Health` has just gone back to a healthy state.
+
     Raises:
         UserError: a loss is NaN at the end of an epoch.
     """
@@ -74,7 +77,8 @@ class StopOnNaN(L.Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith("loss/") and isnan(value)
         ]
-        if broken:
+        returned = [c.returned for c in trainer.callbacks if isinstance(c, Health)]  # type: ignore[attr-defined]
+        if broken and trainer.current_epoch not in returned:
             raise UserError(
                 f"{', '.join(sorted(broken))} became NaN in epoch {trainer.current_epoch}: "
                 "go back with ckpt_path=last and a lower learning rate, or train in "

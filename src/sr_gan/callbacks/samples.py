@@ -50,7 +50,8 @@ class SampleGrid(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if batch_idx < self.photos:
-            self.rows.append(self._row(**{name: image.cpu() for name, image in outputs.items()}))
+            images = {name: outputs[name].cpu() for name in ("lr", "sr", "hr")}
+            self.rows.append(self._row(**images))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self.rows or not trainer.is_global_zero or trainer.sanity_checking:

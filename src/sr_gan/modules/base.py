@@ -1,6 +1,7 @@
 """What every stage shares: the generator, its validation, its schedule and what is saved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -22,6 +23,21 @@ Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
 def channels_last(network: nn.Module) -> nn.Module:
     """The network with its weights in the layout in which convolutions are fastest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def unchanged(module: nn.Module) -> Iterator[None]:
+    """Puts buffers (BN's averages), gradients and what rests back as they were."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    resting = {name: not parameter.requires_grad for name, parameter in module.named_parameters()}
+    try:
+        yield
+    finally:
+        for name, buffer in module.named_buffers():
+            buffer.copy_(buffers[name])
+        for name, parameter in module.named_parameters():
+            parameter.grad = None
+            parameter.requires_grad_(not resting[name])
 
 
 class SRModule(L.LightningModule):
@@ -94,7 +110,7 @@ class SRModule(L.LightningModule):
         return optimizer, self.schedule.attach(optimizer, updates)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns the uint8 images."""
+        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns the uint8 images and the PSNR."""
         scale = int(self.generator.scale)  # type: ignore[arg-type]
         lr = batch["lr"].mul(255).round().to(torch.uint8)
         images = {
@@ -109,7 +125,7 @@ class SRModule(L.LightningModule):
         }
         for name, score in scores.items():
             self.log(name, score.mean(), on_epoch=True, batch_size=1)
-        return images
+        return {**images, **scores}
 
     def _enlarge(self, lr: Tensor) -> Tensor:
         """As the generator, in eval mode, in bounded memory whatever the photo's size."""

@@ -91,6 +91,8 @@ class GAN(SRModule):
         self.adversarial_ramp = adversarial_ramp
         self.instance_noise, self.noise_until = instance_noise, noise_until
         self.discriminator_every = discriminator_every
+        self.discriminator_slowdown = 1.0  # of its learning rate, and noise: set while it is to be
+        self.extra_noise = 0.0  # held back
         self.automatic_optimization = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class GAN(SRModule):
         answers: dict[str, Tensor] = {}
 
         if batch_idx % self.discriminator_every == 0:
-            with self._stepping(optimizer_d):
+            with self._stepping(optimizer_d, self.discriminator_slowdown):
                 for lr, hr in parts:
                     sr = self._glimpse(lr) if whole is None else whole.detach()
                     real, fake = judge(hr), judge(sr)  # logits
@@ -151,12 +153,16 @@ class GAN(SRModule):
         return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
     @contextmanager
-    def _stepping(self, optimizer: Any) -> Iterator[None]:
+    def _stepping(self, optimizer: Any, slowdown: float = 1.0) -> Iterator[None]:
         """An update of one player from the gradients that are made inside; the other rests."""
+        (group,) = optimizer.param_groups
+        lr = group["lr"]
         with self.toggled_optimizer(optimizer):
             optimizer.zero_grad()
             yield
+            group["lr"] = lr * slowdown
             optimizer.step()
+            group["lr"] = lr
 
     def _glimpse(self, lr: Tensor) -> Tensor:
         """The image that the discriminator learns from, without what its gradient would take; BN
@@ -172,6 +178,7 @@ class GAN(SRModule):
     def _judge(self) -> Any:
         """The discriminator, behind this batch's instance noise."""
         sigma = self.instance_noise * max(0.0, 1 - self.progress / self.noise_until)
+        sigma = max(sigma, self.extra_noise)
         if not sigma:
             return self.discriminator
         draws = self._draws()

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from math import isnan, log
 from statistics import median
 
+from sr_gan.metrics.health import AHEAD, BEHIND, SATURATED
 from sr_gan.reports.history import Stage
 
 CHANCE = 2 * log(2)  # its loss where it answers 1/2 to everything
-_SATURATED, _AHEAD, _BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,18 @@ def _distance(stage: Stage) -> list[tuple[int, float]]:
 
 
 def _state(distance: float) -> str:
-    if distance >= _SATURATED:
+    if distance >= SATURATED:
         return "saturated"
-    if distance >= _AHEAD:
+    if distance >= AHEAD:
         return "ahead"
-    return "balanced" if distance >= _BEHIND else "behind"
+    return "balanced" if distance >= BEHIND else "behind"
 
 
 def _since(distance: list[tuple[int, float]]) -> int | None:
     """The first epoch of those at the end that are all saturated; None if the last one is not."""
     since = None
     for epoch, value in reversed(distance):
-        if value < _SATURATED:
+        if value < SATURATED:
             break
         since = epoch
     return since

@@ -31,7 +31,7 @@ def _stage(rows: list[dict[str, str]]) -> dict[str, Any]:
     validated = [row for row in rows if row.get("quality/psnr_y")]
     result: dict[str, Any] = {"epochs": int(rows[-1]["epoch"]) + 1}
     if validated:
-        best = max(validated, key=lambda row: float(row["quality/psnr_y"]))
+        best = min(validated, key=_rank)
         result["last"] = _scores(validated[-1])
         result["best"] = _scores(best)
     if rows[-1].get("loss/discriminator"):
@@ -45,6 +45,11 @@ def _stage(rows: list[dict[str, str]]) -> dict[str, Any]:
             if int(row["epoch"]) in ORIGINAL_RUN or row is rows[-1]
         ]
     return result
+
+
+def _rank(row: dict[str, str]) -> float:
+    """Lower is better; runs from before there was a rank go by PSNR-Y."""
+    return float(row.get("quality/rank") or -float(row["quality/psnr_y"]))
 
 
 def _scores(row: dict[str, str]) -> dict[str, float]:

@@ -1,0 +1,195 @@
+"""Watches the two players of a GAN, says how they fare, and acts where asked."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
+
+from sr_gan.metrics.health import STATES, Reading, State, classify, explain
+from sr_gan.modules import GAN
+from sr_gan.modules.base import unchanged
+
+log = logging.getLogger(__name__)
+
+_RAREST = 16  # the discriminator learns at least once in so many updates
+_SLOWEST = 1 / 16  # of its learning rate
+_NOISE = 0.1  # standard deviation of the noise that is added, in units of [-1, 1]
+_MOST_RETURNS = 3
+_KEPT = 16  # readings
+
+
+class Health(L.Callback):
+    """Reads D's answers, contrast and colours over every ``every`` updates, and classifies.
+
+    Logs the state as ``health/state`` (0 healthy, then as in :data:`sr_gan.metrics.health.STATES`),
+    ``health/contrast`` and ``health/colour``, and once in ``every`` updates the norm of each
+    weighted term's gradient at the generator's output, as ``gradient/<term>``. A change of state is
+    one sentence, with the setting that usually helps. A pretrain is not watched.
+
+    With ``act``, while the discriminator wins, its updates become rarer by a factor of two a
+    reading, then its learning rate falls, then noise is laid on what it sees; taken back step by
+    step once it does not. After a collapse or a NaN the run returns to the last healthy state,
+    which is kept in ``path``, and goes on with half the learning rates, three times at most.
+
+    Args:
+        path: where the last healthy state is kept, if ``act``.
+        every: updates a reading.
+        act: whether to act, or only to say.
+
+    Raises:
+        ValueError: ``every`` is below 1.
+    """
+
+    def __init__(self, path: str, every: int = 50, act: bool = False) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        self.path, self.every, self.act = Path(path), every, act
+        self.state: State = "healthy"
+        self.readings: list[Reading] = []
+        self.sums: Tensor | None = None
+        self.count = 0
+        self.strength = 0  # how far the discriminator is being held back
+        self.returns = 0
+        self.returned: int | None = None  # the epoch of the last return
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.act and isinstance(pl_module, GAN):
+            self._hold_back(pl_module, self.strength)  # as before an interruption
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if not isinstance(pl_module, GAN):
+            return
+        if "real" in outputs:  # not where the discriminator rested
+            values = torch.stack([outputs["real"], outputs["fake"], outputs["G"].float()])
+            measured = torch.cat([values, _looks(outputs["sr"].float(), outputs["hr"].float())])
+            self.sums = measured if self.sums is None else self.sums + measured
+            self.count += 1
+        done = trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        if self.count and done % self.every == 0:
+            self._log_gradients(pl_module, outputs["sr"], outputs["hr"])
+            self._read(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if isinstance(pl_module, GAN):
+            pl_module.log("health/state", float(STATES.index(self.state)))
+            if self.act and self.state == "healthy" and _finite(pl_module):
+                trainer.save_checkpoint(self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "readings": [vars(reading) for reading in self.readings],
+            "state": self.state,
+            "strength": self.strength,
+            "returns": self.returns,
+            "sums": self.sums,
+            "count": self.count,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.readings = [Reading(**values) for values in state_dict["readings"]]
+        for name in ("state", "strength", "returns", "sums", "count"):
+            setattr(self, name, state_dict[name])
+
+    def _read(self, trainer: L.Trainer, module: GAN) -> None:
+        """Takes a reading: the only time at which numbers are fetched from the device."""
+        assert self.sums is not None
+        means = trainer.strategy.reduce(self.sums / self.count, reduce_op="mean")
+        reading = Reading(*(float(mean) for mean in means))
+        self.sums, self.count = None, 0
+        self.readings = [*self.readings, reading][-_KEPT:]
+        module.log_dict(
+            {"health/contrast": reading.contrast, "health/colour": reading.colour},
+            on_step=False,
+            on_epoch=True,
+        )
+        state = classify(self.readings)
+        if state != self.state:
+            epoch = trainer.current_epoch
+            _say("health     epoch %d: %s", epoch, explain(state, self.readings))
+            self.state = state
+        if self.act:
+            self._act(trainer, module)
+
+    def _act(self, trainer: L.Trainer, module: GAN) -> None:
+        if self.state in ("NaN", "collapsed"):
+            self._return(trainer, module)
+        else:
+            change = {"discriminator winning": 1, "oscillating": 0}.get(self.state, -1)
+            self._hold_back(module, max(0, self.strength + change))
+
+    def _hold_back(self, module: GAN, strength: int) -> None:
+        """Rarer updates first, then a lower rate, then noise."""
+        before, self.strength = self.strength, min(strength, 9)
+        rarer = min(self.strength, 4)
+        slower = min(max(0, self.strength - 4), 4)
+        module.discriminator_every = min(2**rarer, _RAREST)
+        module.discriminator_slowdown = max(0.5**slower, _SLOWEST)
+        module.extra_noise = _NOISE if self.strength > 8 else 0.0
+        if self.strength != before:
+            _say(
+                "health     acting: the discriminator learns on every %d. batch, at %g of its rate%s",
+                module.discriminator_every,
+                module.discriminator_slowdown,
+                ", behind noise" if module.extra_noise else "",
+            )
+
+    def _return(self, trainer: L.Trainer, module: GAN) -> None:
+        if self.returns >= _MOST_RETURNS or not self.path.exists():
+            return
+        self.returns += 1
+        saved = torch.load(self.path, map_location=module.device, weights_only=True)
+        module.load_state_dict(saved["state_dict"])
+        for optimizer, state in zip(trainer.optimizers, saved["optimizer_states"]):
+            optimizer.load_state_dict(state)
+            for group in optimizer.param_groups:
+                group["lr"] /= 2
+        for scheduler in module.lr_schedulers():  # type: ignore[union-attr]
+            scheduler.base_lrs = [lr / 2 for lr in scheduler.base_lrs]  # type: ignore[union-attr]
+        self.readings, self.state, self.returned = [], "healthy", trainer.current_epoch
+        _say(
+            "health     acting: back to the state of epoch %d, with half the learning rates",
+            saved["epoch"],
+        )
+
+    def _log_gradients(self, module: GAN, sr: Tensor, hr: Tensor) -> None:
+        """Which term leads the generator, and by how much. Graphs of their own: nothing is left."""
+        sr = sr.float().requires_grad_()
+        with unchanged(module), module.trainer.precision_plugin.train_step_context():
+            module.discriminator.requires_grad_(False)
+            terms = module.loss.content(sr, hr)
+            terms["adversarial"] = module.adversarial_term(sr, hr)
+            weights = {**module.loss.weights}
+            weights["adversarial"] *= module.ramp
+            norms = {
+                f"gradient/{name}": weights[name] * torch.autograd.grad(term, sr)[0].norm()
+                for name, term in terms.items()
+                if weights[name] and term.requires_grad
+            }
+        module.log_dict(norms, on_step=False, on_epoch=True)
+
+
+def _looks(sr: Tensor, hr: Tensor) -> Tensor:
+    """Contrast and colour of (B, 3, H, W) in [-1, 1], as a :class:`Reading` has them: (2,)."""
+    contrast = sr.std() / hr.std()
+    colour = 127.5 * (sr.mean((0, 2, 3)) - hr.mean((0, 2, 3))).abs().max()
+    return torch.stack([contrast, colour])
+
+
+def _finite(module: nn.Module) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
+
+
+@rank_zero_only
+def _say(message: str, *values: object) -> None:
+    log.info(message, *values)

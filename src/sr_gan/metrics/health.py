@@ -1,0 +1,111 @@
+"""How a GAN fares: readings of its two players, the state they tell of, and what usually helps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from statistics import median
+from typing import Literal, get_args
+
+State = Literal[
+    "healthy", "discriminator winning", "generator winning", "oscillating", "collapsed", "NaN"
+]
+STATES: tuple[State, ...] = get_args(State)  # their places are the numbers in the curves
+
+SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
+_SWING = 0.4  # change of that distance from one reading to the next that counts as a swing
+_SWINGS = 3  # to and fro, among the last readings, that make an oscillation
+_RECENT = 3  # readings that have to agree
+_MEMORY = 8  # readings in which swings are looked for
+_FADED, _GLARING = 0.3, 3.0  # contrast of the generated images, as a share of the photographs'
+_TINTED = 25.0  # grey levels between the mean colours
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Means over some updates.
+
+    Args:
+        real: D's answer to photographs, a probability in [0, 1].
+        fake: D's answer to generated images.
+        loss: the generator's, only looked at for being a number.
+        contrast: standard deviation of the generated images over that of the photographs.
+        colour: largest difference of the mean of a colour channel, in grey levels.
+    """
+
+    real: float
+    fake: float
+    loss: float
+    contrast: float
+    colour: float
+
+    @property
+    def distance(self) -> float:
+        """How well D tells the two apart: D(real) - D(fake), 1 is with certainty."""
+        return self.real - self.fake
+
+
+def classify(readings: Sequence[Reading]) -> State:
+    """The state that the latest of ``readings`` tell of; without enough of them ``healthy``.
+
+    Not a number; collapsed: three readings with a contrast below 0.3 or above 3, or colours off by
+    more than 25 grey levels; oscillating: D(real) - D(fake) went to and fro by 0.4 three times
+    among the last eight; winning: it was beyond 0.8 (the discriminator) or below 0.1 (the
+    generator) in each of the last three.
+    """
+    last = readings[-_RECENT:]
+    if last and not all(isfinite(value) for value in vars(last[-1]).values()):
+        return "NaN"
+    if len(last) < _RECENT:
+        return "healthy"
+    if all(_collapsed(reading) for reading in last):
+        return "collapsed"
+    if _swings([reading.distance for reading in readings[-_MEMORY:]]) >= _SWINGS:
+        return "oscillating"
+    if min(reading.distance for reading in last) > AHEAD:
+        return "discriminator winning"
+    if max(reading.distance for reading in last) < BEHIND:
+        return "generator winning"
+    return "healthy"
+
+
+def explain(state: State, readings: Sequence[Reading]) -> str:
+    """One plain sentence on ``state``, with the numbers, and the setting that usually helps."""
+    last = readings[-_RECENT:]
+    real = median(reading.real for reading in last)
+    fake = median(reading.fake for reading in last)
+    numbers = f"D(photo) {real:.2f}, D(generated) {fake:.2f}"
+    return f"{state} ({numbers}): {_MEANING[state]}"
+
+
+def _collapsed(reading: Reading) -> bool:
+    return not _FADED < reading.contrast < _GLARING or reading.colour > _TINTED
+
+
+def _swings(distances: Sequence[float]) -> int:
+    """How often the distance turned round, by more than a little on both sides."""
+    turns, direction, extreme = 0, 0, distances[0]
+    for value in distances[1:]:
+        step = value - extreme
+        if abs(step) >= _SWING:
+            sign = 1 if step > 0 else -1
+            turns += sign != direction
+            direction, extreme = sign, value
+        elif step * direction > 0:
+            extreme = value
+    return turns
+
+
+_MEANING: dict[State, str] = {
+    "healthy": "both players are learning from each other",
+    "discriminator winning": "it tells every image apart, so that it teaches the generator little; "
+    "try gan.discriminator_lr=1e-5, gan.instance_noise=0.1, discriminator=vgg_sn, or begin from a "
+    "pretrained generator (init_from=RUN)",
+    "generator winning": "the discriminator hardly tells images apart, so that its gradient says "
+    "little; try gan.discriminator_lr=4e-4, or gan.adversarial_ramp=0.05 to let it learn first",
+    "oscillating": "the two overtake each other again and again; try lower gan.generator_lr and "
+    "gan.discriminator_lr, gan.ema=0.999, or penalty=r1",
+    "collapsed": "the images have lost the contrast or the colours of the photographs; try a lower "
+    "gan.loss.weights.adversarial, and go back with ckpt_path=",
+    "NaN": "a loss is no number; go back with ckpt_path=last, lower the learning rates, or use "
+    "trainer.precision=32-true",
+}

@@ -1,0 +1,169 @@
+"""Every generator, discriminator, adversarial loss and penalty of conf/ trains, in fp32 and bf16."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from sr_gan.config import build, conf_dir
+from sr_gan.losses import R1Penalty
+from sr_gan.modules import GAN
+from sr_gan.modules.average import Average
+from sr_gan.networks import SRResNet
+from tests.conftest import Compose
+from tests.modules.test_stages import batches, fit
+
+SIZES = {
+    "vgg": ["discriminator.filters=2", "discriminator.dense=4"],
+    "patch": ["discriminator.filters=2"],
+    "unet": ["discriminator.filters=2"],
+    "srresnet": ["generator.filters=4", "generator.blocks=1"],
+    "rrdb": ["generator.filters=4", "generator.blocks=1", "generator.growth=2"],
+}
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+VARIANTS = [
+    *(f"generator={name}" for name in choices("generator")),
+    *(f"discriminator={name}" for name in choices("discriminator")),
+    *(f"adversarial={name}" for name in choices("adversarial")),
+    *(f"penalty={name}" for name in choices("penalty")),
+    "gan.ema=0.9",
+    "gan.instance_noise=0.1",
+    "gan.adversarial_ramp=0.5",
+    "gan.discriminator_every=2",
+    "generator.icnr=true",
+    "generator.skip=nearest",
+]
+
+
+def small(variant: str) -> list[str]:
+    """The sizes of the networks, of those that the variant chooses and of the default ones."""
+    group, _, name = variant.partition("=")
+    names = {"generator": "srresnet", "discriminator": "vgg", group: name}
+    sizes = []
+    for room in ("generator", "discriminator"):
+        kind = next(kind for kind in ("rrdb", "unet", "patch", "vgg", "resnet") if kind in names[room])
+        sizes += SIZES["srresnet" if kind == "resnet" else kind]
+    return sizes
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_trains(composed: Compose, variant: str, precision: Any) -> None:
+    sizes = [*small(variant), "data.crop=32", "gan.epochs=1"]
+    cfg = composed("quickstart", variant, small=sizes)
+    generator = build(cfg.generator)
+    module: GAN = build(cfg.gan, generator=generator)
+    before = copy.deepcopy(module.state_dict())
+    fit(module, batches(4), precision=precision)
+    after = module.state_dict()
+    for player in ("generator", "discriminator"):
+        weights = [k for k in before if k.startswith(player) and not k.endswith("num_batches_tracked")]
+        assert any(not torch.equal(before[key], after[key]) for key in weights), player
+    assert all(torch.isfinite(x).all() for x in after.values() if isinstance(x, torch.Tensor))
+
+
+def test_the_average_follows_slowly() -> None:
+    """After the first update d = 1/10: 9/10 of the way to the generator; BN's averages too."""
+    generator = SRResNet(filters=4, blocks=1)
+    average = Average(generator, 0.999)
+    start = copy.deepcopy(generator.state_dict())
+    generator.train()(torch.rand(2, 3, 8, 8))  # moves BN's averages
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(1)
+    average.update(generator)
+    now = generator.state_dict()
+    for key, value in average.generator.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.1 * start[key] + 0.9 * now[key], msg=key)
+        else:
+            assert value == now[key]
+    for _ in range(20_000):
+        average.updates += 1
+    before = copy.deepcopy(average.generator.head[0].weight)  # type: ignore[index]
+    average.update(generator)
+    moved = (average.generator.head[0].weight - before).norm()  # type: ignore[index]
+    assert moved < 0.0011 * (generator.head[0].weight - before).norm() + 1e-6
+
+
+def test_noise_and_penalty_depend_on_the_update_alone(composed: Compose) -> None:
+    """So that a resumed run repeats them."""
+    cfg = composed("quickstart", "gan.instance_noise=0.2", "penalty=gradient")
+    results = []
+    for seed in (1, 2):
+        torch.manual_seed(0)
+        module = build(cfg.gan, generator=build(cfg.generator))
+        loader = batches(2)
+        torch.manual_seed(seed)
+        fit(module, loader)
+        results.append(module.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(*(r.values() for r in results)))
+
+
+def test_the_ramp_leaves_the_first_batch_to_the_content(composed: Compose) -> None:
+    cfg = composed("quickstart", "gan.adversarial_ramp=1.0", "gan.epochs=1")
+    module: GAN = build(cfg.gan, generator=build(cfg.generator))
+    seen: list[float] = []
+    step = module.training_step
+    module.training_step = lambda *a: (seen.append(module.ramp), step(*a))[1]  # type: ignore
+    fit(module, batches(4))
+    assert seen == pytest.approx([0, 0.25, 0.5, 0.75])
+
+
+def test_a_resting_discriminator_stays_as_it_is(composed: Compose) -> None:
+    cfg = composed("quickstart", "gan.discriminator_every=100", "gan.epochs=1")
+    module: GAN = build(cfg.gan, generator=build(cfg.generator))
+    states = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: GAN, *args: Any) -> None:
+            states.append([p.detach().clone() for p in pl_module.discriminator.parameters()])
+
+    fit(module, batches(3), callbacks=[Watch()])
+    assert all(torch.equal(a, b) for a, b in zip(states[0], states[2]))
+
+
+def test_a_penalty_reaches_the_discriminator_only_and_equals_finite_differences() -> None:
+    torch.manual_seed(0)
+    discriminator = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Flatten(), nn.Linear(144, 1))
+    image = torch.rand(1, 3, 8, 8, dtype=torch.float32)
+    penalty = R1Penalty(weight=2.0, every=1)
+    value = penalty(discriminator, image, image, torch.Generator())
+    value.backward()
+    assert all(p.grad is not None for p in list(discriminator.parameters())[:1])
+    double = copy.deepcopy(discriminator).double()
+    step, total = 1e-5, 0.0
+    for i in range(image.numel()):
+        e = torch.zeros(image.numel(), dtype=torch.float64)
+        e[i] = step
+        e = e.view_as(image)
+        slope = (double(image.double() + e) - double(image.double() - e)) / (2 * step)
+        total += float(slope.detach()) ** 2
+    assert value.item() == pytest.approx(2.0 / 2 * total, rel=1e-3)
+
+
+def test_every_loss_choice_is_built(composed: Compose, vgg_file: Path) -> None:
+    for name in choices("loss"):
+        text = OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
+        if "adversarial" not in text.weights:
+            continue
+        vgg = (
+            ["gan.loss.content.vgg.layers=[relu2_2]", f"gan.loss.content.vgg.weights={vgg_file}"]
+            if "vgg" in text.content
+            else []
+        )
+        if "layer_weights" in str(text):
+            vgg.append("gan.loss.content.vgg.layer_weights=[1.0]")
+        cfg = composed("quickstart", f"loss@gan.loss={name}", *vgg)
+        module: GAN = build(cfg.gan, generator=build(cfg.generator))
+        fit(module, batches(1))
