@@ -23,6 +23,7 @@ from sr_gan.inference.pictures import read_picture
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.inference.upscaler import Options
 from sr_gan.inference.writers import Layout, convert
+from sr_gan.machine import keep_freed_memory
 from sr_gan.reports import scores
 from sr_gan.reports.published import recognise
 from sr_gan.runs import shown
@@ -47,6 +48,7 @@ def evaluate(cfg: DictConfig) -> None:
     """
     settings = check(cfg, EvaluateConfig)
     model = load_pretrained(settings["model"], settings["scale"])
+    keep_freed_memory()
     enlarger = upscaler(model, settings)
     lpips = lpips_or_none(settings["lpips"], enlarger.device)
     log.info("model   %s", model.describe())

@@ -1,4 +1,4 @@
-"""``python -m sr_gan.interpolate``: generators between a PSNR and a GAN one, and how they compare."""
+"""``python -m sr_gan.interpolate``: generators between a PSNR and a GAN one, compared."""
 
 import json
 import logging
@@ -22,6 +22,7 @@ from sr_gan.files import atomic_write
 from sr_gan.inference.blend import blend
 from sr_gan.inference.pictures import read_picture
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
+from sr_gan.machine import keep_freed_memory
 from sr_gan.reports import scores
 from sr_gan.reports.figures import Point, perception_distortion
 from sr_gan.runs import shown
@@ -62,6 +63,7 @@ def interpolate(cfg: DictConfig) -> None:
     if settings["benchmark"] is None:
         log.info("benchmark=FOLDER measures them all")
         return
+    keep_freed_memory()
     upscalers = [upscaler(model, settings) for model in models]
     lpips = lpips_or_none(settings["lpips"], upscalers[0].device)
     for folder in folders(settings["benchmark"]):

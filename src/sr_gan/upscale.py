@@ -20,6 +20,7 @@ from sr_gan.inference.jobs import Job, plan
 from sr_gan.inference.pictures import Picture, read_picture
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.inference.writers import FORMATS, Layout, write_picture
+from sr_gan.machine import keep_freed_memory
 from sr_gan.schema import UpscaleConfig, check
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def upscale(cfg: DictConfig) -> None:
     settings = check(cfg, UpscaleConfig)
     inputs = settings["input"] if isinstance(settings["input"], list) else [settings["input"]]
     jobs = plan(inputs, settings["output"], _suffix(settings["format"]))
+    keep_freed_memory()
     upscaler = _upscaler(settings)
     log.info("model   %s", upscaler.model.describe())
     due = [job for job in jobs if settings["overwrite"] or not job.target.exists()]

@@ -1,4 +1,4 @@
-"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, timing, interruption."""
+"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, timing, signals."""
 
 from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.health import Health

@@ -138,7 +138,7 @@ class Health(L.Callback):
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:
             _say(
-                "health     acting: the discriminator learns on every %d. batch, at %g of its rate%s",
+                "health     acting: the discriminator learns every %d. time, at %g of its rate%s",
                 module.discriminator_every,
                 module.discriminator_slowdown,
                 ", behind noise" if module.extra_noise else "",

@@ -121,7 +121,7 @@ class WassersteinAdversarialLoss(AdversarialLoss):
 
 
 class RelativisticAdversarialLoss(AdversarialLoss):
-    """The relativistic average loss: is a photograph more real than generated images are on average?
+    """The relativistic average loss: is a photograph more real than the average generated image?
 
     With ``R(a, b) = sigmoid(a - mean b)``:
 

@@ -110,7 +110,7 @@ class SRModule(L.LightningModule):
         return optimizer, self.schedule.attach(optimizer, updates)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns the uint8 images and the PSNR."""
+        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns them and the uint8 images."""
         scale = int(self.generator.scale)  # type: ignore[arg-type]
         lr = batch["lr"].mul(255).round().to(torch.uint8)
         images = {

@@ -71,13 +71,21 @@ class VGG19Features(nn.Module):
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        x = ((image + 1) / 2 - self.mean) / self.std
         maps: dict[str, Tensor] = {}
+        x = image
         for name, layer in zip(self.names, self.features):
-            x = layer(x)
+            x = self._first(x) if name == self.names[0] else layer(x)
             if name in self.layers:
                 maps[name] = x
         return {name: maps[name] for name in self.layers}
+
+    def _first(self, image: Tensor) -> Tensor:
+        """The normalisation and conv1_1, in full precision: rounding grey levels to bfloat16 would
+        cost the loss 1 %, the rest in 16 bits costs it 0.2 % (experiments/speed)."""
+        with torch.autocast(image.device.type, enabled=False):
+            normalised = ((image.to(self.mean.dtype) + 1) / 2 - self.mean) / self.std
+            maps: Tensor = self.features[0](normalised)
+        return maps
 
     def _load(self, tensors: dict[str, Tensor], origin: str) -> None:
         wanted = {f"features.{key}" for key in self.features.state_dict()}

@@ -1,0 +1,165 @@
+"""The watch over a GAN: in real runs, made to go wrong."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from sr_gan.callbacks import Health
+from sr_gan.callbacks.record import read_table
+from sr_gan.config import build
+from sr_gan.errors import UserError
+from sr_gan.metrics.health import STATES
+from sr_gan.modules import GAN
+from sr_gan.train import train
+from tests.conftest import Compose
+from tests.modules.test_stages import batches, fit
+
+
+class Judge(torch.nn.Module):
+    """Answers what it is told to: photographs, whose pixels lie above 0, and the rest."""
+
+    def __init__(self, real: float, fake: float) -> None:
+        super().__init__()
+        self.answers = torch.nn.Parameter(torch.tensor([real, fake]))
+
+    def forward(self, image: Tensor) -> Tensor:
+        is_real = image.amin((1, 2, 3)) > 0
+        return torch.where(is_real, self.answers[0], self.answers[1]) + 0 * image.mean((1, 2, 3))
+
+
+def photographs(count: int) -> Any:
+    loader: Any = batches(count)
+    for item in loader.dataset:
+        item["hr"] = item["hr"].abs() + 0.01
+    return loader
+
+
+@pytest.fixture
+def fine_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of whose contrast and colours nothing is to be said."""
+    monkeypatch.setattr("sr_gan.callbacks.health._looks", lambda sr, hr: torch.tensor([1.0, 0.0]))
+
+
+def gan(composed: Compose, discriminator: torch.nn.Module | None = None, **settings: Any) -> GAN:
+    cfg = composed("quickstart", "gan.epochs=1")
+    extra = {"discriminator": discriminator} if discriminator else {}
+    module: GAN = build(cfg.gan, generator=build(cfg.generator), **extra, **settings)
+    return module
+
+
+def test_a_run_logs_the_state_and_the_gradient_of_each_term(composed: Compose) -> None:
+    cfg = composed("quickstart", "stages=[gan]", "health.every=1")
+    train(cfg)
+    for row in read_table(Path(cfg.run_dir) / "metrics.csv"):
+        assert float(row["health/state"]) in range(len(STATES))
+        assert float(row["gradient/l1"]) > 0
+        assert float(row["gradient/adversarial"]) > 0
+        assert 0 < float(row["health/contrast"]) < 3
+
+
+def test_gradients_are_those_of_the_weighted_terms(composed: Compose) -> None:
+    """Of L1, at every pixel the weight over the number of pixels: by hand."""
+    module = gan(composed)
+    logged: dict[str, Tensor] = {}
+    sr = torch.rand(2, 3, 32, 32) * 2 - 1
+    hr = sr + 0.5
+    health = Health("unused", every=1)
+
+    class Probe(L.Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            module.log_dict = lambda values, **_: logged.update(values)  # type: ignore
+            before = {k: v.clone() for k, v in module.state_dict().items()}
+            health._log_gradients(module, sr, hr)
+            after = module.state_dict()
+            assert all(torch.equal(before[key], after[key]) for key in before)
+            assert all(p.requires_grad for p in module.discriminator.parameters())
+
+    fit(module, batches(1), callbacks=[Probe()])
+    count = sr.numel()
+    expected = module.loss.weights["l1"] * math.sqrt(count) / count
+    assert float(logged["gradient/l1"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.usefixtures("fine_looks")
+def test_it_says_so_once_when_the_discriminator_wins(
+    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    health = Health(str(tmp_path / "healthy.ckpt"), every=1)
+    module = gan(composed, Judge(8.0, -8.0))
+    fit(module, photographs(6), callbacks=[health])
+    told = [line for line in caplog.messages if "discriminator winning" in line]
+    assert len(told) == 1
+    assert "try gan.discriminator_lr" in told[0]
+    assert module.discriminator_every == 1
+    assert not (tmp_path / "healthy.ckpt").exists()
+
+
+@pytest.mark.usefixtures("fine_looks")
+def test_acting_holds_the_discriminator_back_and_lets_go(composed: Compose, tmp_path: Path) -> None:
+    health = Health(str(tmp_path / "healthy.ckpt"), every=1, act=True)
+    judge = Judge(8.0, -8.0)
+    module = gan(composed, judge)
+    seen = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            rate, noise = module.discriminator_slowdown, module.extra_noise
+            seen.append((module.discriminator_every, rate, noise))
+            if health.strength == 9:  # as if it had been overtaken
+                judge.answers.data = torch.tensor([0.5, -0.5])
+
+    fit(module, photographs(200), callbacks=[health, Watch()])
+    assert (16, 1 / 16, 0.1) in seen
+    assert (2, 1.0, 0.0) in seen
+    assert seen[-1] == (1, 1.0, 0.0)
+    assert (tmp_path / "healthy.ckpt").exists()
+
+
+def test_a_slowed_discriminator_moves_less_and_keeps_its_rate(composed: Compose) -> None:
+    moves = []
+    for slowdown in (1.0, 0.25):
+        torch.manual_seed(0)
+        module = gan(composed)
+        module.discriminator_slowdown = slowdown
+        start = [p.detach().clone() for p in module.discriminator.parameters()]
+        trainer = fit(module, batches(1))
+        ends = module.discriminator.parameters()
+        moves.append(sum((a - b).abs().sum().item() for a, b in zip(start, ends)))
+        assert trainer.optimizers[1].param_groups[0]["lr"] == 1e-4
+    assert moves[1] == pytest.approx(moves[0] / 4, rel=0.02)
+
+
+def test_acting_returns_from_nan_to_the_last_healthy_state(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    step = GAN.training_step
+
+    def poisoned(self: GAN, batch: Any, batch_idx: int) -> Any:
+        outputs = step(self, batch, batch_idx)
+        if self.trainer.current_epoch == 1 and batch_idx == 0:
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(math.nan)
+        return outputs
+
+    monkeypatch.setattr(GAN, "training_step", poisoned)
+    settings = ("stages=[gan]", "health.every=1", "gan.epochs=3")
+    with pytest.raises(UserError, match="became NaN in epoch 1"):
+        train(composed("quickstart", *settings))
+    cfg = composed("quickstart", *settings, "health.act=true", "hydra.run.dir=other")
+    train(cfg)
+    assert any("back to the state of epoch 0" in line for line in caplog.messages)
+    weights = torch.load(Path(cfg.run_dir) / "checkpoints/gan/last.ckpt", weights_only=True)
+    assert all(torch.isfinite(x).all() for x in weights["state_dict"].values())
+    assert weights["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(5e-5)
+
+
+def test_refuses_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+        Health("x", every=0)

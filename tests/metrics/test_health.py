@@ -1,0 +1,45 @@
+import math
+
+import pytest
+
+from sr_gan.metrics.health import STATES, Reading, classify, explain
+
+
+def reading(
+    real: float, fake: float, contrast: float = 1.0, colour: float = 1.0, loss: float = 1.0
+) -> Reading:
+    return Reading(real, fake, loss, contrast, colour)
+
+
+BALANCED = reading(0.7, 0.3)
+WON = reading(1.0, 0.0)
+LOST = reading(0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("readings", "state"),
+    [
+        ([], "healthy"),
+        ([WON, WON], "healthy"),  # too few to say
+        ([BALANCED] * 8, "healthy"),
+        ([BALANCED, WON, WON, WON], "discriminator winning"),
+        ([WON, WON, BALANCED], "healthy"),
+        ([LOST] * 3, "generator winning"),
+        ([WON, LOST] * 4, "oscillating"),
+        ([WON, WON, WON, LOST, LOST, LOST], "generator winning"),  # turned once
+        ([reading(0.7, 0.3, contrast=0.1)] * 3, "collapsed"),
+        ([reading(0.7, 0.3, colour=40.0)] * 3, "collapsed"),
+        ([reading(math.nan, 0.3)], "NaN"),
+        ([BALANCED] * 5 + [reading(0.7, 0.3, loss=math.inf)], "NaN"),
+    ],
+)
+def test_states(readings: list[Reading], state: str) -> None:
+    assert classify(readings) == state
+
+
+def test_every_state_is_explained_with_numbers_and_a_setting() -> None:
+    for state in STATES:
+        sentence = explain(state, [WON])
+        assert sentence.startswith(f"{state} (D(photo) 1.00, D(generated) 0.00): ")
+        assert "\n" not in sentence
+        assert state == "healthy" or "=" in sentence
