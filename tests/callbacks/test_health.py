@@ -114,7 +114,7 @@ def test_acting_holds_the_discriminator_back_and_lets_go(composed: Compose, tmp_
             if health.strength == 9:  # as if it had been overtaken
                 judge.answers.data = torch.tensor([0.5, -0.5])
 
-    fit(module, photographs(200), callbacks=[health, Watch()])
+    fit(module, photographs(400), callbacks=[health, Watch()])
     assert (16, 1 / 16, 0.1) in seen
     assert (2, 1.0, 0.0) in seen
     assert seen[-1] == (1, 1.0, 0.0)

@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sr_gan.losses import TotalVariationLoss, VGGLoss
+from sr_gan.data.resize import downscale
+from sr_gan.losses import (
+    CharbonnierLoss,
+    LPIPSLoss,
+    LRConsistencyLoss,
+    TotalVariationLoss,
+    VGGLoss,
+    WaveletLoss,
+)
+from sr_gan.losses.content import haar
+from sr_gan.metrics import LPIPS
 from sr_gan.networks import VGG19Features
 
 
@@ -47,6 +57,69 @@ def test_total_variation_by_hand() -> None:
     image = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
     loss = TotalVariationLoss()(image, torch.zeros_like(image))
     assert loss.item() == pytest.approx((0.5 + 0.5) / 2 + (1.0 + 0.0) / 2)
+
+
+def test_charbonnier_by_hand(images: tuple[Tensor, Tensor]) -> None:
+    sr, hr = images
+    expected = ((sr - hr).square() + 0.25).sqrt().mean()
+    assert CharbonnierLoss(0.5)(sr, hr).item() == pytest.approx(expected.item())
+    assert CharbonnierLoss(1e-3)(hr, hr).item() == pytest.approx(1e-3)
+
+
+def test_lpips_loss_is_the_metric_and_has_a_gradient(shared: Path) -> None:
+    weights = str(shared / "weights" / "alexnet_features.safetensors")
+    sr, hr = (torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8) for _ in range(2))
+    loss = LPIPSLoss("alex", weights)
+    loss.train()  # as Lightning does
+    image = (sr.float() / 127.5 - 1).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(image, hr.float() / 127.5 - 1)
+    assert value.item() == pytest.approx(LPIPS(weights)(sr, hr).mean().item(), rel=1e-4)
+    value.backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+    assert all(p.grad is None for p in loss.parameters())
+
+
+def test_lr_consistency_sees_what_the_reduction_sees() -> None:
+    hr = torch.rand(1, 3, 32, 32) * 2 - 1
+    shifted = LRConsistencyLoss(4)(hr + 0.1, hr)
+    assert shifted.item() == pytest.approx(0.1, abs=1e-4)
+    texture = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(16, 16)  # gone after the reduction
+    assert LRConsistencyLoss(4)(hr + 0.1 * texture, hr).item() < 2e-3
+    sr = (hr + 0.1).requires_grad_()
+    LRConsistencyLoss(4)(sr, hr).backward()
+    expected = (downscale(sr.detach(), 4) - downscale(hr, 4)).abs().mean()
+    assert expected.item() == pytest.approx(0.1, abs=1e-4)
+    assert sr.grad is not None
+    assert sr.grad.sum().item() == pytest.approx(1.0, abs=1e-3)  # a mean of ones
+
+
+def test_haar_keeps_the_energy_and_wavelet_loss_sees_grain_only() -> None:
+    image = torch.rand(2, 3, 16, 16)
+    low, details = haar(image)
+    assert low.shape == (2, 3, 8, 8)
+    assert details.shape == (2, 3, 3, 8, 8)
+    total = low.square().sum() + details.square().sum()
+    assert total.item() == pytest.approx(image.square().sum().item(), rel=1e-5)
+    assert WaveletLoss(2)(image + 0.3, image).item() == pytest.approx(0, abs=1e-6)  # a cast
+    grain = 0.1 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)
+    expected = (0.1 * 4 / 2) / 3 / 2  # one of three bands, one of two levels
+    assert WaveletLoss(2)(image + grain, image).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_wavelet_loss_says_which_sizes_fit() -> None:
+    with pytest.raises(ValueError, match="3 levels need sides that are multiples of 8, got 12x12"):
+        WaveletLoss(3)(torch.rand(1, 3, 12, 12), torch.rand(1, 3, 12, 12))
+
+
+@pytest.mark.parametrize(
+    ("loss", "argument"),
+    [(CharbonnierLoss, 0.0), (LRConsistencyLoss, 1), (WaveletLoss, 0), (LPIPSLoss, "vgg")],
+)
+def test_others_refuse_bad_arguments(loss: type, argument: object) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        loss(argument)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ LOST = reading(0.5, 0.5)
         ([BALANCED] * 8, "healthy"),
         ([BALANCED, WON, WON, WON], "discriminator winning"),
         ([WON, WON, BALANCED], "healthy"),
-        ([LOST] * 3, "generator winning"),
+        ([LOST] * 5, "healthy"),  # it may just have begun
+        ([LOST] * 6, "generator winning"),
         ([WON, LOST] * 4, "oscillating"),
-        ([WON, WON, WON, LOST, LOST, LOST], "generator winning"),  # turned once
+        ([WON] * 3 + [LOST] * 6, "generator winning"),  # turned once
         ([reading(0.7, 0.3, contrast=0.1)] * 3, "collapsed"),
         ([reading(0.7, 0.3, colour=40.0)] * 3, "collapsed"),
         ([reading(math.nan, 0.3)], "NaN"),

@@ -1,10 +1,11 @@
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
-from sr_gan.networks import VGGDiscriminator
+from sr_gan.networks import PatchDiscriminator, UNetDiscriminator, VGGDiscriminator
 
 
 def test_has_the_papers_layers_and_parameters() -> None:
@@ -41,3 +42,57 @@ def test_pooled_variant_takes_any_size() -> None:
 def test_refuses_crops_that_do_not_halve_four_times(crop: int) -> None:
     with pytest.raises(ValueError, match=f"crop must be a positive multiple of 16, got {crop}"):
         VGGDiscriminator(crop)
+
+
+@pytest.mark.parametrize(("layers", "patch"), [(1, 16), (2, 34), (3, 70)])
+def test_a_patch_logit_sees_its_patch_only(layers: int, patch: int) -> None:
+    discriminator = PatchDiscriminator(filters=4, layers=layers, norm="none")
+    image = torch.rand(1, 3, 160, 160, requires_grad=True)
+    logits = discriminator(image)
+    assert logits.shape == (1, 1, 160 // 2**layers - 2, 160 // 2**layers - 2)
+    middle = logits.shape[-1] // 2
+    logits[0, 0, middle, middle].backward()
+    assert image.grad is not None
+    rows = image.grad.abs().sum((0, 1, 3)).nonzero()
+    assert int(rows.max() - rows.min()) + 1 == patch
+
+
+def test_unet_has_real_esrgans_parameters_and_a_logit_a_pixel() -> None:
+    assert sum(p.numel() for p in UNetDiscriminator().parameters()) == 4_376_897
+    assert UNetDiscriminator(4)(torch.rand(2, 3, 24, 40)).shape == (2, 1, 24, 40)
+    with pytest.raises(ValueError, match=r"multiples of 8, got 24x36: change data\.crop"):
+        UNetDiscriminator(4)(torch.rand(1, 3, 24, 36))
+
+
+@pytest.mark.parametrize(
+    "discriminator",
+    [
+        VGGDiscriminator(32, filters=4, dense=8, norm="spectral"),
+        PatchDiscriminator(4, norm="spectral"),
+    ],
+)
+def test_spectral_norm_bounds_every_layer(discriminator: nn.Module) -> None:
+    for _ in range(30):  # power iterations
+        discriminator(torch.rand(1, 3, 32, 32))
+    discriminator.eval()
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
+    layers = [m for m in discriminator.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    for layer in layers:
+        norm = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
+        assert float(norm) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: VGGDiscriminator(norm="layer"),  # type: ignore[arg-type]
+            "norm must be one of batch, spectral, none",
+        ),
+        (lambda: PatchDiscriminator(layers=0), "layers must be at least 1"),
+        (lambda: UNetDiscriminator(0), "filters must be at least 1"),
+    ],
+)
+def test_refuses_bad_arguments(build: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()

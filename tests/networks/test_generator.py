@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sr_gan.networks import MSRResNet, SRResNet
+from sr_gan.networks import MSRResNet, RRDBNet, SRResNet
+from sr_gan.networks.generator import icnr_
 
 
 def srresnet_parameters(filters: int, blocks: int, kernel: int, stages: int) -> int:
@@ -28,16 +29,18 @@ def test_parameter_counts_at_x4() -> None:
         "mission": sum(p.numel() for p in SRResNet(end_kernel=3).parameters()),
         "small": sum(p.numel() for p in MSRResNet(filters=32, blocks=6).parameters()),
         "msrresnet": sum(p.numel() for p in MSRResNet().parameters()),
+        "rrdb": sum(p.numel() for p in RRDBNet().parameters()),
     }
     assert counts == {
         "paper": 1_547_350,
         "mission": 1_519_702,
         "small": 195_971,
         "msrresnet": 1_517_571,
+        "rrdb": 16_697_987,  # ESRGAN's
     }
 
 
-@pytest.mark.parametrize("network", [SRResNet, MSRResNet])
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet])
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_enlarges_any_size(network: type, scale: int) -> None:
     generator = network(scale, filters=8, blocks=1)
@@ -56,6 +59,31 @@ def test_msrresnet_starts_close_to_bilinear() -> None:
     lr = torch.rand(1, 3, 12, 12)
     bilinear = torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bilinear") * 2 - 1
     assert (MSRResNet(filters=16, blocks=2)(lr) - bilinear).abs().max() < 0.05
+
+
+def test_msrresnet_with_the_nearest_skip_starts_close_to_it() -> None:
+    lr = torch.rand(1, 3, 12, 12)
+    nearest = lr.repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
+    assert (MSRResNet(filters=16, blocks=2, skip="nearest")(lr) - nearest).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet])
+def test_icnr_starts_without_a_checkerboard(network: type) -> None:
+    """Before the first activation the shuffled map is a nearest-neighbour enlargement."""
+    for icnr in (True, False):
+        torch.manual_seed(0)
+        stage = network(filters=8, blocks=1, icnr=icnr).upsample[:2]
+        enlarged = stage(torch.rand(1, 8, 6, 6))
+        blocks = enlarged.unfold(2, 2, 2).unfold(3, 2, 2)
+        spread = (blocks - blocks.mean((-1, -2), keepdim=True)).abs().max()
+        assert (spread < 1e-6) == icnr
+
+
+def test_icnr_copies_the_first_filter_of_each_group() -> None:
+    weight = torch.rand(8, 2, 3, 3)
+    first = weight[0].clone(), weight[4].clone()
+    icnr_(weight, 2)
+    assert all(torch.equal(weight[i], first[i // 4]) for i in range(8))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Health(L.Callback):
             measured = torch.cat([values, _looks(outputs["sr"].float(), outputs["hr"].float())])
             self.sums = measured if self.sums is None else self.sums + measured
             self.count += 1
-        done = trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        done = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
         if self.count and done % self.every == 0:
             self._log_gradients(pl_module, outputs["sr"], outputs["hr"])
             self._read(trainer, pl_module)
@@ -155,7 +155,7 @@ class Health(L.Callback):
             for group in optimizer.param_groups:
                 group["lr"] /= 2
         for scheduler in module.lr_schedulers():  # type: ignore[union-attr]
-            scheduler.base_lrs = [lr / 2 for lr in scheduler.base_lrs]  # type: ignore[union-attr]
+            scheduler.base_lrs = [lr / 2 for lr in scheduler.base_lrs]
         self.readings, self.state, self.returned = [], "healthy", trainer.current_epoch
         _say(
             "health     acting: back to the state of epoch %d, with half the learning rates",

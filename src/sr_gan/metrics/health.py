@@ -15,6 +15,7 @@ SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
 _SWING = 0.4  # change of that distance from one reading to the next that counts as a swing
 _SWINGS = 3  # to and fro, among the last readings, that make an oscillation
 _RECENT = 3  # readings that have to agree
+_PATIENCE = 6  # readings that a discriminator is given to learn at all
 _MEMORY = 8  # readings in which swings are looked for
 _FADED, _GLARING = 0.3, 3.0  # contrast of the generated images, as a share of the photographs'
 _TINTED = 25.0  # grey levels between the mean colours
@@ -49,8 +50,8 @@ def classify(readings: Sequence[Reading]) -> State:
 
     Not a number; collapsed: three readings with a contrast below 0.3 or above 3, or colours off by
     more than 25 grey levels; oscillating: D(real) - D(fake) went to and fro by 0.4 three times
-    among the last eight; winning: it was beyond 0.8 (the discriminator) or below 0.1 (the
-    generator) in each of the last three.
+    among the last eight; the discriminator winning: it was beyond 0.8 in each of the last three;
+    the generator winning: below 0.1 in each of the last six, as every discriminator begins there.
     """
     last = readings[-_RECENT:]
     if last and not all(isfinite(value) for value in vars(last[-1]).values()):
@@ -63,7 +64,8 @@ def classify(readings: Sequence[Reading]) -> State:
         return "oscillating"
     if min(reading.distance for reading in last) > AHEAD:
         return "discriminator winning"
-    if max(reading.distance for reading in last) < BEHIND:
+    patient = readings[-_PATIENCE:]
+    if len(patient) == _PATIENCE and max(reading.distance for reading in patient) < BEHIND:
         return "generator winning"
     return "healthy"
 
