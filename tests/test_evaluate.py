@@ -107,3 +107,21 @@ def test_mistakes_are_one_line(
     assert err.splitlines()[-1].startswith("error: ")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_lpips_by_another_network_is_a_column_of_its_own(
+    shared: Path, run: Shell, folder: Path
+) -> None:
+    squeeze = shared / "weights/squeezenet1_1_features.safetensors"
+    code, out, _ = run(
+        "model=bicubic", f"benchmark={folder}", f"lpips_squeeze={squeeze}", "output=o"
+    )
+    assert code == 0
+    assert "LPIPS-Sq" in out
+    mean = json.loads(Path(f"o/{folder.name}.json").read_text())["mean"]
+    assert 0 < mean["lpips_squeeze"] < 1
+    code, out, err = run("model=bicubic", f"benchmark={folder}", "lpips_squeeze=none.pth")
+    assert code == 1
+    assert "lpips_squeeze: SqueezeNet's weights are not at none.pth" in err
+    _, out, _ = run("model=bicubic", f"benchmark={folder}")
+    assert "LPIPS-Sq" not in out

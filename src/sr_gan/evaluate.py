@@ -31,12 +31,15 @@ from sr_gan.schema import EvaluateConfig, check
 
 log = logging.getLogger(__name__)
 
+Perceptual = dict[str, metrics.LPIPS]  # by the name of the score
+
 PATHS = (
     "model",
     "benchmark",
     "lr",
     "output",
     "lpips",
+    "lpips_squeeze",
 )  # settings whose values are taken as they are
 
 
@@ -50,7 +53,7 @@ def evaluate(cfg: DictConfig) -> None:
     model = load_pretrained(settings["model"], settings["scale"])
     keep_freed_memory()
     enlarger = upscaler(model, settings)
-    lpips = lpips_or_none(settings["lpips"], enlarger.device)
+    lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], enlarger.device)
     log.info("model   %s", model.describe())
     for folder in folders(settings["benchmark"]):
         evaluation = measure(enlarger, folder, settings["lr"], lpips)
@@ -79,7 +82,7 @@ def folders(benchmark: str | list[str]) -> list[Path]:
 
 
 def measure(
-    upscaler: Upscaler, folder: Path, lr_folder: str | None, lpips: metrics.LPIPS | None
+    upscaler: Upscaler, folder: Path, lr_folder: str | None, lpips: Perceptual
 ) -> scores.Evaluation:
     """Scores of every photo below ``folder``, its LR image reduced from it or given.
 
@@ -103,9 +106,7 @@ def measure(
     return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
 
 
-def score(
-    sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: metrics.LPIPS | None
-) -> scores.Scores:
+def score(sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: Perceptual) -> scores.Scores:
     """Every metric of one image, each uint8 (1, C, H, W); NaN becomes None."""
     values = {
         "psnr_y": metrics.psnr_y(sr, hr, scale),
@@ -116,8 +117,8 @@ def score(
         "colour_shift": metrics.colour_shift(sr, hr),
         "grain": metrics.grain(sr, hr, scale),
     }
-    if lpips is not None and min(hr.shape[-2:]) >= metrics.LPIPS.smallest:
-        values["lpips"] = lpips(sr, hr)
+    if min(hr.shape[-2:]) >= metrics.LPIPS.smallest:
+        values |= {name: distance(sr, hr) for name, distance in lpips.items()}
     numbers = {key: float(value) for key, value in values.items()}
     return {key: None if np.isnan(value) else value for key, value in numbers.items()}
 
@@ -151,15 +152,26 @@ def _read(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
 
 
-def lpips_or_none(weights: str | None, device: torch.device) -> metrics.LPIPS | None:
-    """Without AlexNet the other metrics are still worth having; a file that was named must do."""
+def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device) -> Perceptual:
+    """LPIPS by AlexNet and, where it is asked for, by SqueezeNet. Without AlexNet the other metrics
+    are still worth having; a file that was named must do.
+
+    Raises:
+        UserError: a file that was named does not hold the weights.
+    """
+    found: Perceptual = {}
     try:
-        return metrics.LPIPS(weights, device)
+        found["lpips"] = metrics.LPIPS(alexnet, device)
     except UserError as error:
-        if weights is not None:
+        if alexnet is not None:
             raise UserError(f"lpips: {error}") from error
         log.warning("LPIPS is not measured: %s", error)
-        return None
+    if squeezenet is not None:
+        try:
+            found["lpips_squeeze"] = metrics.LPIPS(squeezenet, device, "squeeze")
+        except UserError as error:
+            raise UserError(f"lpips_squeeze: {error}") from error
+    return found
 
 
 def _output(output: str | None, model: Pretrained) -> Path:

@@ -17,7 +17,7 @@ from sr_gan.data.decode import BadImage
 from sr_gan.data.resize import downscale
 from sr_gan.data.sources import folder_photos
 from sr_gan.errors import UserError
-from sr_gan.evaluate import folders, lpips_or_none, measure, upscaler
+from sr_gan.evaluate import folders, measure, perceptual, upscaler
 from sr_gan.files import atomic_write
 from sr_gan.inference.blend import blend
 from sr_gan.inference.pictures import read_picture
@@ -65,7 +65,7 @@ def interpolate(cfg: DictConfig) -> None:
         return
     keep_freed_memory()
     upscalers = [upscaler(model, settings) for model in models]
-    lpips = lpips_or_none(settings["lpips"], upscalers[0].device)
+    lpips = perceptual(settings["lpips"], None, upscalers[0].device)
     for folder in folders(settings["benchmark"]):
         _report([measure(each, folder, None, lpips) for each in upscalers], alphas, output)
 

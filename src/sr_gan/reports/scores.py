@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -17,10 +18,12 @@ METRICS = {
     "psnr_rgb": ("PSNR-RGB", 2),
     "ssim_rgb": ("SSIM-RGB", 4),
     "lpips": ("LPIPS", 4),
+    "lpips_squeeze": ("LPIPS-Sq", 4),
     "lr_consistency": ("LR-PSNR", 2),
     "colour_shift": ("colour", 2),
     "grain": ("grain", 2),
 }
+_ASKED_FOR = "lpips_squeeze"  # a column only where it was measured
 Scores = dict[str, float | None]
 
 
@@ -70,24 +73,26 @@ def as_text(evaluation: Evaluation) -> str:
     """A table for the terminal."""
     rows = evaluation.rows()
     first = max(len(name) for name in rows) + 2
-    lines = [" " * first + "".join(f"{title:>10}" for title, _ in METRICS.values())]
+    shown = columns(rows)
+    lines = [" " * first + "".join(f"{title:>10}" for title, _ in shown.values())]
     for name, scores in rows.items():
-        cells = [f"{_cell(scores.get(key), digits):>10}" for key, (_, digits) in METRICS.items()]
+        cells = [f"{_cell(scores.get(key), digits):>10}" for key, (_, digits) in shown.items()]
         lines.append(f"{name:<{first}}" + "".join(cells))
     return "\n".join(lines)
 
 
 def as_markdown(evaluation: Evaluation) -> str:
     """A table with a heading."""
-    titles = " | ".join(title for title, _ in METRICS.values())
+    shown = columns(evaluation.rows())
+    titles = " | ".join(title for title, _ in shown.values())
     lines = [
         f"# {evaluation.model} on {evaluation.benchmark}, x{evaluation.scale}",
         "",
         f"| image | {titles} |",
-        "| --- |" + " --: |" * len(METRICS),
+        "| --- |" + " --: |" * len(shown),
     ]
     for name, scores in evaluation.rows().items():
-        cells = [_cell(scores.get(key), digits) for key, (_, digits) in METRICS.items()]
+        cells = [_cell(scores.get(key), digits) for key, (_, digits) in shown.items()]
         lines.append(f"| {name.replace('|', ' ')} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
@@ -124,6 +129,12 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
         with atomic_write(path) as file:
             file.write(kind(evaluation))
     return paths
+
+
+def columns(rows: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, int]]:
+    """Those of :data:`METRICS` that a table of ``rows`` has, with title and decimals."""
+    asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
+    return {key: column for key, column in METRICS.items() if asked or key != _ASKED_FOR}
 
 
 def _cell(value: float | None, digits: int) -> str:

@@ -15,7 +15,7 @@ from sr_gan.reports.health import diagnose
 from sr_gan.reports.history import Run, Stage
 from sr_gan.reports.page import Picture, Section, Table
 from sr_gan.reports.published import ORIGINAL_RUN, X4
-from sr_gan.reports.scores import METRICS
+from sr_gan.reports.scores import METRICS, columns
 
 _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
 
@@ -149,11 +149,12 @@ def _benchmarks(run: Run) -> list[Table]:
         if scores.get("scale") == 4:
             published = {who: sets.get(name) for who, sets in X4.items() if "bicubic" not in who}
             rows.update({who: {"psnr_y": v[0], "lpips": v[1]} for who, v in published.items() if v})
+        shown = columns(rows)
         cells = [
-            [who, *(_number(values.get(key), f".{d}f") for key, (_, d) in METRICS.items())]
+            [who, *(_number(values.get(key), f".{d}f") for key, (_, d) in shown.items())]
             for who, values in rows.items()
         ]
-        header = ["", *(title for title, _ in METRICS.values())]
+        header = ["", *(title for title, _ in shown.values())]
         tables.append(Table(f"{name}, by sr_gan.evaluate", header, cells))
     return tables
 
