@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all lint format notebook tensorboard clean
+.PHONY: help install train sweep test test-all lint format notebook tensorboard clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -11,6 +11,13 @@ install: .venv/.installed  ## create .venv and install the pinned packages
 
 train: .venv/.installed  ## train the quickstart: both stages on real photos, minutes on a CPU
 	$(RUN) -m sr_gan.train $(ARGS)
+
+START := runs/sweep_cpu_start
+
+sweep: .venv/.installed  ## train twelve small GANs, four adversarial weights by three losses, and compare
+	test -e $(START)/summary.json || \
+		$(RUN) -m sr_gan.train experiment=quickstart stages=[pretrain] hydra.run.dir=$(START)
+	$(RUN) -m sr_gan.train -m experiment=sweep_cpu $(ARGS)
 
 test: .venv/.installed-dev  ## run the fast tests
 	$(RUN) -m pytest $(ARGS)

@@ -142,6 +142,7 @@ def run_command(
     config_name: str,
     *arguments: str,
     verbatim: tuple[str, ...] = (),
+    after_sweep: Callable[[Path], None] | None = None,
 ) -> Output:
     """A command as from the shell, in this process: exit code, output, errors."""
     monkeypatch.setattr(sys, "argv", [f"{config_name}.py", *arguments])
@@ -150,7 +151,7 @@ def run_command(
     HydraConfig.instance().cfg = None  # as in a process of its own
     code = 0
     try:
-        command(task, config_name, verbatim)
+        command(task, config_name, verbatim, after_sweep)
     except SystemExit as stop:
         code = int(stop.code or 0)
     captured = capsys.readouterr()

@@ -1,11 +1,10 @@
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from sr_gan.errors import UserError
-from sr_gan.runs import choose_run_dir, name_job, shown
+from sr_gan.runs import choose_run_dir, shown
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +46,6 @@ def test_a_checkpoint_is_resumed_in_its_own_folder(tmp_path: Path) -> None:
 def test_a_run_folder_is_resumed_too() -> None:
     checkpoint("runs/a/1")
     assert choose_run_dir("b", "runs/a/1") == str(Path("runs/a/1"))
-
-
-def test_job_names_are_short_folder_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "lr=1e-4", "a=1,2", "b=x/y,z"])
-    assert name_job(3, ["lr=0.0001", "a=1", "b=x/y"]) == "3_a=1,b=x_y"
-    assert len(name_job(0, ["a=3"] * 100)) == 120
 
 
 def test_paths_are_shown_relative_to_where_one_is(tmp_path: Path) -> None:

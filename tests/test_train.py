@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
 from sr_gan.schema import check
 from sr_gan.train import train
-from tests.conftest import ROOT, Compose
+from tests.conftest import ROOT, SMALL, Compose
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 
@@ -33,19 +34,29 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 def offline(vgg_file: Path) -> dict[str, list[str]]:
     """What each experiment needs where nothing can be downloaded."""
     vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
+    one_layer = ["gan.loss.content.vgg.layer_weights=[1.0]"]
     return {
         "quickstart": [],
         "srresnet": [],
         "srgan_400ep": vgg,
         "srgan_paper": [*vgg, "init_from=null"],
+        "srgan_modern": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer],
+        "sweep_cpu": ["init_from=null"],
+        "sweep_loss_weights": ["init_from=null", "loss@gan.loss=pixel_gan"],
     }
+
+
+def small(experiment: str) -> list[str]:
+    """SMALL without the settings that the experiment's networks do not have."""
+    patch = experiment in ("srgan_modern", "sweep_loss_weights")
+    return [setting for setting in SMALL if not (patch and "dense" in setting)]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_and_builds(
     composed: Compose, offline: dict[str, list[str]], experiment: str
 ) -> None:
-    cfg = composed(experiment, *offline[experiment])
+    cfg = composed(experiment, *offline[experiment], small=small(experiment))
     check(cfg)
     generator = build(cfg.generator)
     for stage in cfg.stages:
@@ -60,11 +71,12 @@ def test_every_experiment_trains_two_batches_and_resumes(
     composed: Compose, offline: dict[str, list[str]], experiment: str
 ) -> None:
     overrides = [*offline[experiment], "trainer.limit_train_batches=2"]
-    cfg = composed(experiment, *overrides, "pretrain.epochs=1", "gan.epochs=1")
+    shrunk = partial(composed, experiment, *overrides, small=small(experiment))
+    cfg = shrunk("pretrain.epochs=1", "gan.epochs=1")
     stages = list(cfg.stages)
     summary = train(cfg)
     assert {stage: summary[stage]["epochs"] for stage in summary} == dict.fromkeys(stages, 1)
-    longer = train(composed(experiment, *overrides, "gan.epochs=2", "ckpt_path=last"))
+    longer = train(shrunk("gan.epochs=2", "ckpt_path=last"))
     assert longer[stages[-1]]["epochs"] == 2
 
 

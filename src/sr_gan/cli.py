@@ -5,11 +5,13 @@ import logging
 import os
 import re
 import sys
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 import torch
@@ -20,48 +22,53 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from hydra.experimental.callback import Callback as HydraCallback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sr_gan import sweeps
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
 from sr_gan.machine import cpu_computes_bf16
-from sr_gan.runs import choose_run_dir, name_job, shown
+from sr_gan.runs import choose_run_dir, shown
 from sr_gan.schema import suggest
+
+log = logging.getLogger(__name__)
 
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _RESOLVING = "UserError raised while resolving interpolation: "
 
 
 def command(
-    task: Callable[[DictConfig], None], config_name: str, verbatim: tuple[str, ...] = ()
+    task: Callable[[DictConfig], None],
+    config_name: str,
+    verbatim: tuple[str, ...] = (),
+    after_sweep: Callable[[Path], None] | None = None,
 ) -> None:
     """Runs ``task`` on the configuration composed from the command line; exits 1 on a mistake.
 
     The values of ``verbatim`` keys are paths: taken as they are, whatever signs are in them, unless
     they are a list in brackets. ``HYDRA_FULL_ERROR=1`` in the environment shows tracebacks instead.
+
+    With ``after_sweep``, a job of a sweep (``-m``) that fails does not stop the others; at the end
+    it is called with the sweep's folder, and the jobs that failed are listed.
     """
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
-    register_resolvers()
-    _quieten()
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
-
-    def run(cfg: DictConfig) -> None:
-        try:
-            task(cfg)
-        except (UserError, OSError) as error:
-            if debug or HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            if Path(HydraConfig.get().runtime.output_dir) != Path.cwd():  # a run has its folder
-                _forget_empty_run(Path(HydraConfig.get().runtime.output_dir))
-            _fail(error)
-
-    run.__module__ = task.__module__
-    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(run)
+    begin = time.time()
+    SweepFolder.last = None
     try:
-        main()
+        job = _Job(task, sweeps.shared_keys(sys.argv[1:]), begin, debug, after_sweep is not None)
+
+        def run(cfg: DictConfig) -> None:
+            job(cfg)
+
+        run.__module__ = task.__module__
+        hydra.main(str(conf_dir()), config_name, version_base="1.3")(run)()
+        if SweepFolder.last and after_sweep:
+            _conclude(SweepFolder.last, begin, after_sweep)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if debug:
             raise
@@ -69,6 +76,81 @@ def command(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+class _Job:
+    """A task as Hydra calls it, in this process or in another one that a launcher starts.
+
+    There, too, conf/ calls our functions before the task begins.
+
+    Args:
+        task: what to run.
+        common: the settings that are not a job's own.
+        begin: when the command was started, a time stamp.
+        debug: whether errors are shown with their tracebacks.
+        patient: whether a job of a sweep that fails leaves the others alone.
+    """
+
+    def __init__(
+        self,
+        task: Callable[[DictConfig], None],
+        common: set[str],
+        begin: float,
+        debug: bool,
+        patient: bool,
+    ) -> None:
+        self.task, self.debug, self.patient = task, debug, patient
+        self.arguments = (task, common, begin, debug, patient)
+        register_resolvers(common, begin)
+        _quieten()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.arguments
+
+    def __call__(self, cfg: DictConfig) -> None:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        several = HydraConfig.get().mode == RunMode.MULTIRUN
+        if several and self.patient:
+            self._one_of_several(cfg, folder)
+            return
+        try:
+            self.task(cfg)
+        except (UserError, OSError) as error:
+            if self.debug or several:
+                raise
+            if folder != Path.cwd():  # a run has its folder
+                _forget_empty_run(folder)
+            _fail(error)
+
+    def _one_of_several(self, cfg: DictConfig, folder: Path) -> None:
+        (folder / sweeps.ERROR).unlink(missing_ok=True)
+        try:
+            self.task(cfg)
+        except Exception as error:  # whatever it is, the others go on
+            message = explain(error) or type(error).__name__
+            ours = isinstance(error, (UserError, OSError))
+            log.error("error: %s", message, exc_info=self.debug or not ours)
+            sweeps.record_failure(folder, message)
+
+
+class SweepFolder(HydraCallback):
+    """Remembers where a sweep was written, which Hydra tells its callbacks only."""
+
+    last: ClassVar[Path | None] = None
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        SweepFolder.last = Path(config.hydra.sweep.dir)
+
+
+def _conclude(folder: Path, begin: float, after: Callable[[Path], None]) -> None:
+    """The end of a sweep that began at the time ``begin``: exits 1 if a job failed."""
+    after(folder)
+    failed = sweeps.failures(folder, begin)
+    if failed:
+        print(f"{len(failed)} of the jobs in {shown(folder)} failed:", file=sys.stderr)
+        for name, why in failed.items():
+            print(f"  {name}: {why}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
@@ -81,10 +163,21 @@ def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
     return f"{key}='{value}{chr(92) * trailing}'"
 
 
-def register_resolvers() -> None:
-    """The functions that conf/ calls, ``${run_dir:...}`` for one."""
+def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
+    """The functions that conf/ calls, ``${run_dir:...}`` for one.
+
+    Args:
+        common: settings that are not a sweep job's own, and not part of its folder's name.
+        begin: the time stamp by which a sweep is called; now, where there is none.
+    """
+    started = datetime.fromtimestamp(begin or time.time())
+
+    def job_dir(number: int | None, overrides: Sequence[str]) -> str:
+        return sweeps.name_job(number, overrides, set(common))
+
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("job_dir", name_job, replace=True)
+    OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
+    OmegaConf.register_new_resolver("started", started.strftime, replace=True)
     OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)

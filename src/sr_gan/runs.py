@@ -14,10 +14,8 @@
 
 import json
 import platform
-import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -25,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
@@ -54,18 +51,6 @@ def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
     if len(path.parents) > 2 and path.parents[1].name == "checkpoints":
         return str(path.parents[2])
     return choose_run_dir(experiment, None)
-
-
-def name_job(number: int, overrides: Sequence[str]) -> str:
-    """A sweep job's folder: its number and what is its own, short and without slashes.
-
-    Settings that the command line gives a single value are those of every job.
-    """
-    given = [argument for argument in sys.argv[1:] if re.match(r"[^-].*=", argument)]
-    parsed = OverridesParser.create().parse_overrides(given)
-    common = {override.get_key_element() for override in parsed if not override.is_sweep_override()}
-    own = [override for override in overrides if override.partition("=")[0] not in common]
-    return "_".join([str(number), ",".join(own).replace("/", "_")])[:120]
 
 
 def shown(path: Path) -> Path:
@@ -120,7 +105,7 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
             f"{checkpoint.path} is from the stage {checkpoint.stage}, but this run has the stages "
             f"{', '.join(config['stages'])}: resume with the experiment of that run"
         )
-    changes = _differences(checkpoint.config, config)
+    changes = differences(checkpoint.config, config)
     networks = [line for line in changes if line.startswith(("generator.", "discriminator."))]
     if networks:
         raise UserError(
@@ -185,12 +170,12 @@ def _newest(folder: Path, pattern: str) -> Path:
     return found[-1]
 
 
-def _differences(old: Any, new: Any, key: str = "") -> list[str]:
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
     """Lines ``key: old -> new`` for two nested plain configurations."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for name in dict.fromkeys([*old, *new]):
-            lines += _differences(
+            lines += differences(
                 old.get(name), new.get(name), f"{key}.{name}" if key else str(name)
             )
         return lines

@@ -1,6 +1,7 @@
 """``python -m sr_gan.train``: composes a run from conf/, builds it, trains its stages."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
@@ -17,16 +19,20 @@ from sr_gan.cli import command
 from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
 from sr_gan.machine import keep_freed_memory
+from sr_gan.reports.history import find_runs
 from sr_gan.reports.summary import describe, summarise
+from sr_gan.reports.write import write_report
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
+from sr_gan.sweeps import begun, finished
 from sr_gan.weights import load_generator, save_generator
 
 log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
-    """Trains every stage of ``cfg`` and returns the summary that it writes to the run folder.
+    """Trains every stage of ``cfg`` and returns the summary that it writes to the run folder; of
+    several processes the first one does, the others return nothing.
 
     Raises:
         UserError: a setting, a file or a checkpoint is not usable; the message says which.
@@ -34,7 +40,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     """
     config = check(cfg)
     first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
-    log.setLevel(logging.INFO if first else logging.WARNING)
+    for logger in (log, logging.getLogger("sr_gan")):
+        logger.setLevel(logging.INFO if first else logging.WARNING)
     run_dir = Path(cfg.run_dir)
     resumed = _resumed(cfg, config, run_dir)
     keep_freed_memory()
@@ -70,6 +77,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             save_generator(module.evaluated, config["generator"], weights)
         generator.load_state_dict(module.evaluated.state_dict())  # where the next stage begins
 
+    if not first:
+        return {}
     summary = summarise(run_dir)
     log.info("\n%s", describe(summary, run_dir))
     return summary
@@ -103,6 +112,8 @@ def _main(cfg: DictConfig) -> None:
         raise UserError(
             f"run_dir={cfg.run_dir}: choose the folder with hydra.run.dir={cfg.run_dir}"
         )
+    if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
+        return
     try:
         train(cfg)
     except Interrupted as stop:
@@ -117,5 +128,31 @@ def _main(cfg: DictConfig) -> None:
         ) from error
 
 
+def _is_to_be_done(cfg: DictConfig) -> bool:
+    """Whether a sweep's job has not finished before; one that was interrupted goes on."""
+    run_dir = Path(cfg.run_dir)
+    if cfg.trainer.devices not in (1, "1") and "LOCAL_RANK" not in os.environ:
+        raise UserError(
+            f"trainer.devices={cfg.trainer.devices} in a sweep: the jobs share this process, which "
+            "can be part of one group only; run them one by one, or with one device each"
+        )
+    if finished(cfg, run_dir):
+        log.info("done       %s, finished before", shown(run_dir))
+        return False
+    checkpoint = begun(cfg, run_dir)
+    if checkpoint:
+        cfg.init_from, cfg.ckpt_path = None, str(checkpoint)
+    return True
+
+
+def _report(sweep_dir: Path) -> None:
+    """A sweep ends with its report."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    try:
+        write_report(find_runs([str(sweep_dir)]), sweep_dir / "report")
+    except UserError as error:
+        log.warning("no report of the sweep: %s", error)
+
+
 if __name__ == "__main__":
-    command(_main, "train")
+    command(_main, "train", after_sweep=_report)

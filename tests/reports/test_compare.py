@@ -34,11 +34,19 @@ def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
     (table,) = compare(runs).tables
     assert list(table.header)[:3] == ["", "seed", "PSNR-Y dB"]
     assert [row[:5] for row in table.rows] == [
-        ["1: a", "1", "27.20", "0.8000", "0.3000"],
         ["2: b", "2", "27.80", "0.8000", "0.2000"],
+        ["1: a", "1", "27.20", "0.8000", "0.3000"],
         ["3: c", "3", "-", "-", "-"],
     ]
-    assert [row[6] for row in table.rows] == ["balanced", "saturated", "-"]
+    assert [row[6] for row in table.rows] == ["saturated", "balanced", "-"]
+    assert [row[-1] for row in table.rows] == ["1", "2", "-"]  # the front
+
+
+def test_the_table_keeps_its_order_without_a_plane(make_run: MakeRun) -> None:
+    runs = [read_run(make_run(name, gan_rows(BALANCED, None))) for name in "ab"]
+    (table,) = compare(runs).tables
+    assert [row[0] for row in table.rows] == ["1: a", "2: b"]
+    assert table.header[-1] == "epochs"
 
 
 def test_many_settings_have_a_table_of_their_own(make_run: MakeRun) -> None:

@@ -1,7 +1,7 @@
 """Several runs on a page: what differs, what came out, and the perception-distortion plane."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sr_gan.reports import figures
@@ -10,9 +10,11 @@ from sr_gan.reports.health import diagnose
 from sr_gan.reports.history import Run
 from sr_gan.reports.page import Section, Table
 from sr_gan.reports.single import draw, progress
+from sr_gan.reports.strip import strip
+from sr_gan.sweeps import label
 
 _MOST_KEYS = 6  # settings beside the scores; more have a table of their own
-_LONGEST = 40  # letters of a run's name
+_LONGEST = 60  # letters of a run's name
 _NOWHERE = "-"
 Places = tuple[list[Point], Point]  # the runs', bicubic's
 
@@ -21,20 +23,23 @@ def compare(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
     """The section before those of the runs, which it numbers from 1; ``notes`` come first."""
     settings = differing(runs)
     planes = dict(_planes(runs))
+    fronts = figures.ranks(next(iter(planes.values()))[0]) if planes else {}
     plots = [figures.perception_distortion(*places, where) for where, places in planes.items()]
     text = [*notes] if planes else [*notes, _missing(runs)]
-    tables = [_outcomes(runs, settings if len(settings) <= _MOST_KEYS else {})]
+    tables = [_outcomes(runs, settings if len(settings) <= _MOST_KEYS else {}, fronts)]
     if len(settings) > _MOST_KEYS:
         tables.append(_settings(settings))
     curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
-    return Section("Comparison", text, tables, curves)
+    crops = strip(runs, titles(runs))
+    return Section("Comparison", text, tables, curves, [crops] if crops else [])
 
 
 def titles(runs: Sequence[Run]) -> list[str]:
-    """``1: saturated`` and so on: number and folder, without what all folders share."""
+    """``1: saturated`` and so on: number and folder, without what all folders share; of a sweep's
+    job the settings that are its own."""
     paths = [run.path.resolve() for run in runs]
     common = os.path.commonpath(paths)
-    names = [str(path.relative_to(common)) for path in paths]
+    names = [label(str(path.relative_to(common))) for path in paths]
     return [
         f"{number}: {name if len(name) <= _LONGEST else name[: _LONGEST - 1] + '…'}"
         for number, name in enumerate(names, 1)
@@ -77,15 +82,16 @@ def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, f"[{','.join(map(str, node))}]" if isinstance(node, list) else str(node)
 
 
-def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]]) -> Table:
+def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[str, int]) -> Table:
+    """A row a run: those that no other beats in both PSNR and LPIPS first, by falling PSNR."""
     scores = {
         "PSNR-Y dB": ("quality/psnr_y", ".2f"),
         "SSIM-Y": ("quality/ssim_y", ".4f"),
         "LPIPS": ("quality/lpips", ".4f"),
         "D loss": ("loss/discriminator", ".3g"),
     }
-    header = ["", *settings, *scores, "discriminator", "epochs"]
-    rows = []
+    header = ["", *settings, *scores, "discriminator", "epochs", *(["front"] if fronts else [])]
+    rows = {}
     for i, (run, name) in enumerate(zip(runs, titles(runs))):
         values = [(run.final.last(metric) if run.final else None) for metric, _ in scores.values()]
         cells = [
@@ -95,8 +101,13 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]]) -> Table:
         health = diagnose(run.final) if run.final else None
         chosen = [values[i] for values in settings.values()]
         state = health.state if health else _NOWHERE
-        rows.append([name, *chosen, *cells, state, progress(run)])
-    return Table("What differs, and what came out at the last validation", header, rows)
+        front = fronts.get(str(i + 1), len(runs) + 1)
+        on_front = [str(front) if front <= len(runs) else _NOWHERE] if fronts else []
+        row = [name, *chosen, *cells, state, progress(run), *on_front]
+        rows[(front, -(values[0] or 0), i) if fronts else (i,)] = row
+    caption = "What differs, and what came out at the last validation"
+    caption += "; front 1 is beaten by none in PSNR and LPIPS at once" if fronts else ""
+    return Table(caption, header, [rows[key] for key in sorted(rows)])
 
 
 def _settings(settings: dict[str, list[str]]) -> Table:
@@ -107,18 +118,21 @@ def _settings(settings: dict[str, list[str]]) -> Table:
 
 def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
     """Where the runs lie on each benchmark that all were measured on, else on their own photos."""
-    shared = [name for name in runs[0].benchmarks if all(name in run.benchmarks for run in runs)]
+    trained = {str(i): run for i, run in enumerate(runs, 1) if run.final}  # the others failed
+    each = list(trained.values())
+    shared = [n for n in each[0].benchmarks if all(n in r.benchmarks for r in each)] if each else []
     found = False
     for name in shared:
-        scores = [run.benchmarks[name] for run in runs]
-        places = _places([s["mean"] for s in scores], [s.get("bicubic", {}) for s in scores])
+        scores = {number: run.benchmarks[name] for number, run in trained.items()}
+        bicubics = [score.get("bicubic", {}) for score in scores.values()]
+        places = _places({number: score["mean"] for number, score in scores.items()}, bicubics)
         if places:
             found = True
             yield name, places
     if found:
         return
-    last = [_validation(run, "") for run in runs]
-    places = _places(last, [_validation(run, "_bicubic") for run in runs])
+    last = {number: _validation(run, "") for number, run in trained.items()}
+    places = _places(last, [_validation(run, "_bicubic") for run in each])
     if places:
         yield "validation photos", places
 
@@ -128,11 +142,11 @@ def _validation(run: Run, beside: str) -> dict[str, float | None]:
     return {key: run.final and run.final.last(f"quality/{key}{beside}") for key in keys}  # type: ignore[misc]
 
 
-def _places(scores: Sequence[Any], bicubics: Sequence[Any]) -> Places | None:
+def _places(scores: Mapping[str, Any], bicubics: Sequence[Any]) -> Places | None:
     """None where a run lacks a score, or bicubic tells that the photos were not the same."""
-    points = [_point(str(i + 1), values) for i, values in enumerate(scores)]
+    points = [_point(number, values) for number, values in scores.items()]
     bicubic = [_point("bicubic", values) for values in bicubics]
-    if None in points or None in bicubic or len(set(bicubic)) > 1:
+    if not points or None in points or None in bicubic or len(set(bicubic)) > 1:
         return None
     return [point for point in points if point], next(point for point in bicubic if point)
 
@@ -143,7 +157,11 @@ def _point(label: str, values: Any) -> Point | None:
 
 
 def _missing(runs: Sequence[Run]) -> str:
-    lacking = [str(i + 1) for i, run in enumerate(runs) if not _point("", _validation(run, ""))]
+    lacking = [
+        str(i)
+        for i, run in enumerate(runs, 1)
+        if run.final and not _point("", _validation(run, ""))
+    ]
     why = (
         f"run {', '.join(lacking)} has no LPIPS of its validation photos"
         if lacking

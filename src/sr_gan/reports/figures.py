@@ -118,7 +118,8 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
             *zip(*((p.psnr_y, p.lpips) for p in best)), color=grey, lw=1, ls=":", where="post"
         )
         for i, point in enumerate(points):
-            axes.plot(point.psnr_y, point.lpips, "o", color=_colour(i), ms=8)
+            index = int(point.label) - 1 if point.label.isdigit() else i  # as the run's curves
+            axes.plot(point.psnr_y, point.lpips, "o", color=_colour(index), ms=8)
         axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=8)
         for point in [*points, bicubic]:
             at = (point.psnr_y, point.lpips)
@@ -139,10 +140,18 @@ def front(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-_QUALITY = {
-    "quality/psnr_y": "PSNR-Y on the validation photos, dB",
-    "quality/lpips": "LPIPS on the validation photos",
-}
+def ranks(points: Sequence[Point]) -> dict[str, int]:
+    """By label the number of the front that a point is on: 1, and 2 once that is taken away.
+
+    Source: Deb et al. 2002, *NSGA-II*, section III.A.
+    """
+    left, numbers, number = list(points), {}, 1
+    while left:
+        best = front(left)
+        numbers.update({point.label: number for point in best})
+        left = [point for point in left if point not in best]
+        number += 1
+    return numbers
 
 
 def _losses(run: Run) -> Draw:

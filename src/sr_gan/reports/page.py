@@ -18,6 +18,16 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    def plain(self) -> str:
+        """As text for a terminal."""
+        lines = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        cells = [
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]
+            for row in lines
+        ]
+        return "\n".join("  ".join(row).rstrip() for row in cells)
+
 
 @dataclass(frozen=True)
 class Picture:

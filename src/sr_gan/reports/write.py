@@ -1,0 +1,74 @@
+"""A report on runs: they are read, described, compared where there are several, and written."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from sr_gan.errors import UserError
+from sr_gan.files import readable
+from sr_gan.reports import page
+from sr_gan.reports.compare import compare, titles
+from sr_gan.reports.history import Run, read_run
+from sr_gan.reports.published import ORIGINAL_RUN
+from sr_gan.reports.single import describe
+from sr_gan.runs import shown
+from sr_gan.sweeps import ERROR
+
+log = logging.getLogger(__name__)
+
+
+def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | None = None) -> None:
+    """Writes the report on the run folders ``paths`` into ``folder``; what matters is logged.
+
+    Args:
+        paths: of one run, or of several, which are compared.
+        folder: where the HTML page, the same in Markdown and the pictures go.
+        epochs: whose pictures to show; ``None`` takes those of the original run's table.
+
+    Raises:
+        UserError: none of the runs can be read.
+    """
+    runs, damaged = _read(paths)
+    failed = [f"Failed: {name}: {why}" for name, why in _failures(paths).items()]
+    if len(paths) == 1:
+        title, sections = runs[0].name, [describe(runs[0], epochs or list(ORIGINAL_RUN))]
+        sections[0] = replace(sections[0], text=[*failed, *sections[0].text])
+    else:
+        title, sections = f"{len(runs)} runs", [compare(runs, [*damaged, *failed])]
+        for number, (run, name) in enumerate(zip(runs, titles(runs)), 1):
+            sections.append(describe(run, epochs or [], f"{number}-", name))
+    date = datetime.now().strftime("%Y-%m-%d %H:%M")
+    files = page.write(title, date, sections, folder)
+    for line in sections[0].text[len(damaged) :]:
+        log.info("%s", line)
+    if len(paths) > 1:
+        log.info("\n%s\n", sections[0].tables[0].plain())
+    html = folder / "report.html"
+    log.info("written %s (%s) and report.md", shown(html), readable(html.stat().st_size))
+    log.info("        %d pictures in %s", len(files) - 2, shown(folder / "figures"))
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """The runs, and of several a line for each that cannot be read."""
+    runs, damaged = [], []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except UserError as error:
+            if len(paths) == 1:
+                raise
+            log.warning("left out: %s", error)
+            damaged.append(f"Left out: {error}.")
+    if not runs:
+        raise UserError(f"none of the {len(paths)} runs can be read: see above")
+    return runs, damaged
+
+
+def _failures(paths: Sequence[Path]) -> dict[str, str]:
+    """Of runs, and of the jobs of their sweeps that did not become runs, why they failed."""
+    beside = {path.parent for path in paths} if len(paths) > 1 else set()
+    files = [path / ERROR for path in paths]
+    files += [file for folder in sorted(beside) for file in sorted(folder.glob(f"*/{ERROR}"))]
+    return {file.parent.name: file.read_text().strip() for file in files if file.is_file()}
