@@ -46,15 +46,23 @@ def test_a_named_file_must_do(composed: Compose, tmp_path: Path) -> None:
 
 
 def test_values_are_those_of_the_images(alexnet_file: Path) -> None:
+    """The mean over the photos that count and are large enough."""
     lr, sr, hr = (torch.randint(0, 256, (1, 3, n, n), dtype=torch.uint8) for n in (12, 48, 48))
-    logged: list[dict[str, float]] = []
-    module = SimpleNamespace(device="cpu", log_dict=lambda values, **_: logged.append(values))
+    logged: dict[str, float] = {}
+    module = SimpleNamespace(device="cpu", log_dict=logged.update)
+    psnr = {"quality/psnr_y": torch.tensor(20.0), "quality/psnr_y_bicubic": torch.tensor(19.0)}
     small = {"lr": lr[..., :4], "sr": sr[..., :16], "hr": hr[..., :16]}
+    other = {"lr": lr, "sr": 255 - sr, "hr": hr}
     callback = PerceptualQuality(str(alexnet_file))
-    for images in ({"lr": lr, "sr": sr, "hr": hr}, small):
-        callback.on_validation_batch_end(
-            cast(Any, None), cast(Any, module), images, {"name": ["a"]}, 0
-        )
+    trainer = cast(Any, SimpleNamespace(world_size=1))
+    for images, count in (({"lr": lr, "sr": sr, "hr": hr}, 1), (small, 1), (other, 0)):
+        batch = {"name": ["a"], "weight": torch.tensor([count])}
+        outputs = {**images, **psnr}
+        callback.on_validation_batch_end(trainer, cast(Any, module), outputs, batch, 0)
+    callback.on_validation_epoch_end(trainer, cast(Any, module))
     lpips = LPIPS(str(alexnet_file))
     expected = {"quality/lpips": lpips(sr, hr), "quality/lpips_bicubic": lpips(upscale(lr, 4), hr)}
-    assert logged == [{name: pytest.approx(value.item()) for name, value in expected.items()}]
+    assert {name: logged[name] for name in expected} == pytest.approx(
+        {name: value.item() for name, value in expected.items()}
+    )
+    assert logged["quality/rank"] == -20

@@ -109,17 +109,37 @@ def dihedral(image: Pixels, turn: int) -> Pixels:
 class WholePhotos(Dataset[dict[str, Any]]):
     """Photos as they are, or at most ``crop`` HR pixels a side around their centres.
 
-    Items hold uint8 ``hr`` (3, scale * h, scale * w), ``lr`` (3, h, w), the ``name`` and the
-    ``draw`` (0, index).
+    Items hold uint8 ``hr`` (3, scale * h, scale * w), ``lr`` (3, h, w), the ``name``, the ``draw``
+    (0, index) and the ``weight``. Of several processes each has as many, a part of them; one that
+    runs out of photos repeats the last, at weight 0. The others weigh ``world``, as Lightning's
+    means over processes want whole numbers.
+
+    Args:
+        photos: all there are.
+        scale: factor between HR and LR.
+        crop: most HR pixels a side.
+        rank: this process, of ``world`` processes that share the photos.
+        world: number of processes.
     """
 
-    def __init__(self, photos: Sequence[Photo], scale: int, crop: int | None = None) -> None:
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        scale: int,
+        crop: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.photos, self.scale, self.crop = photos, scale, crop
+        self.share = -(-len(photos) // world)
+        self.rank, self.world = rank, world
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return self.share
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        wanted = self.rank * self.share + position
+        index = min(wanted, len(self.photos) - 1)
         photo = self.photos[index]
         most = (self.crop or max(photo.hr.shape)) // self.scale
         height, width = (min(side, most) for side in photo.lr.shape[1:])
@@ -133,6 +153,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
             "hr": torch.tensor(photo.hr[:, hr_rows, hr_columns]),
             "name": photo.name,
             "draw": (0, index),
+            "weight": self.world if wanted == index else 0,
         }
 
 

@@ -35,7 +35,7 @@ class SRData(L.LightningDataModule):
 
     Batches reach the module as ``lr`` (B, 3, h, w) in [0, 1] and ``hr`` (B, 3, scale * h,
     scale * w) in [-1, 1]; until they are on the device they are uint8. Validation batches hold one
-    whole photo and its ``name``.
+    whole photo, its ``name`` and its ``weight``; several processes share the photos.
 
     Args:
         scale: factor between LR and HR.
@@ -200,9 +200,8 @@ class SRData(L.LightningDataModule):
         crops = RandomCrops(
             self.train_photos, self.cut_side, self.scale, self.epoch_length, self.augment, self.seed
         )
-        trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        rank, world = self._place()
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         epoch, batch = self._resumed["epoch"], self._resumed["batch"]
         sampler = EpochSampler(len(crops), epoch, batch * self.batch_size, rank, world)
         feed, why = choose_feed(self.feed, self.train_photos.nbytes, device)
@@ -213,6 +212,10 @@ class SRData(L.LightningDataModule):
         else:
             self._feed = self._loader(crops, sampler)
         return self._feed
+
+    def _place(self) -> tuple[int, int]:
+        """Which process this is, and of how many."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(self, crops: RandomCrops, sampler: EpochSampler) -> DataLoader[dict[str, Any]]:
         return DataLoader(
@@ -238,7 +241,8 @@ class SRData(L.LightningDataModule):
         return "set data.feed=device if the photos fit there, or use fewer or smaller photos"
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        photos = WholePhotos(self.valid_photos, self.scale, self.valid_crop)
+        rank, world = self._place()
+        photos = WholePhotos(self.valid_photos, self.scale, self.valid_crop, rank, world)
         return DataLoader(photos, batch_size=1)
 
     def on_before_batch_transfer(

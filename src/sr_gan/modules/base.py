@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -20,9 +20,26 @@ from sr_gan.modules.schedules import Constant
 Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
 
 
+T = TypeVar("T")
+
+
+def weight(batch: Batch) -> int:
+    """What a validation photo counts: 0 where another process has it too."""
+    return int(batch.get("weight", 1))
+
+
 def channels_last(network: nn.Module) -> nn.Module:
     """The network with its weights in the layout in which convolutions are fastest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
+    """Plain values of every process, the first one's first; each gets the same list."""
+    if trainer.world_size == 1:
+        return values
+    everyone: list[list[T]] = [[] for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(everyone, values)
+    return [value for part in everyone for value in part]
 
 
 @contextmanager
@@ -124,8 +141,19 @@ class SRModule(L.LightningModule):
             **self._bicubic_scores(images, batch["name"][0], scale),
         }
         for name, score in scores.items():
-            self.log(name, score.mean(), on_epoch=True, batch_size=1)
+            value = score.mean() if weight(batch) else score.new_zeros(())
+            self.log(name, value, on_epoch=True, batch_size=weight(batch))
         return {**images, **scores}
+
+    def on_validation_start(self) -> None:
+        """All processes validate with the first one's averages of BN, which are those saved."""
+        if self.trainer.world_size > 1:
+            for buffer in self.evaluated.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def log(self, *args: Any, **options: Any) -> None:
+        """As Lightning's, of several processes the mean; callbacks log through this, too."""
+        super().log(*args, **{**options, "sync_dist": True})
 
     def _enlarge(self, lr: Tensor) -> Tensor:
         """As the generator, in eval mode, in bounded memory whatever the photo's size."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.losses import GradientPenalty, Objective
 from sr_gan.modules.base import Batch, SRModule, channels_last
@@ -167,7 +168,7 @@ class GAN(SRModule):
     def _glimpse(self, lr: Tensor) -> Tensor:
         """The image that the discriminator learns from, without what its gradient would take; BN
         leaves its averages to the pass from which the generator learns."""
-        norms = [norm for norm in self.generator.modules() if isinstance(norm, nn.BatchNorm2d)]
+        norms = [norm for norm in self.generator.modules() if isinstance(norm, _BatchNorm)]
         for norm in norms:
             norm.track_running_stats = False
         sr: Tensor = self.generator(lr)  # at rest: no graph is made
