@@ -12,5 +12,5 @@ mkdir -p "$results"
 "${PYTHON:-python}" -m sr_gan.bench train --compare bench.output="$results/bench-train.json" \
   'bench.growth={data.crop: [96, 144, 192], data.batch_size: [4, 16, 32], generator.blocks: [8, 16, 32]}' "$@" |
   tee "$results/bench-train.txt"
-"${PYTHON:-python}" -m sr_gan.bench upscale model="$here/../msrresnet_cpu/msrresnet.safetensors" \
+"${PYTHON:-python}" -m sr_gan.bench upscale model=psnr \
   output="$results/bench-upscale.json" | tee "$results/bench-upscale.txt"

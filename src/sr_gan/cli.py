@@ -212,7 +212,8 @@ def explain(error: Exception) -> str:
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return f"{group}={name}: no such choice (allowed: {', '.join(error.options or [])})"
+        choices = error.options or sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
+        return f"{group}={name}: no such choice (allowed: {', '.join(choices)})"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):

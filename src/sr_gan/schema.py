@@ -4,6 +4,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import torch
@@ -26,6 +27,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from sr_gan.errors import UserError
 
 Stage = Literal["pretrain", "gan"]
+_EXTRAS = {"mlflow", "wandb"}  # loggers whose package is an extra of that name
 
 
 class Config(BaseModel):
@@ -76,6 +78,7 @@ class TrainConfig(Config):
 
     @staticmethod
     def check_settings(settings: dict[str, Any]) -> None:
+        _check_packages(settings["logger"])
         _check_contradictions(settings)
 
 
@@ -161,6 +164,7 @@ class EvaluateConfig(EnlargingConfig):
     benchmark: str | list[str]
     lr: str | None
     lpips: str | None
+    lpips_squeeze: str | None
     output: str | None
 
 
@@ -237,6 +241,8 @@ def _complaint(
     key = key or ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key} is not a setting{suggest(key, allowed)}"
+    if first["type"] == "missing":
+        return f"{key} is missing: choose {key}=CHOICE, see --help"
     literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")
     if literals:
         return f"{key}={first['input']}: allowed is {', '.join(literals)}"
@@ -313,6 +319,13 @@ def _holds_target(value: Any) -> bool:
     if isinstance(value, dict):
         return "_target_" in value or any(_holds_target(inner) for inner in value.values())
     return isinstance(value, list) and any(_holds_target(inner) for inner in value)
+
+
+def _check_packages(loggers: dict[str, Any]) -> None:
+    for name in _EXTRAS & {name for name, node in loggers.items() if node}:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:  # a folder of that name is no package
+            raise UserError(f"logger={name} needs {name}: pip install 'sr_gan[{name}]'")
 
 
 def _check_contradictions(plain: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from sr_gan.errors import UserError
 from sr_gan.files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better one first
+SHIPPED = Path(__file__).parent / "models"  # NAME.safetensors, with a model card beside them
 FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
 
 
@@ -23,6 +24,11 @@ class Weights:
     path: Path
     state: dict[str, Tensor]
     config: dict[str, Any] | None
+
+
+def shipped() -> dict[str, Path]:
+    """The models inside the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
@@ -44,8 +50,9 @@ def load_generator(generator: nn.Module, origin: str) -> None:
 
     Args:
         generator: the network that receives them.
-        origin: a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a run, or a folder of a run
-            or of several, of which the newest finished generator is taken.
+        origin: the name of a shipped model, a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a
+            run, or a folder of a run or of several, of which the newest finished generator is
+            taken.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds another architecture.
@@ -72,11 +79,14 @@ def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
 
 
 def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
-    """The file itself, or of a folder the newest file below it that has one of the ``names``.
+    """The file of a shipped model, the file itself, or of a folder the newest file below it that
+    has one of the ``names``.
 
     Raises:
         UserError: there is none; the message names the setting ``key``.
     """
+    if origin in shipped():
+        return shipped()[origin]
     path = Path(origin).expanduser()
     if path.is_dir():
         files = [file for name in names for file in path.rglob(name)]
@@ -89,8 +99,8 @@ def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
         return newest
     if not path.is_file():
         raise UserError(
-            f"{key}={path} does not exist: give a .safetensors, .pth or .ckpt file, or the "
-            "folder of a run, for example of experiment=srresnet"
+            f"{key}={path} does not exist: give a .safetensors, .pth or .ckpt file, the folder of "
+            f"a run, for example of experiment=srresnet, or a shipped model: {', '.join(shipped())}"
         )
     return path
 

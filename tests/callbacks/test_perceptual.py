@@ -9,7 +9,7 @@ from sr_gan.callbacks.perceptual import PerceptualQuality, _lpips
 from sr_gan.callbacks.record import read_table
 from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
-from sr_gan.metrics import LPIPS
+from sr_gan.metrics import LPIPS, grain
 from sr_gan.train import train
 from tests.conftest import Compose
 
@@ -66,3 +66,21 @@ def test_values_are_those_of_the_images(alexnet_file: Path) -> None:
         {name: value.item() for name, value in expected.items()}
     )
     assert logged["quality/rank"] == -20
+
+
+def test_grain_is_the_mean_over_photos_with_flat_places() -> None:
+    flat = torch.full((1, 3, 64, 64), 100, dtype=torch.uint8)
+    noise = [torch.randint_like(flat, 5 * strength + 1) for strength in (1, 2)]
+    rough = torch.randint_like(flat, 256)
+    psnr = {"quality/psnr_y": torch.tensor(20.0), "quality/psnr_y_bicubic": torch.tensor(19.0)}
+    logged: dict[str, float] = {}
+    module = cast(Any, SimpleNamespace(device="cpu", log_dict=logged.update))
+    trainer = cast(Any, SimpleNamespace(world_size=1))
+    callback = PerceptualQuality()
+    for sr, hr in ((flat + noise[0], flat), (flat + noise[1], flat), (rough, rough)):
+        outputs = {"lr": hr[..., :16, :16], "sr": sr, "hr": hr, **psnr}
+        callback.on_validation_batch_end(trainer, module, outputs, {"name": ["a"]}, 0)
+    callback.on_validation_epoch_end(trainer, module)
+    expected = [grain(flat + extra, flat, border=4).item() for extra in noise]
+    assert expected[1] > expected[0] > 1
+    assert logged["quality/grain"] == pytest.approx(sum(expected) / 2)

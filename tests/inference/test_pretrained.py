@@ -59,13 +59,14 @@ def test_interpolations_have_names(name: str) -> None:
 
 
 def test_shipped_models_and_the_default(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_gan.weights.SHIPPED", weights.parent / "none")
     with pytest.raises(UserError, match=r"python -m sr_gan\.train"):
         load_pretrained(None)
-    (weights.parent / "default.safetensors").write_bytes(weights.read_bytes())
-    monkeypatch.setattr(pretrained, "SHIPPED", weights.parent)
-    assert load_pretrained(None).name == "default"
+    (weights.parent / "gan.safetensors").write_bytes(weights.read_bytes())
+    monkeypatch.setattr("sr_gan.weights.SHIPPED", weights.parent)
+    assert load_pretrained(None).name == "gan"
     assert load_pretrained("small").path == weights
-    with pytest.raises(UserError, match="default, small, bicubic, lanczos"):
+    with pytest.raises(UserError, match="gan, small, bicubic, lanczos"):
         load_pretrained("large")
 
 

@@ -47,6 +47,13 @@ def test_folders_of_runs_patterns_and_lists(make_run: MakeRun, tmp_path: Path) -
     assert find_runs([str(c), str(tmp_path / "runs" / "sweep")]) == [c, b]
 
 
+def test_a_table_inside_a_run_is_no_run(make_run: MakeRun, tmp_path: Path) -> None:
+    a = make_run("a")
+    (a / "csv" / "gan").mkdir(parents=True)
+    (a / "csv" / "gan" / "metrics.csv").touch()
+    assert find_runs([str(tmp_path / "runs")]) == [a]
+
+
 def test_the_newest_is_the_one_written_to_last(make_run: MakeRun) -> None:
     a, b = make_run("a"), make_run("b")
     (a / "metrics.csv").touch()

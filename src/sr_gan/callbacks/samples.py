@@ -6,7 +6,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,7 +22,8 @@ _GAP, _TITLE = 4, 16
 class SampleGrid(L.Callback):
     """Draws LR | bicubic | SR | HR of the centres of the first validation photos.
 
-    Written as ``epoch_0009.png`` (epochs from 0, as everywhere) and as a TensorBoard image.
+    Written as ``epoch_0009.png`` (epochs from 0, as everywhere), and handed to every logger that
+    has a ``log_image``.
 
     Args:
         folder: where the PNG files go.
@@ -60,10 +60,8 @@ class SampleGrid(L.Callback):
         with atomic_write(self.folder / f"epoch_{trainer.current_epoch:04d}.png", "wb") as file:
             grid.save(file, "PNG")
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(
-                    "samples", np.asarray(grid), trainer.current_epoch, dataformats="HWC"
-                )
+            if hasattr(logger, "log_image"):
+                logger.log_image("samples", [grid], step=trainer.current_epoch)
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
         """The centre of each column's picture, uint8 (3, side, side); LR pixels become squares."""

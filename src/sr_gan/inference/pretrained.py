@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from sr_gan.config import build
 from sr_gan.data.resize import Kernel, upscale
 from sr_gan.errors import UserError
-from sr_gan.weights import FINISHED, Weights, differing, find_weights, read_weights
+from sr_gan.weights import FINISHED, Weights, differing, find_weights, read_weights, shipped
 
-SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors, with a model card beside it
-DEFAULT = "default"
+DEFAULT = "gan"  # of the shipped ones
 _ROOM = "sr_gan.networks."  # nothing else is built from what a file says
 
 
@@ -87,11 +86,6 @@ def load_pretrained(model: str | None, scale: int = 4) -> Pretrained:
     path = _locate(model)
     weights = read_weights(path, "model")
     return Pretrained(_name(path), _build(weights), path)
-
-
-def shipped() -> dict[str, Path]:
-    """The models inside the package, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
 def _locate(model: str | None) -> Path:

@@ -139,7 +139,8 @@ def _folders(origin: str) -> list[Path]:
 def _below(folder: Path) -> list[Path]:
     if any((folder / mark).is_file() for mark in _MARKS):
         return [folder]
-    return sorted({file.parent for mark in _MARKS for file in folder.rglob(mark)})
+    found = {file.parent for mark in _MARKS for file in folder.rglob(mark)}
+    return sorted(run for run in found if not found.intersection(run.parents))
 
 
 def _stages(path: Path) -> dict[str, Stage]:

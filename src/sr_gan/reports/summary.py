@@ -98,7 +98,7 @@ def _places(run_dir: Path) -> list[str]:
         return lines
     where = shown(run_dir)
     logs = where.parts[0] if where.parts[0] == "runs" else where
-    return [*lines, f"look at the curves with: tensorboard --logdir {logs}"]
+    return [*lines, f"look at the curves with: tensorboard --logdir {logs}  (page Custom Scalars)"]
 
 
 def _age(path: Path) -> float:

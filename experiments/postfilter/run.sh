@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Does a Gaussian filter on the output help? Sigma against PSNR, LPIPS and grain.
+#
+#   experiments/postfilter/run.sh BENCHMARK ALEXNET_FILE NAME=MODEL ... [-- KEY=VALUE ...]
+#
+# NAME=MODEL: a run or a weights file. Writes RESULTS/NAME/SIGMA/ (default: results/ beside this
+# script) and prints a table.
+set -euo pipefail
+benchmark=$1 alexnet=$2
+shift 2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+results=${RESULTS:-$here/results}
+python=${PYTHON:-python}
+models=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  models+=("$1")
+  shift
+done
+[ $# -gt 0 ] && shift
+
+for model in "${models[@]}"; do
+  for sigma in ${SIGMAS:-0.0 0.4 0.6 0.8 1.0 1.5}; do
+    folder=$results/${model%%=*}/$sigma
+    compgen -G "$folder/*.json" >/dev/null && continue
+    "$python" -m sr_gan.evaluate model="${model#*=}" benchmark="$benchmark" lpips="$alexnet" \
+      smooth_sigma="$sigma" output="$folder" "$@" >/dev/null
+  done
+done
+"$python" "$here/table.py" "$results" | tee "$results/table.md"

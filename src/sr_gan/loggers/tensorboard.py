@@ -1,0 +1,140 @@
+"""TensorBoard: curves, a page of charts that tells the story, samples, settings, results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
+
+# Page "Custom Scalars": category: {chart: patterns that tags are matched with, from their start}.
+# The first category fills the first screen.
+LAYOUT = {
+    "at a glance": {
+        "loss of the generator": ["loss/generator$"],
+        "loss of the discriminator": ["loss/discriminator$"],
+        "D(real) and D(fake), probabilities": ["discriminator/real$", "discriminator/fake$"],
+        "PSNR-Y, dB, beside bicubic": ["quality/psnr_y"],
+        "LPIPS beside bicubic, lower is better": ["quality/lpips"],
+        "crops a second": ["speed/images_per_second"],
+    },
+    "losses": {
+        "terms before weighting": ["loss/(?!generator|discriminator)"],
+        "gradient of each weighted term": ["gradient/"],
+        "gradient of each network": ["optimizer/grad_norm"],
+    },
+    "discriminator": {
+        "logits": ["discriminator/logit_"],
+        "contrast, generated over real": ["health/contrast"],
+        "state, 0 is healthy": ["health/state"],
+    },
+    "quality": {
+        "SSIM-Y beside bicubic": ["quality/ssim_y"],
+        "grain, grey levels": ["quality/grain"],
+    },
+    "speed": {
+        "seconds an update, and of them waiting for data": ["speed/(step|data)_time"],
+        "learning rates": ["optimizer/lr_"],
+    },
+}
+# Page "HParams": the columns of what came out, and the curves that they are the last values of
+RESULT = {
+    "result/PSNR-Y": "quality/psnr_y",
+    "result/LPIPS": "quality/lpips",
+    "result/grain": "quality/grain",
+}
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger with a layout for "Custom Scalars", images, and a row in "HParams".
+
+    A run has one row, that of its last stage, written when the stage ends: the settings that
+    sweeps change, and the last values of :data:`RESULT`. It lies in a folder of its own,
+    ``result``, so that TensorBoard offers no other curves as columns, and puts first the settings
+    that differ between runs. All settings are a text.
+
+    Args:
+        save_dir: folder of the run.
+        name: folder in it.
+        version: folder in that one.
+    """
+
+    def __init__(self, save_dir: str, name: str, version: str) -> None:
+        super().__init__(save_dir, name, version, default_hp_metric=False)
+        self.row: dict[str, Any] | None = None
+        self.last: dict[str, float] = {}
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Takes all but ``epoch``, whose curve says nothing."""
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
+        self.last.update({k: float(metrics[tag]) for k, tag in RESULT.items() if tag in metrics})
+
+    @rank_zero_only
+    def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
+        """Adds pictures under ``key``, with ``step`` on the slider."""
+        for image in images:
+            self.experiment.add_image(key, np.asarray(image), step, dataformats="HWC")
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Takes a run's resolved configuration, plain, with its current stage."""
+        layout = {
+            category: {title: ["Multiline", tags] for title, tags in charts.items()}
+            for category, charts in LAYOUT.items()
+        }
+        self.experiment.add_custom_scalars(layout)
+        text = yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
+        self.experiment.add_text("config", f"```yaml\n{text}```")
+        if params["stage"] == params["stages"][-1]:
+            self.row = headline(params)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self.row and self.last:
+            self._write_row(self.row, self.last)
+        super().finalize(status)
+
+    def _write_row(self, row: dict[str, Any], last: dict[str, float]) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+        from torch.utils.tensorboard.summary import hparams
+
+        _, start, end = hparams(row, last)  # type: ignore[no-untyped-call]
+        with SummaryWriter(str(Path(self.root_dir) / "result")) as writer:
+            for summary in (start, end):
+                writer._get_file_writer().add_summary(summary)
+            for name, value in last.items():
+                writer.add_scalar(name, value, row["epochs"])
+
+
+def headline(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are swept most, flat and short: what the last stage of a run is told."""
+    stage = config[config["stages"][-1]]
+    rates = {
+        "lr_generator": stage.get("generator_lr", stage.get("lr")),
+        "lr_discriminator": stage.get("discriminator_lr"),
+    }
+    generator, data = config["generator"], config["data"]
+    size = "x".join(str(generator[key]) for key in ("filters", "blocks") if key in generator)
+    return {
+        **{f"weight_{term}": weight for term, weight in stage["loss"]["weights"].items()},
+        **{name: rate for name, rate in rates.items() if rate is not None},
+        "batch": data["batch_size"],
+        "crop": data["crop"],
+        "epochs": stage["epochs"],
+        "seed": config["seed"],
+        "stages": ", ".join(config["stages"]),
+        "generator": f"{_class(generator)} {size}".strip(),
+        "discriminator": _class(stage.get("discriminator")),
+        "adversarial": _class(stage["loss"].get("adversarial")),
+        "penalty": _class(stage.get("penalty")),
+        "schedule": _class(stage.get("schedule")),
+        "ema": stage.get("ema", 0.0),
+    }
+
+
+def _class(node: dict[str, Any] | None) -> str:
+    return node["_target_"].rpartition(".")[2] if node else "none"

@@ -1,0 +1,124 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data as skimage_data
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import metadata
+
+from sr_gan.callbacks.record import read_table
+from sr_gan.loggers.tensorboard import LAYOUT, RESULT
+from sr_gan.schema import check
+from sr_gan.train import train
+from tests.conftest import Compose
+
+
+def read(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return events
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """A folder with a photograph out of focus, in which grain can be measured."""
+    photo = gaussian_filter(skimage_data.chelsea()[:96, :128].astype(float), (4, 4, 0))
+    (tmp_path / "valid").mkdir()
+    Image.fromarray(photo.astype(np.uint8)).save(tmp_path / "valid" / "a.png")
+    return tmp_path / "valid"
+
+
+def test_a_run_has_layout_settings_samples_and_a_row(
+    composed: Compose, alexnet_file: Path, flat: Path
+) -> None:
+    cfg = composed(
+        "quickstart",
+        f"data.valid_dir={flat}",
+        f"callbacks.lpips.weights={alexnet_file}",
+        "health.every=1",
+        "gan.loss.weights.adversarial=0.002",
+        "seed=3",
+    )
+    train(cfg)
+    config = check(cfg)
+    folder = Path(cfg.run_dir) / "tensorboard"
+    for stage in ("pretrain", "gan"):
+        events = read(folder / stage)
+        assert [image.step for image in events.Images("samples")] == [0, 1]
+        text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+        told = yaml.safe_load(text.strip("`").removeprefix("yaml"))
+        assert told["stage"] == stage
+        assert {key: told[key] for key in ("gan", "data")} == {
+            k: config[k] for k in ("gan", "data")
+        }
+    _check_layout(events)
+    _check_row(read(folder / "result"), read_table(Path(cfg.run_dir) / "metrics.csv")[-1])
+
+
+def _check_layout(events: EventAccumulator) -> None:
+    """Every pattern finds a curve of a GAN stage, and none is found by no chart."""
+    found = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    layout = layout_pb2.Layout.FromString(found)
+    charts = {chart.title: list(chart.multiline.tag) for c in layout.category for chart in c.chart}
+    assert charts == {k: tags for charts in LAYOUT.values() for k, tags in charts.items()}
+    assert charts["D(real) and D(fake), probabilities"] == [
+        "discriminator/real$",
+        "discriminator/fake$",
+    ]
+    curves = events.Tags()["scalars"]
+    shown = {
+        pattern: {tag for tag in curves if re.match(pattern, tag)}
+        for patterns in charts.values()
+        for pattern in patterns
+    }
+    assert all(shown.values()), {pattern for pattern, tags in shown.items() if not tags}
+    left = set(curves).difference(*shown.values())
+    assert left == {"health/colour", "quality/rank"}
+
+
+def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:
+    results = {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]}
+    assert results == {name: pytest.approx(float(last[tag]), 1e-4) for name, tag in RESULT.items()}
+    content: Any = events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    info = metadata.parse_session_start_info_plugin_data(content)
+    numbers = {k: v.number_value for k, v in info.hparams.items() if v.HasField("number_value")}
+    assert numbers == pytest.approx(
+        {
+            "weight_l1": 1.0,
+            "weight_adversarial": 0.002,
+            "lr_generator": 1e-4,
+            "lr_discriminator": 1e-4,
+            "batch": 2,
+            "crop": 32,
+            "epochs": 2,
+            "seed": 3,
+            "ema": 0.0,
+        }
+    )
+    words = {k: v.string_value for k, v in info.hparams.items() if k not in numbers}
+    assert words == {
+        "stages": "pretrain, gan",
+        "generator": "MSRResNet 8x1",
+        "discriminator": "VGGDiscriminator",
+        "adversarial": "BCEAdversarialLoss",
+        "penalty": "none",
+        "schedule": "Constant",
+    }
+
+
+def test_the_row_of_a_pretrain(composed: Compose) -> None:
+    cfg = composed("srresnet", "pretrain.epochs=1", "trainer.limit_train_batches=1")
+    train(cfg)
+    events = read(Path(cfg.run_dir) / "tensorboard" / "result")
+    content: Any = events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    row = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert row["discriminator"].string_value == row["adversarial"].string_value == "none"
+    assert row["lr_generator"].number_value == pytest.approx(1e-4)
+    assert "lr_discriminator" not in row
+    assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are not here
