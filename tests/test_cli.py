@@ -38,8 +38,8 @@ MISTAKES = {
     "stages=[gen]": "stages.0=gen: allowed is 'pretrain' or 'gan'",
     "gan.loss.weights.l1=-1": "gan.loss: weights must be at least 0, got {'l1': -1}",
     "gan.accumulate=1000": "gan.accumulate=1000 does not divide data.batch_size=",
-    "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: accumulate, betas,",
-    "+foo=1": "foo is not a setting (allowed: callbacks,",
+    "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: accumulate, adversarial_ramp,",
+    "+foo=1": "foo is not a setting (allowed: adversarial, callbacks,",
     "foo": "foo: settings are KEY=VALUE or GROUP=CHOICE",
     "loss=mse": "Did you mean to override one of loss@gan.loss, loss@pretrain.loss?",
     "data=folder": "data.train_dir is not set: give it on the command line, data.train_dir=VALUE",
@@ -149,7 +149,7 @@ def test_help_reads_well(
     code, text, _ = run(monkeypatch, capsys, "--help")
     assert code == 0
     assert text.startswith("python -m sr_gan.train [experiment=NAME] [KEY=VALUE ...]")
-    assert "experiment: quickstart, srgan_400ep, srgan_paper, srresnet" in text
+    assert "experiment: quickstart, srgan_400ep, srgan_modern, srgan_paper, srresnet" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

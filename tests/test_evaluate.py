@@ -91,7 +91,6 @@ def test_lr_images_that_are_given(shared: Path, run: Shell) -> None:
         (["benchmark=tiny", "model=bicubic"], "8x8 pixels are too few"),
         (["benchmark=my photos", "model=bicubic", "lr=tiny"], "no such file"),
         (["benchmark=my photos", "model=bicubic", "lpips=none.pth"], "none.pth"),
-        (["benchmark=my photos"], "no model is given"),
         (["model=bicubic"], "benchmark is not set"),
     ],
 )

@@ -143,10 +143,11 @@ def test_several_devices_and_a_sweep_do_not_mix(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["workers", "slurm_local"])
 def test_launchers_run_jobs_side_by_side(tmp_path: Path, launcher: str) -> None:
     """From the shell, as the jobs run in processes that the launcher starts."""
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    plugin = {"workers": "joblib", "slurm_local": "submitit"}[launcher]
+    pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher")
     values = ["loss@gan.loss=pixel_gan", "gan.loss.weights.adversarial=-1,0,1e-3"]
     done = subprocess.run(
         [sys.executable, "-m", "sr_gan.train", "-m", *TINY, *values, f"hydra/launcher={launcher}"],

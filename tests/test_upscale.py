@@ -89,7 +89,6 @@ def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["input=none.jpg", "model=bicubic"], "input=none.jpg does not exist"),
-        (["input=a.png"], "no model is given and this version ships none"),
         (["input=a.png", "model=runs/none"], "model=runs/none does not exist"),
         (["input=a.png", "model=a.png"], "a.png cannot be read"),
         (["input=a.png", "model=bicubic", "format=gif"], "format=gif: allowed are png, tif"),

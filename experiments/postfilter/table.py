@@ -4,7 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-COLUMNS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "lpips": ("LPIPS", 4), "grain": ("grain", 2)}
+COLUMNS = {
+    "psnr_y": ("PSNR-Y", 2),
+    "ssim_y": ("SSIM-Y", 4),
+    "lpips": ("LPIPS", 4),
+    "grain": ("grain", 2),
+}
 
 
 def row(name: str, scores: dict[str, float]) -> str:

@@ -1,14 +1,16 @@
 """Turns a function of a configuration into a command whose errors are one readable line."""
 
 import errno
+import io
 import logging
 import os
 import re
 import sys
+import textwrap
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -66,7 +68,8 @@ def command(
             job(cfg)
 
         run.__module__ = task.__module__
-        hydra.main(str(conf_dir()), config_name, version_base="1.3")(run)()
+        with _wrapped() if {"--help", "-h"} & set(sys.argv[1:]) else nullcontext():
+            hydra.main(str(conf_dir()), config_name, version_base="1.3")(run)()
         if SweepFolder.last and after_sweep:
             _conclude(SweepFolder.last, begin, after_sweep)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
@@ -151,6 +154,18 @@ def _conclude(folder: Path, begin: float, after: Callable[[Path], None]) -> None
         for name, why in failed.items():
             print(f"  {name}: {why}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    """Prints what is printed inside, lines of at most 100 letters: groups have many choices."""
+    text = io.StringIO()
+    try:
+        with redirect_stdout(text):
+            yield
+    finally:
+        for line in text.getvalue().splitlines():
+            print(textwrap.fill(line, 100, subsequent_indent="  ") if len(line) > 100 else line)
 
 
 def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:

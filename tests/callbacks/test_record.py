@@ -12,6 +12,7 @@ from sr_gan.errors import UserError
 def trainer(epoch: int, metrics: dict[str, float], every: int = 1) -> Any:
     tensors = {name: torch.tensor(value) for name, value in metrics.items()}
     return SimpleNamespace(
+        callbacks=[],
         current_epoch=epoch,
         callback_metrics=tensors,
         check_val_every_n_epoch=every,

@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sr_gan.errors import UserError
-from sr_gan.inference import pretrained
 from sr_gan.inference.pretrained import Interpolation, load_pretrained
 from sr_gan.networks import MSRResNet
 from sr_gan.train import train

@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from sr_gan.config import build, conf_dir
@@ -155,7 +154,7 @@ def test_a_penalty_reaches_the_discriminator_only_and_equals_finite_differences(
 
 def test_every_loss_choice_is_built(composed: Compose, vgg_file: Path) -> None:
     for name in choices("loss"):
-        text = OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
+        text = composed("quickstart", f"loss@gan.loss={name}").gan.loss
         if "adversarial" not in text.weights:
             continue
         vgg = (

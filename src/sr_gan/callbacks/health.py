@@ -145,7 +145,8 @@ class Health(L.Callback):
             )
 
     def _return(self, trainer: L.Trainer, module: GAN) -> None:
-        if self.returns >= _MOST_RETURNS or not self.path.exists():
+        there = trainer.strategy.broadcast(self.path.exists())  # one answer for all processes
+        if self.returns >= _MOST_RETURNS or not there:
             return
         self.returns += 1
         saved = torch.load(self.path, map_location=module.device, weights_only=True)

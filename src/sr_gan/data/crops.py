@@ -138,6 +138,8 @@ class WholePhotos(Dataset[dict[str, Any]]):
         return self.share
 
     def __getitem__(self, position: int) -> dict[str, Any]:
+        if position >= self.share:
+            raise IndexError(position)
         wanted = self.rank * self.share + position
         index = min(wanted, len(self.photos) - 1)
         photo = self.photos[index]
