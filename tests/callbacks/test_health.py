@@ -160,6 +160,20 @@ def test_acting_returns_from_nan_to_the_last_healthy_state(
     assert weights["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(5e-5)
 
 
+def test_images_that_never_formed_are_a_discriminator_that_wins(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    looks = iter([0.1] * 4 + [1.0] + [0.1] * 20)
+    monkeypatch.setattr(
+        "sr_gan.callbacks.health._looks", lambda sr, hr: torch.tensor([next(looks), 0.0])
+    )
+    health = Health("unused", every=1)
+    fit(gan(composed, Judge(8.0, -8.0)), photographs(10), callbacks=[health])
+    told = [line.split(": ")[1].split(" (")[0] for line in caplog.messages if "health" in line]
+    assert told == ["discriminator winning", "collapsed"]
+
+
 def test_refuses_bad_arguments() -> None:
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         Health("x", every=0)

@@ -38,6 +38,12 @@ def test_states(readings: list[Reading], state: str) -> None:
     assert classify(readings) == state
 
 
+def test_images_that_never_formed_have_not_collapsed() -> None:
+    pale = [reading(1.0, 0.0, contrast=0.1)] * 3
+    assert classify(pale, formed=True) == "collapsed"
+    assert classify(pale, formed=False) == "discriminator winning"
+
+
 def test_every_state_is_explained_with_numbers_and_a_setting() -> None:
     for state in STATES:
         sentence = explain(state, [WON])

@@ -129,6 +129,24 @@ def test_validation_in_pieces_is_the_generators_result(networks: Networks) -> No
         torch.testing.assert_close(module._enlarge(lr), networks[0](lr), rtol=1e-5, atol=1e-6)
 
 
+def test_an_epochs_numbers_are_means_over_all_its_updates(networks: Networks) -> None:
+    weights = {"l1": 1.0, "adversarial": 1e-3}
+    objective = Objective(weights, {"l1": nn.L1Loss()}, BCEAdversarialLoss())
+    module = GAN(*networks, objective, epochs=1)
+    losses: list[float] = []
+
+    class Probe(L.Callback):
+        def on_train_batch_end(
+            self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
+        ) -> None:
+            losses.append(float(outputs["D"]))
+
+    trainer = fit(module, batches(2), callbacks=[Probe()])
+    logged = trainer.callback_metrics
+    assert float(logged["loss/discriminator"]) == pytest.approx(sum(losses) / 2)
+    assert float(logged["optimizer/grad_norm_discriminator"]) > 0
+
+
 @pytest.mark.parametrize("term", ["mse", "l1", "vgg", "tv", "adversarial"])
 def test_each_term_moves_the_generator(networks: Networks, term: str) -> None:
     terms = {

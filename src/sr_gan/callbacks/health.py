@@ -50,6 +50,7 @@ class Health(L.Callback):
         self.path, self.every, self.act = Path(path), every, act
         self.state: State = "healthy"
         self.readings: list[Reading] = []
+        self.formed = False  # whether the images ever looked like photographs
         self.sums: Tensor | None = None
         self.count = 0
         self.strength = 0  # how far the discriminator is being held back
@@ -90,6 +91,7 @@ class Health(L.Callback):
         return {
             "readings": [vars(reading) for reading in self.readings],
             "state": self.state,
+            "formed": self.formed,
             "strength": self.strength,
             "returns": self.returns,
             "sums": self.sums,
@@ -98,7 +100,7 @@ class Health(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.readings = [Reading(**values) for values in state_dict["readings"]]
-        for name in ("state", "strength", "returns", "sums", "count"):
+        for name in ("state", "formed", "strength", "returns", "sums", "count"):
             setattr(self, name, state_dict[name])
 
     def _read(self, trainer: L.Trainer, module: GAN) -> None:
@@ -108,12 +110,13 @@ class Health(L.Callback):
         reading = Reading(*(float(mean) for mean in means))
         self.sums, self.count = None, 0
         self.readings = [*self.readings, reading][-_KEPT:]
+        self.formed = self.formed or reading.formed
         module.log_dict(
             {"health/contrast": reading.contrast, "health/colour": reading.colour},
             on_step=False,
             on_epoch=True,
         )
-        state = classify(self.readings)
+        state = classify(self.readings, self.formed)
         if state != self.state:
             epoch = trainer.current_epoch
             _say("health     epoch %d: %s", epoch, explain(state, self.readings))

@@ -44,21 +44,27 @@ class Reading:
         """How well D tells the two apart: D(real) - D(fake), 1 is with certainty."""
         return self.real - self.fake
 
+    @property
+    def formed(self) -> bool:
+        """Whether the images have about the contrast and the colours of photographs."""
+        return _FADED < self.contrast < _GLARING and self.colour <= _TINTED
 
-def classify(readings: Sequence[Reading]) -> State:
+
+def classify(readings: Sequence[Reading], formed: bool = True) -> State:
     """The state that the latest of ``readings`` tell of; without enough of them ``healthy``.
 
-    Not a number; collapsed: three readings with a contrast below 0.3 or above 3, or colours off by
-    more than 25 grey levels; oscillating: D(real) - D(fake) went to and fro by 0.4 three times
-    among the last eight; the discriminator winning: it was beyond 0.8 in each of the last three;
-    the generator winning: below 0.1 in each of the last six, as every discriminator begins there.
+    Not a number; collapsed, if the images were ``formed`` before: three readings with a contrast
+    below 0.3 or above 3, or colours off by more than 25 grey levels; oscillating: D(real) - D(fake)
+    went to and fro by 0.4 three times among the last eight; the discriminator winning: it was
+    beyond 0.8 in each of the last three; the generator winning: below 0.1 in each of the last six,
+    as every discriminator begins there.
     """
     last = readings[-_RECENT:]
     if last and not all(isfinite(value) for value in vars(last[-1]).values()):
         return "NaN"
     if len(last) < _RECENT:
         return "healthy"
-    if all(_collapsed(reading) for reading in last):
+    if formed and not any(reading.formed for reading in last):
         return "collapsed"
     if _swings([reading.distance for reading in readings[-_MEMORY:]]) >= _SWINGS:
         return "oscillating"
@@ -77,10 +83,6 @@ def explain(state: State, readings: Sequence[Reading]) -> str:
     fake = median(reading.fake for reading in last)
     numbers = f"D(photo) {real:.2f}, D(generated) {fake:.2f}"
     return f"{state} ({numbers}): {_MEANING[state]}"
-
-
-def _collapsed(reading: Reading) -> bool:
-    return not _FADED < reading.contrast < _GLARING or reading.colour > _TINTED
 
 
 def _swings(distances: Sequence[float]) -> int:

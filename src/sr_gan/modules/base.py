@@ -96,6 +96,7 @@ class SRModule(L.LightningModule):
         self.betas = (betas[0], betas[1])
         self.schedule = schedule or Constant()
         self.bicubic: dict[str, list[Tensor]] = {}
+        self.norms: dict[str, Tensor] = {}
         self.pieces: tuple[Piece, Piece] | None = None
 
     @property
@@ -113,6 +114,8 @@ class SRModule(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.average:
             self.average.update(self.generator)
+        self.log_dict(self.norms, on_step=False, on_epoch=True)
+        self.norms = {}
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
         """The optimiser of one player and its schedule over the whole stage.
@@ -179,7 +182,11 @@ class SRModule(L.LightningModule):
         self.log_dict(values, on_step=False, on_epoch=True)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Logs the norm, unscaled, of the gradient of the player that moves."""
+        """Takes the norm, unscaled, of the gradient of the player that moves.
+
+        Logged after the batch: to log here, in the middle of a GAN's step, would make Lightning
+        drop what the first batch of the epoch has logged before.
+        """
         player = self.players[self.trainer.optimizers.index(optimizer)]
         gradients = [
             p.grad
@@ -187,8 +194,7 @@ class SRModule(L.LightningModule):
             for p in group["params"]
             if p.grad is not None
         ]
-        norm = nn.utils.get_total_norm(gradients)
-        self.log(f"optimizer/grad_norm_{player}", norm, on_step=False, on_epoch=True)
+        self.norms[f"optimizer/grad_norm_{player}"] = nn.utils.get_total_norm(gradients)
 
     def on_train_epoch_start(self) -> None:
         """Logs the learning rates: once, as a number from the host makes a GPU wait."""
