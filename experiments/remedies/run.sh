@@ -3,16 +3,17 @@
 #
 #   experiments/remedies/run.sh PHOTOS VALID VGG19_FILE ALEXNET_FILE [KEY=VALUE ...]
 #
-# UPDATES=300 BATCH=8 CROP=64 (default) is about 25 minutes on two CPU cores. On a GPU:
+# UPDATES=420 BATCH=8 CROP=64 (default) takes about 50 minutes of one CPU core. On a GPU:
 #   UPDATES=20000 BATCH=16 CROP=96 experiments/remedies/run.sh ...
-# Run again it leaves alone what is finished. Writes runs/remedies/ and prints the table.
+# Run again it leaves alone what is finished; ONLY='0*' runs a part. Writes runs/remedies/ and prints
+# the table.
 set -euo pipefail
 photos=$1 valid=$2 vgg=$3 alexnet=$4
 shift 4
 extra=("$@")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python}
-updates=${UPDATES:-300} batch=${BATCH:-8} crop=${CROP:-64}
+updates=${UPDATES:-420} batch=${BATCH:-8} crop=${CROP:-64}
 epochs=6
 
 data=(data=folder data.train_dir="$photos" data.valid_dir="$valid" data.valid_crop=240
@@ -25,8 +26,9 @@ modern=(experiment=srgan_modern gan.loss.content.vgg.weights="$vgg" gan.ema=0.99
 
 run() {  # NAME KEY=VALUE ...
   local folder=runs/remedies/$1
+  # shellcheck disable=SC2053  # ONLY is a pattern
+  [[ $1 == ${ONLY:-*} && ! -f $folder/summary.json ]] || return 0
   shift
-  [ -f "$folder/summary.json" ] && return
   rm -rf "$folder"
   "$python" -m sr_gan.train "$@" "${data[@]}" hydra.run.dir="$folder" "${extra[@]}"
 }
