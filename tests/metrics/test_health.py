@@ -23,7 +23,8 @@ LOST = reading(0.5, 0.5)
         ([WON, WON], "healthy"),  # too few to say
         ([BALANCED] * 8, "healthy"),
         ([BALANCED, WON, WON, WON], "discriminator winning"),
-        ([WON, WON, BALANCED], "healthy"),
+        ([WON, WON, BALANCED], "discriminator winning"),  # one reading is none
+        ([WON, BALANCED, BALANCED], "healthy"),
         ([LOST] * 5, "healthy"),  # it may just have begun
         ([LOST] * 6, "generator winning"),
         ([WON, LOST] * 4, "oscillating"),

@@ -55,9 +55,9 @@ def classify(readings: Sequence[Reading], formed: bool = True) -> State:
 
     Not a number; collapsed, if the images were ``formed`` before: three readings with a contrast
     below 0.3 or above 3, or colours off by more than 25 grey levels; oscillating: D(real) - D(fake)
-    went to and fro by 0.4 three times among the last eight; the discriminator winning: it was
-    beyond 0.8 in each of the last three; the generator winning: below 0.1 in each of the last six,
-    as every discriminator begins there.
+    went to and fro by 0.4 three times among the last eight; the discriminator winning: its median
+    over the last three is beyond 0.8; the generator winning: below 0.1 in each of the last six, as
+    every discriminator begins there.
     """
     last = readings[-_RECENT:]
     if last and not all(isfinite(value) for value in vars(last[-1]).values()):
@@ -68,7 +68,7 @@ def classify(readings: Sequence[Reading], formed: bool = True) -> State:
         return "collapsed"
     if _swings([reading.distance for reading in readings[-_MEMORY:]]) >= _SWINGS:
         return "oscillating"
-    if min(reading.distance for reading in last) > AHEAD:
+    if median(reading.distance for reading in last) > AHEAD:
         return "discriminator winning"
     patient = readings[-_PATIENCE:]
     if len(patient) == _PATIENCE and max(reading.distance for reading in patient) < BEHIND:
