@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep test test-all lint format notebook tensorboard clean
+.PHONY: help install train sweep test test-all studies-smoke lint format notebook tensorboard clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: .venv/.installed-dev  ## run the fast tests
 
 test-all: .venv/.installed-dev  ## run all tests, the slow ones too
 	$(RUN) -m pytest -m "" $(ARGS)
+
+studies-smoke: .venv/.installed-dev  ## run the command of every study in experiments/, at toy size
+	$(RUN) -m pytest -m "" tests/test_experiments.py $(ARGS)
 
 lint: .venv/.installed-dev  ## check style and types
 	$(RUN) -m ruff check .

@@ -164,12 +164,12 @@ def test_images_that_never_formed_are_a_discriminator_that_wins(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    looks = iter([0.1] * 4 + [1.0] + [0.1] * 20)
+    looks = iter([0.1, 1.0, 0.1, 0.1, 0.1, 0.1] + [1.0] * 3 + [0.1] * 20)
     monkeypatch.setattr(
         "sr_gan.callbacks.health._looks", lambda sr, hr: torch.tensor([next(looks), 0.0])
     )
     health = Health("unused", every=1)
-    fit(gan(composed, Judge(8.0, -8.0)), photographs(10), callbacks=[health])
+    fit(gan(composed, Judge(8.0, -8.0)), photographs(14), callbacks=[health])
     told = [line.split(": ")[1].split(" (")[0] for line in caplog.messages if "health" in line]
     assert told == ["discriminator winning", "collapsed"]
 

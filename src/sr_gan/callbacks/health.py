@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from sr_gan.metrics.health import STATES, Reading, State, classify, explain
+from sr_gan.metrics.health import STATES, Reading, State, classify, explain, formed
 from sr_gan.modules import GAN
 from sr_gan.modules.base import unchanged
 
@@ -110,7 +110,7 @@ class Health(L.Callback):
         reading = Reading(*(float(mean) for mean in means))
         self.sums, self.count = None, 0
         self.readings = [*self.readings, reading][-_KEPT:]
-        self.formed = self.formed or reading.formed
+        self.formed = self.formed or formed(self.readings)
         module.log_dict(
             {"health/contrast": reading.contrast, "health/colour": reading.colour},
             on_step=False,

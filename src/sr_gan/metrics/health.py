@@ -76,6 +76,12 @@ def classify(readings: Sequence[Reading], formed: bool = True) -> State:
     return "healthy"
 
 
+def formed(readings: Sequence[Reading]) -> bool:
+    """Whether the images of the last three of ``readings`` look about like photographs."""
+    last = readings[-_RECENT:]
+    return len(last) == _RECENT and all(reading.formed for reading in last)
+
+
 def explain(state: State, readings: Sequence[Reading]) -> str:
     """One plain sentence on ``state``, with the numbers, and the setting that usually helps."""
     last = readings[-_RECENT:]
