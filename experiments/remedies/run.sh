@@ -30,7 +30,7 @@ run() {  # NAME KEY=VALUE ...
   [[ $1 == ${ONLY:-*} && ! -f $folder/summary.json ]] || return 0
   shift
   rm -rf "$folder"
-  "$python" -m sr_gan.train "$@" "${data[@]}" hydra.run.dir="$folder" "${extra[@]}"
+  "$python" -m sr_gan.train "${data[@]}" "$@" hydra.run.dir="$folder" "${extra[@]}"
 }
 remedy() {  # NAME KEY=VALUE ...: one change to the mission's run
   local name=$1
