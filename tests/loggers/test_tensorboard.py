@@ -66,10 +66,10 @@ def _check_layout(events: EventAccumulator) -> None:
     found = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
     layout = layout_pb2.Layout.FromString(found)
     charts = {chart.title: list(chart.multiline.tag) for c in layout.category for chart in c.chart}
-    assert charts == {k: tags for charts in LAYOUT.values() for k, tags in charts.items()}
+    assert list(charts) == [title for charts in LAYOUT.values() for title in charts]
     assert charts["D(real) and D(fake), probabilities"] == [
-        "discriminator/real$",
-        "discriminator/fake$",
+        "2_discriminator/real$",
+        "2_discriminator/fake$",
     ]
     curves = events.Tags()["scalars"]
     shown = {
@@ -79,7 +79,9 @@ def _check_layout(events: EventAccumulator) -> None:
     }
     assert all(shown.values()), {pattern for pattern, tags in shown.items() if not tags}
     left = set(curves).difference(*shown.values())
-    assert left == {"health/colour", "quality/rank"}
+    assert left == {"5_health/colour", "3_quality/rank"}
+    first = sorted({tag.partition("/")[0] for tag in curves})[:4]
+    assert first == ["1_loss", "2_discriminator", "3_quality", "4_speed"]
 
 
 def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:

@@ -10,7 +10,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-# Page "Custom Scalars": category: {chart: patterns that tags are matched with, from their start}.
+# Page "Time Series" sorts groups by their names: with a number before them, in this order.
+GROUPS = ("loss", "discriminator", "quality", "speed", "health", "gradient", "optimizer")
+# Page "Custom Scalars": category: {chart: patterns that metrics are matched with, from their start}.
 # The first category fills the first screen.
 LAYOUT = {
     "at a glance": {
@@ -70,8 +72,8 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Takes all but ``epoch``, whose curve says nothing."""
-        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
-        self.last.update({k: float(metrics[tag]) for k, tag in RESULT.items() if tag in metrics})
+        super().log_metrics({tag(k): v for k, v in metrics.items() if k != "epoch"}, step)
+        self.last.update({k: float(metrics[m]) for k, m in RESULT.items() if m in metrics})
 
     @rank_zero_only
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
@@ -83,7 +85,7 @@ class TensorBoard(TensorBoardLogger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Takes a run's resolved configuration, plain, with its current stage."""
         layout = {
-            category: {title: ["Multiline", tags] for title, tags in charts.items()}
+            category: {title: ["Multiline", [*map(tag, found)]] for title, found in charts.items()}
             for category, charts in LAYOUT.items()
         }
         self.experiment.add_custom_scalars(layout)
@@ -108,6 +110,12 @@ class TensorBoard(TensorBoardLogger):
                 writer._get_file_writer().add_summary(summary)
             for name, value in last.items():
                 writer.add_scalar(name, value, row["epochs"])
+
+
+def tag(metric: str) -> str:
+    """The metric's name in TensorBoard: ``1_loss/generator`` of ``loss/generator``."""
+    group = metric.partition("/")[0]
+    return f"{GROUPS.index(group) + 1}_{metric}" if group in GROUPS else metric
 
 
 def headline(config: dict[str, Any]) -> dict[str, Any]:
