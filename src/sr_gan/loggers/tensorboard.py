@@ -12,7 +12,7 @@ from PIL import Image
 
 # Page "Time Series" sorts groups by their names: with a number before them, in this order.
 GROUPS = ("loss", "discriminator", "quality", "speed", "health", "gradient", "optimizer")
-# Page "Custom Scalars": category: {chart: patterns that metrics are matched with, from their start}.
+# Page "Custom Scalars": category: {chart: patterns that metrics match from their start}.
 # The first category fills the first screen.
 LAYOUT = {
     "at a glance": {

@@ -26,8 +26,8 @@ class Health:
 
 
 _MEANING = {
-    "saturated": "it tells every image apart with certainty, so that the generator receives next "
-    "to no adversarial gradient and is trained by its content loss alone",
+    "saturated": "it tells every image apart with certainty, so that its answer says little about "
+    "how good an image is, and the content loss decides what the generator learns",
     "ahead": "it is well ahead of the generator; if the distance goes on growing it will saturate",
     "balanced": "both players are learning from each other",
     "behind": "it hardly tells photographs from generated images, so its gradient says little",
