@@ -20,4 +20,4 @@ for job in runs/sweep_cpu/*/summary.json; do
   mkdir -p "$results/jobs/$(basename "$job")"
   cp "$job"/{metrics.csv,config.yaml,summary.json} "$results/jobs/$(basename "$job")"
 done
-cp -r runs/sweep_cpu/report "$results"
+cp runs/sweep_cpu/report/figures/runs-strip.png "$results"

@@ -5,13 +5,14 @@
 #
 # UPDATES=420 BATCH=8 CROP=64 (default) takes about 50 minutes of one CPU core. On a GPU:
 #   UPDATES=20000 BATCH=16 CROP=96 experiments/remedies/run.sh ...
-# Run again it leaves alone what is finished; ONLY='0*' runs a part. Writes runs/remedies/ and prints
-# the table.
+# Run again it leaves alone what is finished; ONLY='0*' runs a part. Prints the table, and copies what is
+# worth keeping to RESULTS (default: results/ beside this script).
 set -euo pipefail
 photos=$1 valid=$2 vgg=$3 alexnet=$4
 shift 4
 extra=("$@")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+results=${RESULTS:-$here/results}
 python=${PYTHON:-python}
 updates=${UPDATES:-420} batch=${BATCH:-8} crop=${CROP:-64}
 epochs=6
@@ -57,4 +58,12 @@ remedy 15_image_skip generator=msrresnet
 remedy 16_health_acts health.act=true
 run 17_together "${modern[@]}" 'stages=[pretrain,gan]' pretrain.epochs=$((epochs / 2)) gan.epochs=$((epochs / 2)) pretrain.ema=0.99
 run 18_together_from_psnr "${modern[@]}" 'stages=[gan]' init_from=psnr
-"$python" "$here/table.py" runs/remedies | tee runs/remedies/table.md
+
+for run in runs/remedies/*/summary.json; do
+  run=$(dirname "$run")
+  mkdir -p "$results/runs/$(basename "$run")"
+  cp "$run"/{metrics.csv,config.yaml,summary.json} "$results/runs/$(basename "$run")"
+done
+"$python" -m sr_gan.report run=runs/remedies
+cp runs/remedies/report/figures/runs-strip.png "$results"
+"$python" "$here/table.py" runs/remedies | tee "$results/table.md"

@@ -1,11 +1,10 @@
 """The table of experiments/remedies: python table.py FOLDER_OF_RUNS"""
 
-import csv
 import sys
-from pathlib import Path
 from statistics import fmean
 
 from sr_gan.metrics.health import STATES
+from sr_gan.reports.history import Stage, find_runs, read_run
 
 COLUMNS = {
     "loss/discriminator": ("D loss", ".2g"),
@@ -21,26 +20,25 @@ COLUMNS = {
 }
 
 
-def cell(key: str, rows: list[dict[str, str]]) -> str:
+def cell(metric: str, stage: Stage) -> str:
     """Quality from the last validation; the rest as the mean of the last two epochs."""
-    values = [float(row[key]) for row in rows if row.get(key)]
+    values = [value for _, value in stage.series(metric)]
     if not values:
         return "-"
-    if key == "health/state":
+    if metric == "health/state":
         return STATES[int(values[-1])]
-    value = values[-1] if key.startswith("quality/") else fmean(values[-2:])
-    return format(value, COLUMNS[key][1])
+    value = values[-1] if metric.startswith("quality/") else fmean(values[-2:])
+    return format(value, COLUMNS[metric][1])
 
 
-def main(folder: Path) -> None:
+def main(folder: str) -> None:
     print(f"| run | {' | '.join(title for title, _ in COLUMNS.values())} |")
     print("| --- |" + " --: |" * len(COLUMNS))
-    for path in sorted(folder.glob("*/metrics.csv")):
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["stage"] == "gan"]
-        name = path.parent.name.partition("_")[2].replace("_", " ")
-        print(f"| {name} | {' | '.join(cell(key, rows) for key in COLUMNS)} |")
+    for path in find_runs([folder]):
+        name = path.name.partition("_")[2].replace("_", " ")
+        stage = read_run(path).stages["gan"]
+        print(f"| {name} | {' | '.join(cell(metric, stage) for metric in COLUMNS)} |")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])
