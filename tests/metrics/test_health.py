@@ -45,6 +45,16 @@ def test_images_that_never_formed_have_not_collapsed() -> None:
     assert classify(pale, formed=False) == "discriminator winning"
 
 
+def test_no_state_flickers_at_its_limit() -> None:
+    at_the_limit = [reading(0.9, 0.11)] * 3  # a distance of 0.79
+    assert classify(at_the_limit) == "healthy"
+    assert classify(at_the_limit, before="discriminator winning") == "discriminator winning"
+    assert classify([BALANCED] * 3, before="discriminator winning") == "healthy"
+    weak = [reading(0.56, 0.44)] * 6
+    assert classify(weak) == "healthy"
+    assert classify(weak, before="generator winning") == "generator winning"
+
+
 def test_every_state_is_explained_with_numbers_and_a_setting() -> None:
     for state in STATES:
         sentence = explain(state, [WON])

@@ -116,7 +116,7 @@ class Health(L.Callback):
             on_step=False,
             on_epoch=True,
         )
-        state = classify(self.readings, self.formed)
+        state = classify(self.readings, self.state, self.formed)
         if state != self.state:
             epoch = trainer.current_epoch
             _say("health     epoch %d: %s", epoch, explain(state, self.readings))

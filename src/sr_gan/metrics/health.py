@@ -12,6 +12,7 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)  # their places are the numbers in the curves
 
 SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
+_LEAVING = 0.1  # so far it has to come back over a limit: no state flickers
 _SWING = 0.4  # change of that distance from one reading to the next that counts as a swing
 _SWINGS = 3  # to and fro, among the last readings, that make an oscillation
 _RECENT = 3  # readings that have to agree
@@ -50,14 +51,15 @@ class Reading:
         return _FADED < self.contrast < _GLARING and self.colour <= _TINTED
 
 
-def classify(readings: Sequence[Reading], formed: bool = True) -> State:
+def classify(readings: Sequence[Reading], before: State = "healthy", formed: bool = True) -> State:
     """The state that the latest of ``readings`` tell of; without enough of them ``healthy``.
 
     Not a number; collapsed, if the images were ``formed`` before: three readings with a contrast
     below 0.3 or above 3, or colours off by more than 25 grey levels; oscillating: D(real) - D(fake)
     went to and fro by 0.4 three times among the last eight; the discriminator winning: its median
     over the last three is beyond 0.8; the generator winning: below 0.1 in each of the last six, as
-    every discriminator begins there.
+    every discriminator begins there. These two limits are 0.1 wider for the state that it was
+    ``before``.
     """
     last = readings[-_RECENT:]
     if last and not all(isfinite(value) for value in vars(last[-1]).values()):
@@ -68,10 +70,12 @@ def classify(readings: Sequence[Reading], formed: bool = True) -> State:
         return "collapsed"
     if _swings([reading.distance for reading in readings[-_MEMORY:]]) >= _SWINGS:
         return "oscillating"
-    if median(reading.distance for reading in last) > AHEAD:
+    ahead = AHEAD - _LEAVING * (before == "discriminator winning")
+    if median(reading.distance for reading in last) > ahead:
         return "discriminator winning"
+    behind = BEHIND + _LEAVING * (before == "generator winning")
     patient = readings[-_PATIENCE:]
-    if len(patient) == _PATIENCE and max(reading.distance for reading in patient) < BEHIND:
+    if len(patient) == _PATIENCE and max(reading.distance for reading in patient) < behind:
         return "generator winning"
     return "healthy"
 
