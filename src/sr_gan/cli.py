@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -62,6 +63,7 @@ def command(
     begin = time.time()
     SweepFolder.last = None
     try:
+        _check_choices(sys.argv[1:])
         job = _Job(task, sweeps.shared_keys(sys.argv[1:]), begin, debug, after_sweep is not None)
 
         def run(cfg: DictConfig) -> None:
@@ -178,6 +180,23 @@ def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
     return f"{key}='{value}{chr(92) * trailing}'"
 
 
+def _check_choices(arguments: Sequence[str]) -> None:
+    """Refuses ``logger=null`` and the like, for which Hydra has a traceback.
+
+    Raises:
+        UserError: null or a number stands where a choice is to be named.
+    """
+    for override in sweeps.parse(arguments):
+        group, value = override.key_or_group, override.value()
+        values = value.list if isinstance(value, ChoiceSweep) else [value]
+        if override.is_delete() or not (conf_dir() / group).is_dir():
+            continue
+        for name in values + [part for part in values if isinstance(part, list) for part in part]:
+            if name is None or isinstance(name, (bool, int, float)):
+                text = "null" if name is None else str(name).lower()
+                raise UserError(_no_such_choice(override.get_key_element(), text, group))
+
+
 def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
     """The functions that conf/ calls, ``${run_dir:...}`` for one.
 
@@ -227,8 +246,7 @@ def explain(error: Exception) -> str:
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        choices = error.options or sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
-        return f"{group}={name}: no such choice (allowed: {', '.join(choices)})"
+        return _no_such_choice(group, name, group, error.options)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
@@ -236,6 +254,11 @@ def explain(error: Exception) -> str:
     if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
         return str(error).splitlines()[0].removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
+    allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
 
 
 def _explain_composition(error: ConfigCompositionException) -> str:
