@@ -33,6 +33,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sr_gan import sweeps
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
+from sr_gan.launchers import check_launcher, explain_missing
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.runs import choose_run_dir, shown
 from sr_gan.schema import suggest
@@ -139,9 +140,18 @@ class _Job:
 
 
 class SweepFolder(HydraCallback):
-    """Remembers where a sweep was written, which Hydra tells its callbacks only."""
+    """Checks a sweep's launcher and remembers where it was written, which Hydra tells its
+    callbacks only."""
 
     last: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            check_launcher(
+                config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher._target_
+            )
+        except UserError as error:
+            _fail(error)  # of a callback's errors Hydra makes warnings
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         SweepFolder.last = Path(config.hydra.sweep.dir)
@@ -246,7 +256,8 @@ def explain(error: Exception) -> str:
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return _no_such_choice(group, name, group, error.options)
+        missing = explain_missing(name) if group == "hydra/launcher" else None
+        return missing or _no_such_choice(group, name, group, error.options)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
