@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_gan.callbacks import MetricsTable
+from sr_gan.cli import _Job
 from sr_gan.train import _main
 from tests.conftest import SMALL, Output, random_photo, run_command
 
@@ -212,3 +214,14 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
     assert again.returncode == 0, again.stderr
     (summary,) = tmp_path.glob("runs/quickstart/*/summary.json")
     assert '"epochs": 40' in summary.read_text()
+
+
+def test_a_job_elsewhere_starts_where_the_command_did(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a process of a cluster, which has a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    job = pickle.dumps(_Job(_main, set(), 0.0, Path.cwd(), debug=False, patient=True))
+    monkeypatch.chdir("/")
+    pickle.loads(job)
+    assert Path.cwd() == tmp_path

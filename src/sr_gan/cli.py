@@ -65,7 +65,8 @@ def command(
     SweepFolder.last = None
     try:
         _check_choices(sys.argv[1:])
-        job = _Job(task, sweeps.shared_keys(sys.argv[1:]), begin, debug, after_sweep is not None)
+        common = sweeps.shared_keys(sys.argv[1:])
+        job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
         def run(cfg: DictConfig) -> None:
             job(cfg)
@@ -93,6 +94,7 @@ class _Job:
         task: what to run.
         common: the settings that are not a job's own.
         begin: when the command was started, a time stamp.
+        here: where it was, so that relative paths mean the same; on a cluster a folder of all.
         debug: whether errors are shown with their tracebacks.
         patient: whether a job of a sweep that fails leaves the others alone.
     """
@@ -102,11 +104,13 @@ class _Job:
         task: Callable[[DictConfig], None],
         common: set[str],
         begin: float,
+        here: Path,
         debug: bool,
         patient: bool,
     ) -> None:
         self.task, self.debug, self.patient = task, debug, patient
-        self.arguments = (task, common, begin, debug, patient)
+        self.arguments = (task, common, begin, here, debug, patient)
+        os.chdir(here)
         register_resolvers(common, begin)
         _quieten()
 
@@ -224,12 +228,18 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
     OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
+    OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
 
 
 def _auto_accelerator() -> str:
     """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
     return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def _auto_gpus() -> int:
+    """The GPUs that a job takes."""
+    return int(torch.cuda.is_available())
 
 
 def _auto_precision(accelerator: str) -> str:
@@ -307,5 +317,6 @@ def _quieten() -> None:
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
         ".*`optimizer.step\\(\\)` has been overridden.*",  # by the clock of bench
+        "\\s*'hydra/launcher/ray' is validated against ConfigStore schema.*",
     ):
         warnings.filterwarnings("ignore", pattern)
