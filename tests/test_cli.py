@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_gan.callbacks import MetricsTable
+from sr_gan.cli import _Job
 from sr_gan.train import _main
 from tests.conftest import SMALL, Output, random_photo, run_command
 
@@ -41,6 +43,10 @@ MISTAKES = {
     "+gan.foo=1": "gan.foo is not a setting of GAN (allowed: accumulate, adversarial_ramp,",
     "+foo=1": "foo is not a setting (allowed: adversarial, callbacks,",
     "foo": "foo: settings are KEY=VALUE or GROUP=CHOICE",
+    "logger=null": "logger=null: no such choice (allowed: csv, mlflow, none, tensorboard, wandb)",
+    "logger=[csv,3]": "logger=3: no such choice (allowed: csv, mlflow, none, tensorboard, wandb)",
+    "-m penalty=null,r1": "penalty=null: no such choice (allowed: ",
+    "loss@gan.loss=null": "loss@gan.loss=null: no such choice (allowed: charbonnier,",
     "loss=mse": "Did you mean to override one of loss@gan.loss, loss@pretrain.loss?",
     "data=folder": "data.train_dir is not set: give it on the command line, data.train_dir=VALUE",
     "generator.scale=2": "generator.scale=2 contradicts scale=4: set scale only",
@@ -208,3 +214,14 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
     assert again.returncode == 0, again.stderr
     (summary,) = tmp_path.glob("runs/quickstart/*/summary.json")
     assert '"epochs": 40' in summary.read_text()
+
+
+def test_a_job_elsewhere_starts_where_the_command_did(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a process of a cluster, which has a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    job = pickle.dumps(_Job(_main, set(), 0.0, Path.cwd(), debug=False, patient=True))
+    monkeypatch.chdir("/")
+    pickle.loads(job)
+    assert Path.cwd() == tmp_path

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from sr_gan import sweeps
+from sr_gan.machine import installed
 from sr_gan.train import _main, _report
 from tests.conftest import SMALL, Output, run_command
 from tests.test_train import StopAt
@@ -143,25 +144,37 @@ def test_several_devices_and_a_sweep_do_not_mix(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["workers", "slurm_local"])
+@pytest.mark.parametrize("launcher", ["workers", "slurm_local", "ray"])
 def test_launchers_run_jobs_side_by_side(tmp_path: Path, launcher: str) -> None:
     """From the shell, as the jobs run in processes that the launcher starts."""
-    plugin = {"workers": "joblib", "slurm_local": "submitit"}[launcher]
-    pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher")
+    package = {"workers": "joblib", "slurm_local": "submitit", "ray": "ray"}[launcher]
+    for name in (f"hydra_plugins.hydra_{package}_launcher", package):
+        if not installed(name):
+            pytest.skip(f"{name} is not installed")
     values = ["loss@gan.loss=pixel_gan", "gan.loss.weights.adversarial=-1,0,1e-3"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sr_gan.train", "-m", *TINY, *values, f"hydra/launcher={launcher}"],
-        cwd=tmp_path,
-        env={**os.environ, "SR_GAN_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "1 of the jobs in runs/sweep_cpu failed" in done.stderr
+    line = [sys.executable, "-m", "sr_gan.train", "-m", *TINY, *values]
+    environment = {**os.environ, "SR_GAN_CACHE": str(tmp_path / "cache")}
+
+    def start() -> None:
+        done = subprocess.run(
+            [*line, f"hydra/launcher={launcher}"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 1, done.stderr
+        assert "1 of the jobs in runs/sweep_cpu failed" in done.stderr
+        assert "Warning" not in done.stderr
+
+    start()
     folder = tmp_path / "runs" / "sweep_cpu"
     assert sorted(path.parent.name for path in folder.glob("*/summary.json")) == [
         "gan.loss.weights.adversarial=0",
         "gan.loss.weights.adversarial=0.001",
     ]
     assert (folder / "report" / "report.html").exists()
+    dates = [path.stat().st_mtime_ns for path in folder.glob("*/summary.json")]
+    start()  # skips what is done
+    assert dates == [path.stat().st_mtime_ns for path in folder.glob("*/summary.json")]

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -32,6 +33,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sr_gan import sweeps
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
+from sr_gan.launchers import check_launcher, explain_missing
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.runs import choose_run_dir, shown
 from sr_gan.schema import suggest
@@ -62,7 +64,9 @@ def command(
     begin = time.time()
     SweepFolder.last = None
     try:
-        job = _Job(task, sweeps.shared_keys(sys.argv[1:]), begin, debug, after_sweep is not None)
+        _check_choices(sys.argv[1:])
+        common = sweeps.shared_keys(sys.argv[1:])
+        job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
         def run(cfg: DictConfig) -> None:
             job(cfg)
@@ -90,6 +94,7 @@ class _Job:
         task: what to run.
         common: the settings that are not a job's own.
         begin: when the command was started, a time stamp.
+        here: where it was, so that relative paths mean the same; on a cluster a folder of all.
         debug: whether errors are shown with their tracebacks.
         patient: whether a job of a sweep that fails leaves the others alone.
     """
@@ -99,11 +104,13 @@ class _Job:
         task: Callable[[DictConfig], None],
         common: set[str],
         begin: float,
+        here: Path,
         debug: bool,
         patient: bool,
     ) -> None:
         self.task, self.debug, self.patient = task, debug, patient
-        self.arguments = (task, common, begin, debug, patient)
+        self.arguments = (task, common, begin, here, debug, patient)
+        os.chdir(here)
         register_resolvers(common, begin)
         _quieten()
 
@@ -137,9 +144,18 @@ class _Job:
 
 
 class SweepFolder(HydraCallback):
-    """Remembers where a sweep was written, which Hydra tells its callbacks only."""
+    """Checks a sweep's launcher and remembers where it was written, which Hydra tells its
+    callbacks only."""
 
     last: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            check_launcher(
+                config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher._target_
+            )
+        except UserError as error:
+            _fail(error)  # of a callback's errors Hydra makes warnings
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         SweepFolder.last = Path(config.hydra.sweep.dir)
@@ -178,6 +194,23 @@ def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
     return f"{key}='{value}{chr(92) * trailing}'"
 
 
+def _check_choices(arguments: Sequence[str]) -> None:
+    """Refuses ``logger=null`` and the like, for which Hydra has a traceback.
+
+    Raises:
+        UserError: null or a number stands where a choice is to be named.
+    """
+    for override in sweeps.parse(arguments):
+        group, value = override.key_or_group, override.value()
+        values = value.list if isinstance(value, ChoiceSweep) else [value]
+        if override.is_delete() or not (conf_dir() / group).is_dir():
+            continue
+        for name in values + [part for part in values if isinstance(part, list) for part in part]:
+            if name is None or isinstance(name, (bool, int, float)):
+                text = "null" if name is None else str(name).lower()
+                raise UserError(_no_such_choice(override.get_key_element(), text, group))
+
+
 def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
     """The functions that conf/ calls, ``${run_dir:...}`` for one.
 
@@ -195,12 +228,18 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
     OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
+    OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
 
 
 def _auto_accelerator() -> str:
     """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
     return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def _auto_gpus() -> int:
+    """The GPUs that a job takes."""
+    return int(torch.cuda.is_available())
 
 
 def _auto_precision(accelerator: str) -> str:
@@ -227,8 +266,8 @@ def explain(error: Exception) -> str:
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        choices = error.options or sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
-        return f"{group}={name}: no such choice (allowed: {', '.join(choices)})"
+        missing = explain_missing(name) if group == "hydra/launcher" else None
+        return missing or _no_such_choice(group, name, group, error.options)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
@@ -236,6 +275,11 @@ def explain(error: Exception) -> str:
     if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
         return str(error).splitlines()[0].removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
+    allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
 
 
 def _explain_composition(error: ConfigCompositionException) -> str:
@@ -273,5 +317,6 @@ def _quieten() -> None:
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
         ".*`optimizer.step\\(\\)` has been overridden.*",  # by the clock of bench
+        "\\s*'hydra/launcher/ray' is validated against ConfigStore schema.*",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -3,6 +3,8 @@
 import ctypes
 import platform
 import sys
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 _INFO = Path("/proc/cpuinfo")
@@ -25,6 +27,14 @@ def cpu_computes_bf16() -> bool:
     """
     features = f"{_told('flags')} {_told('Features')}".split()  # of x86, of ARM
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
+
+
+def installed(package: str) -> bool:
+    """Whether ``package`` can be imported; a mere folder of that name is none."""
+    with suppress(ModuleNotFoundError):  # of what the package is in
+        spec = find_spec(package)
+        return spec is not None and spec.origin is not None
+    return False
 
 
 def keep_freed_memory(keep: bool = True) -> bool:

@@ -4,7 +4,6 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import torch
@@ -25,6 +24,7 @@ from pydantic import (
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from sr_gan.errors import UserError
+from sr_gan.machine import installed
 
 Stage = Literal["pretrain", "gan"]
 _EXTRAS = {"mlflow", "wandb"}  # loggers whose package is an extra of that name
@@ -323,8 +323,7 @@ def _holds_target(value: Any) -> bool:
 
 def _check_packages(loggers: dict[str, Any]) -> None:
     for name in _EXTRAS & {name for name, node in loggers.items() if node}:
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:  # a folder of that name is no package
+        if not installed(name):
             raise UserError(f"logger={name} needs {name}: pip install 'sr_gan[{name}]'")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
@@ -18,9 +19,14 @@ ERROR = "error.txt"  # in a job's folder: why it failed, in one line
 
 def shared_keys(arguments: Sequence[str]) -> set[str]:
     """The settings that a command line gives a single value: those of every job."""
-    given = [argument for argument in arguments if re.match(r"[^-].*=", argument)]
-    parsed = OverridesParser.create().parse_overrides(given)
+    parsed = parse(arguments)
     return {override.get_key_element() for override in parsed if not override.is_sweep_override()}
+
+
+def parse(arguments: Sequence[str]) -> list[Override]:
+    """The settings on a command line, ``KEY=VALUE``, as Hydra reads them."""
+    given = [argument for argument in arguments if re.match(r"[^-].*=", argument)]
+    return OverridesParser.create().parse_overrides(given)
 
 
 def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> str:

@@ -56,7 +56,7 @@ def test_none_leaves_the_table_and_the_samples(composed: Compose) -> None:
 def test_a_missing_package_is_one_line(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, found: Any
 ) -> None:
-    monkeypatch.setattr("sr_gan.schema.find_spec", lambda _: found)
+    monkeypatch.setattr("sr_gan.machine.find_spec", lambda _: found)
     with pytest.raises(UserError) as error:
         check(composed("quickstart", "logger=[csv,wandb]"))
     assert str(error.value) == "logger=wandb needs wandb: pip install 'sr_gan[wandb]'"
