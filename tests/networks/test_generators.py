@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sr_gan.networks import MSRResNet, RRDBNet, SRResNet
-from sr_gan.networks.generator import icnr_
+from sr_gan.networks.layers import icnr_
 
 
 def srresnet_parameters(filters: int, blocks: int, kernel: int, stages: int) -> int:

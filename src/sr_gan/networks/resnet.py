@@ -1,0 +1,173 @@
+"""Residual generators: the SRGAN paper's, and one without batch normalisation."""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_gan.networks.layers import (
+    Scale,
+    check_sizes,
+    conv,
+    icnr_shuffles,
+    pixel_shuffle_stages,
+    small_he_init,
+)
+
+Skip = Literal["bilinear", "nearest"]
+
+
+class SRResNet(nn.Module):
+    """The SRGAN paper's generator, about 1.5 M parameters at x4.
+
+    Conv + PReLU, ``blocks`` residual blocks, conv + BN and a long skip, one pixel-shuffle stage
+    a factor of two, conv, tanh. Ends 9x9 in the paper; ``end_kernel=3`` is the mission's variant.
+
+    Args:
+        scale: factor of enlargement: 2, 4 or 8.
+        filters: channels of every hidden convolution.
+        blocks: residual blocks.
+        end_kernel: size of the first and last convolution, odd.
+        icnr: start the pixel shuffles as a nearest-neighbour enlargement, see :func:`icnr_`.
+
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w) in [-1, 1]
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+
+    Source: Ledig et al. 2017, section 2.1 and figure 4. Convolutions before a BN carry no bias:
+    the BN's shift takes its place.
+    """
+
+    def __init__(
+        self,
+        scale: Scale = 4,
+        filters: int = 64,
+        blocks: int = 16,
+        end_kernel: int = 9,
+        icnr: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes(scale, filters, blocks)
+        if end_kernel < 1 or end_kernel % 2 == 0:
+            raise ValueError(f"end_kernel must be odd and positive, got {end_kernel}")
+        self.scale = scale
+        self.head = nn.Sequential(conv(3, filters, end_kernel), nn.PReLU())
+        self.body = nn.Sequential(
+            *(ResidualBlock(filters) for _ in range(blocks)),
+            conv(filters, filters, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+        self.upsample = nn.Sequential(*pixel_shuffle_stages(scale, filters, nn.PReLU))
+        self.tail = nn.Sequential(conv(filters, 3, end_kernel), nn.Tanh())
+        if icnr:
+            icnr_shuffles(self.upsample)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.reconstruct(self.trunk(lr), lr)
+
+    def trunk(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, filters, h, w)"""
+        features: Tensor = self.head(lr)
+        deep: Tensor = self.body(features)
+        return features + deep
+
+    def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
+        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not looked at."""
+        sr: Tensor = self.tail(self.upsample(features))
+        return sr
+
+
+class ResidualBlock(nn.Module):
+    """Conv, BN, PReLU, conv, BN and the identity skip: (B, C, h, w) -> (B, C, h, w)."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            conv(filters, filters, bias=False),
+            nn.BatchNorm2d(filters),
+            nn.PReLU(),
+            conv(filters, filters, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class MSRResNet(nn.Module):
+    """SRResNet without batch normalisation, learning what to add to an enlargement of its input.
+
+    It passes bicubic within a minute of training, where :class:`SRResNet` first has to learn to
+    copy the image. The range is nominal: nothing clips the sum, so gradients never vanish.
+
+    Args:
+        scale: factor of enlargement: 2, 4 or 8.
+        filters: channels of every hidden convolution.
+        blocks: residual blocks (conv 3x3, ReLU, conv 3x3).
+        skip: how the input is enlarged: ``bilinear`` or ``nearest``.
+        icnr: start the pixel shuffles as a nearest-neighbour enlargement, see :func:`icnr_`.
+
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+
+    Source: the BN-free SRResNet of Wang et al. 2018 (ESRGAN), section 4; residual weights start
+    at a tenth of He's scale, as there.
+    """
+
+    def __init__(
+        self,
+        scale: Scale = 4,
+        filters: int = 64,
+        blocks: int = 16,
+        skip: Skip = "bilinear",
+        icnr: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes(scale, filters, blocks)
+        if skip not in get_args(Skip):
+            raise ValueError(f"skip must be one of {', '.join(get_args(Skip))}, got {skip}")
+        self.scale = scale
+        self.skip = skip
+        self.head = nn.Sequential(conv(3, filters), nn.LeakyReLU(0.1))
+        self.body = nn.Sequential(*(PlainResidualBlock(filters) for _ in range(blocks)))
+        self.upsample = nn.Sequential(
+            *pixel_shuffle_stages(scale, filters, lambda: nn.LeakyReLU(0.1))
+        )
+        self.tail = nn.Sequential(conv(filters, filters), nn.LeakyReLU(0.1), conv(filters, 3))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                small_he_init(layer)
+        if icnr:
+            icnr_shuffles(self.upsample)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.reconstruct(self.trunk(lr), lr)
+
+    def trunk(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, filters, h, w)"""
+        features: Tensor = self.body(self.head(lr))
+        return features
+
+    def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
+        """(B, filters, h, w) and (B, 3, h, w) -> (B, 3, scale * h, scale * w)"""
+        residual: Tensor = self.tail(self.upsample(features))
+        enlarged = F.interpolate(lr, scale_factor=float(self.scale), mode=self.skip)
+        return residual + enlarged * 2 - 1
+
+
+class PlainResidualBlock(nn.Module):
+    """Conv, ReLU, conv and the identity skip, no normalisation: (B, C, h, w) -> (B, C, h, w)."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(conv(filters, filters), nn.ReLU(), conv(filters, filters))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
