@@ -15,6 +15,8 @@ from sr_gan.runs import differences, find_checkpoint, shown
 from sr_gan.schema import check
 
 ERROR = "error.txt"  # in a job's folder: why it failed, in one line
+PRUNED = "pruned.txt"  # in a job's folder: why it was ended early, in one line
+STUDY = "study.db"  # in a sweep's folder, where Optuna proposes the jobs
 
 
 def shared_keys(arguments: Sequence[str]) -> set[str]:
@@ -46,7 +48,12 @@ def label(folder: str) -> str:
     if not all(re.match(r"[\w.@/]+=", setting) for setting in settings):
         return folder
     pairs = [setting.partition("=") for setting in settings]
-    return ", ".join(f"{k.partition('@')[0].rpartition('.')[2]}={v}" for k, _, v in pairs)
+    return ", ".join(f"{short(key)}={value}" for key, _, value in pairs)
+
+
+def short(key: str) -> str:
+    """``loss`` of ``loss@gan.loss``, ``adversarial`` of ``gan.loss.weights.adversarial``."""
+    return key.partition("@")[0].rpartition(".")[2]
 
 
 def finished(cfg: DictConfig, run_dir: Path) -> bool:
