@@ -12,6 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sr_gan.errors import UserError
+from sr_gan.reports.write import write_report
 from sr_gan.sweeps import ERROR, PRUNED
 from sr_gan.train import _main, _report
 from tests.conftest import SMALL, Output, run_command
@@ -42,11 +43,16 @@ def search(
     """``python -m sr_gan.train -m experiment=search_cpu ARGUMENTS``, tiny."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, lpips: str = str(alexnet_file)) -> Output:
+    def run(*arguments: str, lpips: str = str(alexnet_file), report: bool = False) -> Output:
+        monkeypatch.setattr("sr_gan.train.write_report", write_report if report else _nothing)
         line = ["-m", *TINY, f"callbacks.lpips.weights={lpips}", *arguments]
         return run_command(monkeypatch, capsys, _main, "train", *line, after_sweep=_report)
 
     return run
+
+
+def _nothing(*arguments: Any) -> None:
+    """Instead of the sweep's report, which takes seconds."""
 
 
 def load() -> Any:
@@ -98,7 +104,7 @@ def test_a_search_is_a_sweep_and_a_study_and_goes_on(search: Search, tmp_path: P
     code, out, errors = search("hydra.sweeper.trials=2")
     assert (code, errors) == (0, "")
     first = load().trials
-    code, out, errors = search("hydra.sweeper.trials=3", "hydra.sweeper.jobs=2")
+    code, out, errors = search("hydra.sweeper.trials=3", "hydra.sweeper.jobs=2", report=True)
     assert (code, errors) == (0, "")
 
     study = load()
@@ -268,7 +274,7 @@ def test_a_pruned_trial_is_told_and_not_run_again(
 
     monkeypatch.setattr("sr_gan.callbacks.PruneByMedian._behind", prune)
     three = ["hydra.sweeper.trials=3", "gan.epochs=2"]
-    code, out, _ = search(*three)
+    code, out, _ = search(*three, report=True)
     assert code == 0
     assert states() == ["COMPLETE", "PRUNED", "COMPLETE"]
     pruned = load().trials[1]

@@ -223,7 +223,8 @@ def _tell(study: optuna.Study, trial: Trial, result: JobReturn) -> None:
         trial.set_user_attr(key, value)
     complete = state == TrialState.COMPLETE
     study.tell(trial, [notes["psnr_y"], notes["lpips"]] if complete else None, state)
-    log.info("trial %d: %s %s", trial.number, state.name.lower(), notes)
+    text = ", ".join(f"{key} {value}" for key, value in notes.items())
+    log.info("trial %d %s: %s", trial.number, state.name.lower(), text)
 
 
 def outcome(folder: Path) -> tuple[TrialState, dict[str, Any]]:

@@ -32,11 +32,20 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 
 
 def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> str:
-    """A job's folder: its number, if there is to be one, and what is its own, without slashes."""
+    """A job's folder: its number, if there is to be one, and what is its own, without slashes.
+
+    With a number, which tells jobs apart, long decimals are given with four digits.
+    """
     own = [override for override in overrides if override.partition("=")[0] not in common]
     parts = [] if number is None else [str(number)]
+    if parts:
+        own = [re.sub(r"\d+\.\d{8,}(e-?\d+)?", _four_digits, override) for override in own]
     parts += [",".join(own).replace("/", "_")] if own else []
     return "_".join(parts)[:120] or "job"
+
+
+def _four_digits(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.4g}"
 
 
 def label(folder: str) -> str:
