@@ -155,9 +155,7 @@ def test_help_reads_well(
     code, text, _ = run(monkeypatch, capsys, "--help")
     assert code == 0
     assert text.startswith("python -m sr_gan.train [experiment=NAME] [KEY=VALUE ...]")
-    assert (
-        "experiment: quickstart, search, search_cpu, srgan_400ep, srgan_modern, srgan_paper" in text
-    )
+    assert "experiment: quickstart, search, search_cpu, srgan_400ep, srgan_modern," in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

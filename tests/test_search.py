@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sr_gan.errors import UserError
@@ -247,6 +248,14 @@ def test_a_damaged_study_is_named(search: Search) -> None:
     assert code == 1
     assert errors.startswith("error: runs/search_cpu/study.db cannot be read: ")
     assert len(errors.splitlines()) == 1
+
+
+def test_two_searches_of_a_folder_do_not_mix(search: Search) -> None:
+    Path("runs/search_cpu").mkdir(parents=True)
+    with FileLock("runs/search_cpu/.study.lock"):
+        code, _, errors = search()
+    assert code == 1
+    assert errors == "error: runs/search_cpu is being searched by another process\n"
 
 
 def test_how_a_job_ended(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ class OptunaSweeper(Sweeper):
     """Hydra's side of :func:`sr_gan.search.search`, which says what ``settings`` are.
 
     Args:
-        params: ranges of settings, as on the command line, which goes before them.
+        params: settings and their ranges; those of the command line count before them.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **settings: Any) -> None:
