@@ -39,7 +39,7 @@ from sr_gan.errors import UserError
 from sr_gan.metrics import LPIPS
 from sr_gan.reports.page import Table
 from sr_gan.runs import differences, shown
-from sr_gan.sweeps import ERROR, STUDY, short
+from sr_gan.sweeps import ERROR, STUDY, short, shortened
 
 NAME = "search"  # of the study in its file
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -253,7 +253,7 @@ def front(folder: Path) -> str:
     rows = [
         [
             str(trial.number),
-            *(_cell(trial.params.get(key, "-")) for key in keys),
+            *(shortened(str(trial.params.get(key, "-"))) for key in keys),
             f"{trial.values[0]:.2f}",
             f"{trial.values[1]:.4f}",
         ]
@@ -267,7 +267,3 @@ def front(folder: Path) -> str:
         table.plain(),
         f"study     optuna trials --storage {_storage(folder)} --study-name {NAME}",
     ])  # fmt: skip
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -39,13 +39,14 @@ def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> 
     own = [override for override in overrides if override.partition("=")[0] not in common]
     parts = [] if number is None else [str(number)]
     if parts:
-        own = [re.sub(r"\d+\.\d{8,}(e-?\d+)?", _four_digits, override) for override in own]
+        own = [shortened(override) for override in own]
     parts += [",".join(own).replace("/", "_")] if own else []
     return "_".join(parts)[:120] or "job"
 
 
-def _four_digits(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.4g}"
+def shortened(text: str) -> str:
+    """``lr=0.002023`` of ``lr=0.0020228662931987577``: long decimals with four digits."""
+    return re.sub(r"\d+\.\d{8,}(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", text)
 
 
 def label(folder: str) -> str:
