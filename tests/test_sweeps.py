@@ -38,6 +38,8 @@ def test_job_names_are_short_folder_names() -> None:
     assert sweeps.name_job(3, own, common) == "3_a=1,b=x_y"
     assert sweeps.name_job(None, own, common) == "a=1,b=x_y"
     assert sweeps.name_job(None, ["lr=1"], common) == "job"
+    drawn = ["lr=3.5511077661675016e-05", "a=0.0020228662931987577", "b=0.25"]
+    assert sweeps.name_job(1, drawn, set()) == "1_lr=3.551e-05,a=0.002023,b=0.25"
     assert len(sweeps.name_job(0, ["a=3"] * 100, common)) == 120
 
 

@@ -15,6 +15,8 @@ from sr_gan.runs import differences, find_checkpoint, shown
 from sr_gan.schema import check
 
 ERROR = "error.txt"  # in a job's folder: why it failed, in one line
+PRUNED = "pruned.txt"  # in a job's folder: why it was ended early, in one line
+STUDY = "study.db"  # in a sweep's folder, where Optuna proposes the jobs
 
 
 def shared_keys(arguments: Sequence[str]) -> set[str]:
@@ -30,11 +32,21 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 
 
 def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> str:
-    """A job's folder: its number, if there is to be one, and what is its own, without slashes."""
+    """A job's folder: its number, if there is to be one, and what is its own, without slashes.
+
+    With a number, which tells jobs apart, long decimals are given with four digits.
+    """
     own = [override for override in overrides if override.partition("=")[0] not in common]
     parts = [] if number is None else [str(number)]
+    if parts:
+        own = [shortened(override) for override in own]
     parts += [",".join(own).replace("/", "_")] if own else []
     return "_".join(parts)[:120] or "job"
+
+
+def shortened(text: str) -> str:
+    """``lr=0.002023`` of ``lr=0.0020228662931987577``: long decimals with four digits."""
+    return re.sub(r"\d+\.\d{8,}(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", text)
 
 
 def label(folder: str) -> str:
@@ -46,7 +58,12 @@ def label(folder: str) -> str:
     if not all(re.match(r"[\w.@/]+=", setting) for setting in settings):
         return folder
     pairs = [setting.partition("=") for setting in settings]
-    return ", ".join(f"{k.partition('@')[0].rpartition('.')[2]}={v}" for k, _, v in pairs)
+    return ", ".join(f"{short(key)}={value}" for key, _, value in pairs)
+
+
+def short(key: str) -> str:
+    """``loss`` of ``loss@gan.loss``, ``adversarial`` of ``gan.loss.weights.adversarial``."""
+    return key.partition("@")[0].rpartition(".")[2]
 
 
 def finished(cfg: DictConfig, run_dir: Path) -> bool:

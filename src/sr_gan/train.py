@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sr_gan.reports.summary import describe, summarise
 from sr_gan.reports.write import write_report
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
-from sr_gan.sweeps import begun, finished
+from sr_gan.sweeps import PRUNED, STUDY, begun, finished
 from sr_gan.weights import load_generator, save_generator
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     log.info("run        %s", shown(run_dir))
     if first:
         write_records(cfg, run_dir)
+        (run_dir / PRUNED).unlink(missing_ok=True)
 
     for stage, module in modules.items():
         cfg.stage = stage
@@ -76,6 +78,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             weights = run_dir / "checkpoints" / stage / "generator.safetensors"
             save_generator(module.evaluated, config["generator"], weights)
         generator.load_state_dict(module.evaluated.state_dict())  # where the next stage begins
+        if (run_dir / PRUNED).exists():
+            break
 
     if not first:
         return {}
@@ -146,12 +150,16 @@ def _is_to_be_done(cfg: DictConfig) -> bool:
 
 
 def _report(sweep_dir: Path) -> None:
-    """A sweep ends with its report."""
+    """A sweep ends with its report, a search with its best trials."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     try:
         write_report(find_runs([str(sweep_dir)]), sweep_dir / "report")
     except UserError as error:
         log.warning("no report of the sweep: %s", error)
+    if (sweep_dir / STUDY).exists() and find_spec("optuna"):
+        from sr_gan.search import front  # an extra
+
+        log.info("\n%s", front(sweep_dir))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, timing, signals."""
+"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, pruning, signals."""
 
 from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.health import Health
 from sr_gan.callbacks.interrupt import SaveOnSignal
 from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
+from sr_gan.callbacks.prune import PruneByMedian
 from sr_gan.callbacks.record import MetricsTable, StopOnNaN
 from sr_gan.callbacks.samples import SampleGrid
 from sr_gan.callbacks.timing import Timing
@@ -14,6 +15,7 @@ __all__ = [
     "Health",
     "MetricsTable",
     "PerceptualQuality",
+    "PruneByMedian",
     "SampleGrid",
     "SaveOnSignal",
     "StageProgress",

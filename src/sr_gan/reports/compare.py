@@ -11,7 +11,7 @@ from sr_gan.reports.history import Run
 from sr_gan.reports.page import Section, Table
 from sr_gan.reports.single import draw, progress
 from sr_gan.reports.strip import strip
-from sr_gan.sweeps import label
+from sr_gan.sweeps import label, shortened
 
 _MOST_KEYS = 6  # settings beside the scores; more have a table of their own
 _LONGEST = 60  # letters of a run's name
@@ -99,7 +99,7 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
             for value, (_, style) in zip(values, scores.values())
         ]
         health = diagnose(run.final) if run.final else None
-        chosen = [values[i] for values in settings.values()]
+        chosen = [shortened(values[i]) for values in settings.values()]
         state = health.state if health else _NOWHERE
         front = fronts.get(str(i + 1), len(runs) + 1)
         on_front = [str(front) if front <= len(runs) else _NOWHERE] if fronts else []

@@ -16,6 +16,7 @@ from sr_gan.reports.history import Run, Stage
 from sr_gan.reports.page import Picture, Section, Table
 from sr_gan.reports.published import ORIGINAL_RUN, X4
 from sr_gan.reports.scores import METRICS, columns
+from sr_gan.sweeps import PRUNED
 
 _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
 
@@ -64,7 +65,9 @@ def _outcome(run: Run) -> list[str]:
     if final is None:
         return ["No epoch of this run was finished."]
     text = [f"Epochs: {progress(run)}."]
-    if any((run.planned(name) or 0) > _done(run, name) for name in run.config.get("stages", [])):
+    if (run.path / PRUNED).exists():
+        text[0] += f" Pruned: {(run.path / PRUNED).read_text().strip()}."
+    elif any((run.planned(name) or 0) > _done(run, name) for name in run.config.get("stages", [])):
         text[0] += " The run is not finished; it goes on with the same command and ckpt_path=last."
     psnr = final.last("quality/psnr_y")
     if psnr is None:

@@ -8,6 +8,7 @@ from sr_gan.callbacks.record import read_table
 from sr_gan.files import atomic_write
 from sr_gan.reports.published import ORIGINAL_RUN
 from sr_gan.runs import shown
+from sr_gan.sweeps import PRUNED
 
 # key: (title, decimals); LPIPS is not measured by every run
 _SCORES = {"psnr_y": ("PSNR-Y dB", 2), "ssim_y": ("SSIM-Y", 4), "lpips": ("LPIPS", 4)}
@@ -17,11 +18,14 @@ def summarise(run_dir: Path) -> dict[str, Any]:
     """Reads ``metrics.csv``, writes ``summary.json`` and returns its content.
 
     A stage has its number of epochs, its last and its best validation scores; the GAN stage also
-    the losses at those of :data:`ORIGINAL_RUN`, those reached, and at its last epoch.
+    the losses at those of :data:`ORIGINAL_RUN`, those reached, and at its last epoch. The last
+    stage of a run that was pruned has the reason.
     """
     rows = read_table(run_dir / "metrics.csv")
     stages = {row["stage"]: [r for r in rows if r["stage"] == row["stage"]] for row in rows}
     summary = {stage: _stage(table) for stage, table in stages.items()}
+    if summary and (run_dir / PRUNED).exists():
+        summary[rows[-1]["stage"]]["pruned"] = (run_dir / PRUNED).read_text().strip()
     with atomic_write(run_dir / "summary.json") as file:
         json.dump(summary, file, indent=2)
     return summary
