@@ -3,7 +3,7 @@
 #
 #   experiments/remedies/run.sh PHOTOS VALID VGG19_FILE ALEXNET_FILE [KEY=VALUE ...]
 #
-# UPDATES=420 BATCH=8 CROP=64 (default) takes about 50 minutes of one CPU core. On a GPU:
+# UPDATES=420 BATCH=8 CROP=64 (default) takes about 70 minutes of one CPU core. On a GPU:
 #   UPDATES=20000 BATCH=16 CROP=96 experiments/remedies/run.sh ...
 # Run again it leaves alone what is finished; ONLY='0*' runs a part. Prints the table, and copies what is
 # worth keeping to RESULTS (default: results/ beside this script).
@@ -56,8 +56,10 @@ remedy 13_icnr generator.icnr=true
 remedy 14_ema gan.ema=0.99
 remedy 15_image_skip generator=msrresnet
 remedy 16_health_acts health.act=true
-run 17_together "${modern[@]}" 'stages=[pretrain,gan]' pretrain.epochs=$((epochs / 2)) gan.epochs=$((epochs / 2)) pretrain.ema=0.99
-run 18_together_from_psnr "${modern[@]}" 'stages=[gan]' init_from=psnr
+remedy 17_no_adversarial gan.loss.weights.adversarial=0  # a control: what is left without a GAN
+remedy 18_l1_too +gan.loss.content.l1._target_=torch.nn.L1Loss +gan.loss.weights.l1=1.0
+run 19_together "${modern[@]}" 'stages=[pretrain,gan]' pretrain.epochs=$((epochs / 2)) gan.epochs=$((epochs / 2)) pretrain.ema=0.99
+run 20_together_from_psnr "${modern[@]}" 'stages=[gan]' init_from=psnr
 
 for run in runs/remedies/*/summary.json; do
   run=$(dirname "$run")
