@@ -61,6 +61,7 @@ def command(
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
+    logging.raiseExceptions = debug  # a pipe closed by `| head` is not worth a traceback
     begin = time.time()
     SweepFolder.last = None
     try:

@@ -38,8 +38,21 @@ def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
         ["1: a", "1", "27.20", "0.8000", "0.3000"],
         ["3: c", "3", "-", "-", "-"],
     ]
-    assert [row[6] for row in table.rows] == ["saturated", "balanced", "-"]
+    health = table.header.index("discriminator")
+    assert [row[health] for row in table.rows] == ["saturated", "balanced", "-"]
     assert [row[-1] for row in table.rows] == ["1", "2", "-"]  # the front
+
+
+def test_what_a_jobs_name_says_is_no_column(make_run: MakeRun) -> None:
+    runs = [
+        read_run(
+            make_run(f"gan.ema={ema},seed={seed}", settings={"gan": {"ema": ema}, "seed": seed})
+        )
+        for ema, seed in ((0.9, 1), (0.99, 2))
+    ]
+    (table,) = compare(runs).tables
+    assert list(table.header)[:2] == ["", "PSNR-Y dB"]
+    assert sorted(row[0] for row in table.rows) == ["1: ema=0.9, seed=1", "2: ema=0.99, seed=2"]
 
 
 def test_the_table_keeps_its_order_without_a_plane(make_run: MakeRun) -> None:

@@ -11,7 +11,7 @@ from sr_gan.reports.history import Run
 from sr_gan.reports.page import Section, Table
 from sr_gan.reports.single import draw, progress
 from sr_gan.reports.strip import strip
-from sr_gan.sweeps import label, shortened
+from sr_gan.sweeps import label, short, shortened
 
 _MOST_KEYS = 6  # settings beside the scores; more have a table of their own
 _LONGEST = 60  # letters of a run's name
@@ -26,7 +26,8 @@ def compare(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
     fronts = figures.ranks(next(iter(planes.values()))[0]) if planes else {}
     plots = [figures.perception_distortion(*places, where) for where, places in planes.items()]
     text = [*notes] if planes else [*notes, _missing(runs)]
-    tables = [_outcomes(runs, settings if len(settings) <= _MOST_KEYS else {}, fronts)]
+    beside = {k: v for k, v in settings.items() if not _told(k, titles(runs))}
+    tables = [_outcomes(runs, beside if len(settings) <= _MOST_KEYS else {}, fronts)]
     if len(settings) > _MOST_KEYS:
         tables.append(_settings(settings))
     curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
@@ -44,6 +45,11 @@ def titles(runs: Sequence[Run]) -> list[str]:
         f"{number}: {name if len(name) <= _LONGEST else name[: _LONGEST - 1] + '…'}"
         for number, name in enumerate(names, 1)
     ]
+
+
+def _told(key: str, names: Sequence[str]) -> bool:
+    """Whether every run's name says this setting already."""
+    return all(f"{short(key)}=" in name for name in names)
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
@@ -88,6 +94,7 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
         "PSNR-Y dB": ("quality/psnr_y", ".2f"),
         "SSIM-Y": ("quality/ssim_y", ".4f"),
         "LPIPS": ("quality/lpips", ".4f"),
+        "grain": ("quality/grain", ".2f"),
         "D loss": ("loss/discriminator", ".3g"),
     }
     header = ["", *settings, *scores, "discriminator", "epochs", *(["front"] if fronts else [])]
