@@ -3,8 +3,8 @@
 #
 #   experiments/postfilter/run.sh BENCHMARK ALEXNET_FILE NAME=MODEL ... [-- KEY=VALUE ...]
 #
-# NAME=MODEL: a run or a weights file. Writes RESULTS/NAME/SIGMA/ (default: results/ beside this
-# script) and prints a table.
+# NAME=MODEL: a run, a weights file, or a shipped model. Writes RESULTS/NAME/SIGMA/ and a picture
+# (default: results/ beside this script) and prints a table.
 set -euo pipefail
 benchmark=$1 alexnet=$2
 shift 2
@@ -26,4 +26,5 @@ for model in "${models[@]}"; do
       smooth_sigma="$sigma" output="$folder" "$@" >/dev/null
   done
 done
+"$python" "$here/picture.py" "$results/cat.png" "${models[@]}"
 "$python" "$here/table.py" "$results" | tee "$results/table.md"
