@@ -28,6 +28,7 @@ _BASE: dict[str, Any] = {
 _LIGHT = {"paper": "#ffffff", "ink": "#24292f", "grid": "#e3e6ea", "grey": "#6b7280"}
 _DARK = {"paper": "#1b1f24", "ink": "#dfe3e8", "grid": "#343b44", "grey": "#9aa4b2"}
 _COLOURS = ("#2f81d6", "#dd6b20", "#2a9d6f", "#c2416b", "#8a63d2", "#b58900", "#17a2b8", "#7a7f87")
+_LINES, _MARKERS = ("-", "--", ":"), "os^"  # once the colours are used up
 _BLUE, _ORANGE, _GREEN, _RED = _COLOURS[:4]
 _QUALITY = {
     "quality/psnr_y": "PSNR-Y on the validation photos, dB",
@@ -119,7 +120,8 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
         )
         for i, point in enumerate(points):
             index = int(point.label) - 1 if point.label.isdigit() else i  # as the run's curves
-            axes.plot(point.psnr_y, point.lpips, "o", color=_colour(index), ms=8)
+            marker = _MARKERS[_round(index) % 3]
+            axes.plot(point.psnr_y, point.lpips, marker, color=_colour(index), ms=8)
         axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=8)
         for point in [*points, bicubic]:
             at = (point.psnr_y, point.lpips)
@@ -197,7 +199,8 @@ def _overlay(runs: Sequence[Run], metric: str) -> Draw:
     def draw(axes: Axes, grey: str) -> None:
         every = [_starts(run, metric) for run in runs]
         for i, (run, starts) in enumerate(zip(runs, every)):
-            _curve(axes, run, starts, metric, str(i + 1), _colour(i))
+            line = _LINES[_round(i) % 3]
+            _curve(axes, run, starts, metric, str(i + 1), _colour(i), linestyle=line)
         if metric.startswith("loss/"):
             axes.set_yscale("log")
         same = [starts for starts in every if starts]
@@ -236,7 +239,8 @@ def _finish(axes: Axes, starts: dict[str, int]) -> None:
     axes.set_xlabel(stage)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(ncols=2)
+        many = len(axes.get_legend_handles_labels()[1]) > len(_COLOURS)
+        axes.legend(ncols=4 if many else 2, fontsize="small" if many else None)
 
 
 def _taken(run: Run, metric: str) -> bool:
@@ -245,3 +249,8 @@ def _taken(run: Run, metric: str) -> bool:
 
 def _colour(index: int) -> str:
     return _COLOURS[index % len(_COLOURS)]
+
+
+def _round(index: int) -> int:
+    """How often all colours have been used before."""
+    return index // len(_COLOURS)
