@@ -15,8 +15,9 @@ from omegaconf import DictConfig, open_dict
 from PIL import Image
 from skimage import data as skimage_data
 
-from sr_gan.cli import command, register_resolvers
+from sr_gan.cli import command
 from sr_gan.config import conf_dir
+from sr_gan.resolvers import register_resolvers
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

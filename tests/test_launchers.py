@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from sr_gan.cli import register_resolvers
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
 from sr_gan.launchers import check_launcher
 from sr_gan.machine import installed
+from sr_gan.resolvers import register_resolvers
 from tests.conftest import Shell
 
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher"

@@ -1,6 +1,5 @@
 """Turns a function of a configuration into a command whose errors are one readable line."""
 
-import errno
 import io
 import logging
 import os
@@ -9,39 +8,31 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import (
-    ConfigCompositionException,
     HydraException,
-    MissingConfigException,
-    OverrideParseException,
 )
 from hydra.experimental.callback import Callback as HydraCallback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sr_gan import sweeps
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
-from sr_gan.launchers import check_launcher, explain_missing
-from sr_gan.machine import cpu_computes_bf16
-from sr_gan.runs import choose_run_dir, shown
-from sr_gan.schema import suggest
+from sr_gan.explain import explain, no_such_choice
+from sr_gan.launchers import check_launcher
+from sr_gan.resolvers import register_resolvers
+from sr_gan.runs import shown
 
 log = logging.getLogger(__name__)
-
-_LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_RESOLVING = "UserError raised while resolving interpolation: "
 
 
 def command(
@@ -209,89 +200,12 @@ def _check_choices(arguments: Sequence[str]) -> None:
         for name in values + [part for part in values if isinstance(part, list) for part in part]:
             if name is None or isinstance(name, (bool, int, float)):
                 text = "null" if name is None else str(name).lower()
-                raise UserError(_no_such_choice(override.get_key_element(), text, group))
-
-
-def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
-    """The functions that conf/ calls, ``${run_dir:...}`` for one.
-
-    Args:
-        common: settings that are not a sweep job's own, and not part of its folder's name.
-        begin: the time stamp by which a sweep is called; now, where there is none.
-    """
-    started = datetime.fromtimestamp(begin or time.time())
-
-    def job_dir(number: int | None, overrides: Sequence[str]) -> str:
-        return sweeps.name_job(number, overrides, set(common))
-
-    OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
-    OmegaConf.register_new_resolver("started", started.strftime, replace=True)
-    OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
-    OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
-    OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
-    OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
-
-
-def _auto_accelerator() -> str:
-    """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
-    return "gpu" if torch.cuda.is_available() else "cpu"
-
-
-def _auto_gpus() -> int:
-    """The GPUs that a job takes."""
-    return int(torch.cuda.is_available())
-
-
-def _auto_precision(accelerator: str) -> str:
-    """16-bit mixed precision where there is a GPU to run it, or a CPU that computes in bfloat16."""
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return "16-mixed"
-    return "bf16-mixed" if cpu_computes_bf16() else "32-true"
+                raise UserError(no_such_choice(override.get_key_element(), text, group))
 
 
 def _fail(error: Exception) -> None:
     print(f"error: {explain(error)}", file=sys.stderr)
     sys.exit(1)
-
-
-def explain(error: Exception) -> str:
-    """What is wrong, in one line: an error of ours, of the system's, Hydra's or OmegaConf's."""
-    inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, UserError):
-        inner = inner.__cause__
-    if inner is not None:
-        return str(inner)
-    if isinstance(error, OSError) and error.strerror:
-        hint = "; choose another folder with hydra.run.dir=FOLDER" if error.errno in _LOCKED else ""
-        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
-    if isinstance(error, MissingConfigException):
-        group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        missing = explain_missing(name) if group == "hydra/launcher" else None
-        return missing or _no_such_choice(group, name, group, error.options)
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
-    if isinstance(error, ConfigCompositionException):
-        return _explain_composition(error)
-    if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
-        return str(error).splitlines()[0].removeprefix(_RESOLVING)
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
-def _no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
-    allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-    return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
-
-
-def _explain_composition(error: ConfigCompositionException) -> str:
-    cause: Any = error.__cause__
-    node = getattr(cause, "parent_node", None)
-    if getattr(cause, "full_key", None) and isinstance(node, DictConfig):
-        return f"{cause.full_key} is not a setting{suggest(str(cause.key), list(node))}"
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if cause is not None and str(cause).splitlines()[0] not in text:
-        text += f" ({str(cause).splitlines()[0]})"
-    return text.split(" To append to your default list")[0]
 
 
 def _forget_empty_run(folder: Path) -> None:

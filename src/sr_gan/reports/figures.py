@@ -240,7 +240,7 @@ def _finish(axes: Axes, starts: dict[str, int]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(axes.get_legend_handles_labels()[1]) > 1:
         many = len(axes.get_legend_handles_labels()[1]) > len(_COLOURS)
-        axes.legend(ncols=4 if many else 2, fontsize="small" if many else None)
+        axes.legend(ncols=4 if many else 2, handlelength=3, fontsize="small" if many else None)
 
 
 def _taken(run: Run, metric: str) -> bool:

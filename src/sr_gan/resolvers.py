@@ -1,0 +1,51 @@
+"""The functions that conf/ calls."""
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from sr_gan import sweeps
+from sr_gan.machine import cpu_computes_bf16
+from sr_gan.runs import choose_run_dir, shown
+
+
+def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
+    """The functions that conf/ calls, ``${run_dir:...}`` for one.
+
+    Args:
+        common: settings that are not a sweep job's own, and not part of its folder's name.
+        begin: the time stamp by which a sweep is called; now, where there is none.
+    """
+    started = datetime.fromtimestamp(begin or time.time())
+
+    def job_dir(number: int | None, overrides: Sequence[str]) -> str:
+        return sweeps.name_job(number, overrides, set(common))
+
+    OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
+    OmegaConf.register_new_resolver("started", started.strftime, replace=True)
+    OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
+    OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
+    OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
+    OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
+
+
+def _auto_accelerator() -> str:
+    """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def _auto_gpus() -> int:
+    """The GPUs that a job takes."""
+    return int(torch.cuda.is_available())
+
+
+def _auto_precision(accelerator: str) -> str:
+    """16-bit mixed precision where there is a GPU to run it, or a CPU that computes in bfloat16."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "16-mixed"
+    return "bf16-mixed" if cpu_computes_bf16() else "32-true"
