@@ -36,6 +36,7 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
 VARIABLES = {
     "remedies": {"UPDATES": "6", "BATCH": "2", "CROP": "32", "ONLY": "0[01]*"},
     "postfilter": {"SIGMAS": "0.0 0.6"},
+    "speed": {"UPSCALE": "model=null width=64 height=48 rounds=1"},
 }
 
 
