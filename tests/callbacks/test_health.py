@@ -95,7 +95,7 @@ def test_it_says_so_once_when_the_discriminator_wins(
     fit(module, photographs(6), callbacks=[health])
     told = [line for line in caplog.messages if "discriminator winning" in line]
     assert len(told) == 1
-    assert "try gan.discriminator_lr" in told[0]
+    assert "try a pretrained generator (init_from=RUN" in told[0]
     assert module.discriminator_every == 1
     assert not (tmp_path / "healthy.ckpt").exists()
 

@@ -112,8 +112,8 @@ def _swings(distances: Sequence[float]) -> int:
 _MEANING: dict[State, str] = {
     "healthy": "both players are learning from each other",
     "discriminator winning": "it tells every image apart, so that it teaches the generator little; "
-    "try gan.discriminator_lr=1e-5, gan.instance_noise=0.1, discriminator=vgg_sn, or begin from a "
-    "pretrained generator (init_from=RUN)",
+    "try a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps most, an L1 "
+    "term in the loss, discriminator=vgg_sn or penalty=r1",
     "generator winning": "the discriminator hardly tells images apart, so that its gradient says "
     "little; try gan.discriminator_lr=4e-4, or gan.adversarial_ramp=0.05 to let it learn first",
     "oscillating": "the two overtake each other again and again; try lower gan.generator_lr and "

@@ -33,10 +33,11 @@ _MEANING = {
     "behind": "it hardly tells photographs from generated images, so its gradient says little",
 }
 _ADVICE = {
-    "saturated": "slow it down (gan.discriminator_lr=1e-5), begin the GAN stage from a pretrained "
-    "generator (stages=[pretrain,gan] or init_from=RUN), or raise the adversarial term's share "
-    "(gan.loss.weights.adversarial) before it saturates",
-    "ahead": "watch D(real) and D(fake); gan.discriminator_lr below gan.generator_lr slows it down",
+    "saturated": "begin the GAN stage from a pretrained generator (stages=[pretrain,gan] or "
+    "init_from=RUN), add an L1 term to the loss, or hold the discriminator back "
+    "(discriminator=vgg_sn, penalty=r1)",
+    "ahead": "watch D(real), D(fake) and the pictures; where they are poor a pretrained generator "
+    "(init_from=RUN) or an L1 term helps most",
     "balanced": "",
     "behind": "raise gan.discriminator_lr, or lower gan.generator_lr or "
     "gan.loss.weights.adversarial; after a few epochs only, it may just need longer",
