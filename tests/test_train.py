@@ -23,6 +23,7 @@ from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.config import build, build_all
 from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
+from sr_gan.loggers.tensorboard import tag
 from sr_gan.schema import check
 from sr_gan.train import train
 from tests.conftest import ROOT, SMALL, Compose
@@ -117,7 +118,7 @@ def test_a_run_leaves_everything_behind(composed: Compose) -> None:
     events = EventAccumulator(str(run / "tensorboard" / "gan"))
     events.Reload()
     scalars = {tag for tag in events.Tags()["scalars"] if tag not in ("epoch", "hp_metric")}
-    assert scalars == {name for name in rows[3] if rows[3][name] and "/" in name}
+    assert scalars == {tag(name) for name in rows[3] if rows[3][name] and "/" in name}
     assert [image.step for image in events.Images("samples")] == [0, 1]
 
 
