@@ -13,10 +13,12 @@ train: .venv/.installed  ## train the quickstart: both stages on real photos, mi
 	$(RUN) -m sr_gan.train $(ARGS)
 
 START := runs/sweep_cpu_start
+COMMA := ,
+SHARED = $(foreach setting,$(ARGS),$(if $(findstring $(COMMA),$(setting)),,$(setting)))
 
 sweep: .venv/.installed  ## train twelve small GANs, four adversarial weights by three losses, and compare
 	test -e $(START)/summary.json || \
-		$(RUN) -m sr_gan.train experiment=quickstart stages=[pretrain] hydra.run.dir=$(START)
+		$(RUN) -m sr_gan.train experiment=quickstart stages=[pretrain] hydra.run.dir=$(START) $(SHARED)
 	$(RUN) -m sr_gan.train -m experiment=sweep_cpu $(ARGS)
 
 test: .venv/.installed-dev  ## run the fast tests

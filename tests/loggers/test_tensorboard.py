@@ -92,8 +92,8 @@ def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:
     numbers = {k: v.number_value for k, v in info.hparams.items() if v.HasField("number_value")}
     assert numbers == pytest.approx(
         {
-            "weight_l1": 1.0,
-            "weight_adversarial": 0.002,
+            "l1_weight": 1.0,
+            "adversarial_weight": 0.002,
             "lr_generator": 1e-4,
             "lr_discriminator": 1e-4,
             "batch": 2,
@@ -108,7 +108,7 @@ def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:
         "stages": "pretrain, gan",
         "generator": "MSRResNet 8x1",
         "discriminator": "VGGDiscriminator",
-        "adversarial": "BCEAdversarialLoss",
+        "gan_loss": "BCEAdversarialLoss",
         "penalty": "none",
         "schedule": "Constant",
     }
@@ -120,7 +120,7 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     events = read(Path(cfg.run_dir) / "tensorboard" / "result")
     content: Any = events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
     row = metadata.parse_session_start_info_plugin_data(content).hparams
-    assert row["discriminator"].string_value == row["adversarial"].string_value == "none"
+    assert row["discriminator"].string_value == row["gan_loss"].string_value == "none"
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are not here

@@ -102,3 +102,18 @@ def test_why_there_is_no_plane(make_run: MakeRun) -> None:
     rows = [{**row, "quality/psnr_y_bicubic": 20.0} for row in gan_rows(BALANCED)]
     other = read_run(make_run("c", rows))
     assert "validated on different photos" in compare([a, other]).text[0]
+
+
+def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) -> None:
+    better = gan_rows([(0.7, 0.3)] * 9, lpips=0.2)
+    runs = [
+        read_run(make_run("a", settings={"seed": 1})),
+        read_run(make_run("b", better, settings={"seed": 2})),
+        read_run(make_run("c", gan_rows([(0.7, 0.3)] * 9, lpips=None), settings={"seed": 3})),
+        read_run(make_run("d", better, settings={"seed": 4})),
+    ]
+    section = compare(runs)
+    (table,) = section.tables
+    assert {row[0]: row[-1] for row in table.rows}["3: c"] == "-"
+    assert any("run 3 has no LPIPS" in text for text in section.text)
+    assert any(text.startswith("To begin with: 2: b;") for text in section.text)

@@ -1,7 +1,9 @@
 import pytest
+import torch
+from omegaconf import OmegaConf
 
-from sr_gan.config import conf_dir
-from sr_gan.reports.health import diagnose
+from sr_gan.config import build, conf_dir
+from sr_gan.reports.health import diagnose, guessing
 from sr_gan.reports.history import Stage
 from tests.reports.conftest import gan_rows
 
@@ -64,3 +66,22 @@ def test_the_advice_names_settings_that_there_are() -> None:
         assert key in advice
         assert f"{key}:" in train
     assert "adversarial:" in (conf_dir() / "loss" / "pixel_gan.yaml").read_text()
+
+
+@pytest.mark.parametrize("choice", ["bce", "hinge", "least_squares", "relativistic"])
+def test_guessing_is_the_loss_of_one_half(choice: str) -> None:
+    """By the loss itself, at the logits for which its answers are 1/2."""
+    node = OmegaConf.to_container(OmegaConf.load(conf_dir() / "adversarial" / f"{choice}.yaml"))
+    loss = build(OmegaConf.create(node))
+    undecided = torch.full((4,), 0.5 if choice == "least_squares" else 0.0)
+    assert loss.probabilities(undecided, undecided)[0] == pytest.approx(0.5)
+    config = {"gan": {"loss": {"adversarial": node}}}
+    assert guessing(config) == pytest.approx(float(loss.discriminator(undecided, undecided)))
+    health = diagnose(stage(CASES["balanced"]), guessing(config))
+    assert health is not None
+    assert f"{guessing(config):.2f} is guessing" in health.text
+
+
+def test_a_critic_has_no_such_loss() -> None:
+    assert guessing({"gan": {"loss": {"adversarial": {"_target_": "a.WassersteinLoss"}}}}) is None
+    assert guessing({}) is None

@@ -12,12 +12,11 @@ BENCHES = {"train": bench_train, "data": bench_data, "upscale": bench_upscale}
 if __name__ == "__main__":
     part = sys.argv[1] if len(sys.argv) > 1 else ""
     if part not in BENCHES:
-        allowed = ", ".join(BENCHES)
-        print(
-            f"error: python -m sr_gan.bench PART [KEY=VALUE ...]: PART is one of {allowed}",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+        usage = f"python -m sr_gan.bench PART [KEY=VALUE ...]: PART is one of {', '.join(BENCHES)}"
+        if part in ("-h", "--help"):
+            print(f"{usage}; PART --help tells the settings")
+            sys.exit(0)
+        sys.exit(f"error: {usage}")
     arguments = ["bench.compare=true" if x == "--compare" else x for x in sys.argv[2:]]
     sys.argv[1:] = arguments
     command(BENCHES[part], f"bench_{part}", verbatim=("model",) if part == "upscale" else ())

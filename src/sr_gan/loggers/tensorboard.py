@@ -128,7 +128,7 @@ def headline(config: dict[str, Any]) -> dict[str, Any]:
     generator, data = config["generator"], config["data"]
     size = "x".join(str(generator[key]) for key in ("filters", "blocks") if key in generator)
     return {
-        **{f"weight_{term}": weight for term, weight in stage["loss"]["weights"].items()},
+        **{f"{term}_weight": weight for term, weight in stage["loss"]["weights"].items()},
         **{name: rate for name, rate in rates.items() if rate is not None},
         "batch": data["batch_size"],
         "crop": data["crop"],
@@ -137,7 +137,7 @@ def headline(config: dict[str, Any]) -> dict[str, Any]:
         "stages": ", ".join(config["stages"]),
         "generator": f"{_class(generator)} {size}".strip(),
         "discriminator": _class(stage.get("discriminator")),
-        "adversarial": _class(stage["loss"].get("adversarial")),
+        "gan_loss": _class(stage["loss"].get("adversarial")),
         "penalty": _class(stage.get("penalty")),
         "schedule": _class(stage.get("schedule")),
         "ema": stage.get("ema", 0.0),

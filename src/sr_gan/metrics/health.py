@@ -115,7 +115,7 @@ _MEANING: dict[State, str] = {
     "try a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps most, an L1 "
     "term in the loss, discriminator=vgg_sn or penalty=r1",
     "generator winning": "the discriminator hardly tells images apart, so that its gradient says "
-    "little; try gan.discriminator_lr=4e-4, or gan.adversarial_ramp=0.05 to let it learn first",
+    "little; try a higher gan.discriminator_lr, or gan.adversarial_ramp=0.05 to let it learn first",
     "oscillating": "the two overtake each other again and again; try lower gan.generator_lr and "
     "gan.discriminator_lr, gan.ema=0.999, or penalty=r1",
     "collapsed": "the images have lost the contrast or the colours of the photographs; try a lower "

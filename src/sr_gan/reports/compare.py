@@ -15,6 +15,7 @@ from sr_gan.sweeps import label, short, shortened
 
 _MOST_KEYS = 6  # settings beside the scores; more have a table of their own
 _LONGEST = 60  # letters of a run's name
+_LITTLE = 0.3  # dB of PSNR-Y
 _NOWHERE = "-"
 Places = tuple[list[Point], Point]  # the runs', bicubic's
 
@@ -23,9 +24,10 @@ def compare(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
     """The section before those of the runs, which it numbers from 1; ``notes`` come first."""
     settings = differing(runs)
     planes = dict(_planes(runs))
-    fronts = figures.ranks(next(iter(planes.values()))[0]) if planes else {}
-    plots = [figures.perception_distortion(*places, where) for where, places in planes.items()]
-    text = [*notes] if planes else [*notes, _missing(runs)]
+    plots = [figures.perception_distortion(*each, where) for where, each in planes.items()]
+    places = next(iter(planes.values()), None)
+    text = [*notes, *_suggestion(runs, places[0] if places else []), *_missing(runs, bool(places))]
+    fronts = figures.ranks(places[0]) if places else {}
     beside = {k: v for k, v in settings.items() if not _told(k, titles(runs))}
     tables = [_outcomes(runs, beside if len(settings) <= _MOST_KEYS else {}, fronts)]
     if len(settings) > _MOST_KEYS:
@@ -123,6 +125,19 @@ def _settings(settings: dict[str, list[str]]) -> Table:
     return Table("What differs", header, [[key, *values] for key, values in settings.items()])
 
 
+def _suggestion(runs: Sequence[Run], points: Sequence[Point]) -> list[str]:
+    """The run to begin with: the lowest LPIPS that costs little PSNR."""
+    if len(points) < 3:
+        return []
+    highest = max(point.psnr_y for point in points)
+    chosen = min((p for p in points if p.psnr_y >= highest - _LITTLE), key=lambda p: p.lpips)
+    name = titles(runs)[int(chosen.label) - 1]
+    return [
+        f"To begin with: {name}; of the runs within {_LITTLE:g} dB of the highest PSNR-Y it has "
+        "the lowest LPIPS. Look at the crops, too: neither number sees every artefact."
+    ]
+
+
 def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
     """Where the runs lie on each benchmark that all were measured on, else on their own photos."""
     trained = {str(i): run for i, run in enumerate(runs, 1) if run.final}  # the others failed
@@ -139,8 +154,12 @@ def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
     if found:
         return
     last = {number: _validation(run, "") for number, run in trained.items()}
-    places = _places(last, [_validation(run, "_bicubic") for run in each])
-    if places:
+    measured = [number for number, scores in last.items() if _point(number, scores)]
+    places = _places(
+        {number: last[number] for number in measured},
+        [_validation(trained[number], "_bicubic") for number in measured],
+    )
+    if places and len(places[0]) > 1:
         yield "validation photos", places
 
 
@@ -163,18 +182,23 @@ def _point(label: str, values: Any) -> Point | None:
     return None if psnr is None or lpips is None else Point(label, psnr, lpips)
 
 
-def _missing(runs: Sequence[Run]) -> str:
+def _missing(runs: Sequence[Run], drawn: bool) -> list[str]:
+    """Which runs are not in the plane, and how they get there."""
     lacking = [
         str(i)
         for i, run in enumerate(runs, 1)
         if run.final and not _point("", _validation(run, ""))
     ]
+    if drawn and not lacking:
+        return []
     why = (
         f"run {', '.join(lacking)} has no LPIPS of its validation photos"
         if lacking
         else "the runs were validated on different photos"
     )
-    return (
-        f"PSNR against LPIPS is not drawn: {why}. Measure each on the same images with "
-        "python -m sr_gan.evaluate model=RUN benchmark=FOLDER lpips=FILE, and report again."
-    )
+    what = "Not in the plot of PSNR against LPIPS" if drawn else "PSNR against LPIPS is not drawn"
+    return [
+        f"{what}: {why}. Training with callbacks.lpips.weights=FILE|download measures it, or "
+        "measure each on the same images with python -m sr_gan.evaluate model=RUN "
+        "benchmark=FOLDER lpips=FILE, and report again."
+    ]

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from math import isnan, log
 from statistics import median
+from typing import Any
 
 from sr_gan.metrics.health import AHEAD, BEHIND, SATURATED
 from sr_gan.reports.history import Stage
 
-CHANCE = 2 * log(2)  # its loss where it answers 1/2 to everything
+_CHANCE = {
+    "BCEAdversarialLoss": 2 * log(2),
+    "HingeAdversarialLoss": 2.0,
+    "LeastSquaresAdversarialLoss": 0.25,
+    "RelativisticAdversarialLoss": log(2),
+}
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,10 @@ _ADVICE = {
 }
 
 
-def diagnose(stage: Stage) -> Health | None:
+def diagnose(stage: Stage, guessing: float | None = None) -> Health | None:
     """The verdict on a GAN stage, over its last fifth, three epochs at
-    least; None of a stage without discriminator.
+    least; None of a stage without discriminator. ``guessing`` is the discriminator's loss where it
+    answers 1/2 to everything, if that is known.
 
     The criterion is the distance D(real) - D(fake) of the mean answers, 0 to 1: from 0.95 the
     discriminator is saturated, from 0.8 ahead, below 0.1 behind, between them balanced.
@@ -67,10 +74,11 @@ def diagnose(stage: Stage) -> Health | None:
         for name in ("discriminator/real", "discriminator/fake", "loss/discriminator")
     )
     state = _state(median(value for _, value in distance[-window:]))
+    chance = f"{guessing:.2f} is guessing; " if guessing else ""
     text = (
         f"The discriminator is {state}: {_MEANING[state]}. It gives photographs {real:.3f} and "
-        f"generated images {fake:.3f} on average, at a loss of {loss:.3g} ({CHANCE:.2f} is "
-        f"guessing; medians of the last {window} epochs)."
+        f"generated images {fake:.3f} on average, at a loss of {loss:.3g} ({chance}medians of the "
+        f"last {window} epochs)."
     )
     since = _since(distance)
     if state == "saturated" and since is not None:
@@ -78,6 +86,13 @@ def diagnose(stage: Stage) -> Health | None:
     if len(distance) < 10:
         text += f" After {len(distance)} epochs that is a first impression."
     return Health(state, text, _ADVICE[state])
+
+
+def guessing(config: dict[str, Any]) -> float | None:
+    """The loss of a discriminator that answers 1/2 to everything; None where a run's configuration
+    tells of a loss without such a value."""
+    loss = config.get("gan", {}).get("loss", {}).get("adversarial") or {}
+    return _CHANCE.get(str(loss.get("_target_", "")).rpartition(".")[2])
 
 
 def _distance(stage: Stage) -> list[tuple[int, float]]:

@@ -11,7 +11,7 @@ import yaml
 from sr_gan.callbacks.samples import draw_grid, read_grid
 from sr_gan.errors import UserError
 from sr_gan.reports import figures
-from sr_gan.reports.health import diagnose
+from sr_gan.reports.health import diagnose, guessing
 from sr_gan.reports.history import Run, Stage
 from sr_gan.reports.page import Picture, Section, Table
 from sr_gan.reports.published import ORIGINAL_RUN, X4
@@ -92,7 +92,7 @@ def _beside(stage: Stage, metric: str, digits: int) -> str:
 def _health(run: Run) -> list[str]:
     texts = []
     for stage in run.stages.values():
-        health = diagnose(stage)
+        health = diagnose(stage, guessing(run.config))
         if health is not None:
             texts.append(health.text)
             texts += [f"What usually helps: {health.advice}."] if health.advice else []
