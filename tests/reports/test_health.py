@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 import torch
+import yaml
 from omegaconf import OmegaConf
 
 from sr_gan.config import build, conf_dir
@@ -71,7 +74,9 @@ def test_the_advice_names_settings_that_there_are() -> None:
 @pytest.mark.parametrize("choice", ["bce", "hinge", "least_squares", "relativistic"])
 def test_guessing_is_the_loss_of_one_half(choice: str) -> None:
     """By the loss itself, at the logits for which its answers are 1/2."""
-    node = OmegaConf.to_container(OmegaConf.load(conf_dir() / "adversarial" / f"{choice}.yaml"))
+    node: dict[str, Any] = yaml.safe_load(
+        (conf_dir() / "adversarial" / f"{choice}.yaml").read_text()
+    )
     loss = build(OmegaConf.create(node))
     undecided = torch.full((4,), 0.5 if choice == "least_squares" else 0.0)
     assert loss.probabilities(undecided, undecided)[0] == pytest.approx(0.5)
