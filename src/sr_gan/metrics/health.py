@@ -114,8 +114,9 @@ _MEANING: dict[State, str] = {
     "discriminator winning": "it tells every image apart, so that it teaches the generator little; "
     "try a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps most, an L1 "
     "term in the loss, discriminator=vgg_sn or penalty=r1",
-    "generator winning": "the discriminator hardly tells images apart, so that its gradient says "
-    "little; try a higher gan.discriminator_lr, or gan.adversarial_ramp=0.05 to let it learn first",
+    "generator winning": "the discriminator hardly tells images apart; where LPIPS falls the "
+    "generator follows it closely and all is well, else try a higher gan.discriminator_lr, or "
+    "gan.adversarial_ramp=0.05 to let it learn first",
     "oscillating": "the two overtake each other again and again; try lower gan.generator_lr and "
     "gan.discriminator_lr, gan.ema=0.999, or penalty=r1",
     "collapsed": "the images have lost the contrast or the colours of the photographs; try a lower "

@@ -36,7 +36,8 @@ _MEANING = {
     "how good an image is, and the content loss decides what the generator learns",
     "ahead": "it is well ahead of the generator; if the distance goes on growing it will saturate",
     "balanced": "both players are learning from each other",
-    "behind": "it hardly tells photographs from generated images, so its gradient says little",
+    "behind": "it hardly tells photographs from generated images: it has learned too little, or, "
+    "where LPIPS fell, the generator follows it closely",
 }
 _ADVICE = {
     "saturated": "begin the GAN stage from a pretrained generator (stages=[pretrain,gan] or "
@@ -45,7 +46,7 @@ _ADVICE = {
     "ahead": "watch D(real), D(fake) and the pictures; where they are poor a pretrained generator "
     "(init_from=RUN) or an L1 term helps most",
     "balanced": "",
-    "behind": "raise gan.discriminator_lr, or lower gan.generator_lr or "
+    "behind": "where LPIPS does not fall, raise gan.discriminator_lr, or lower gan.generator_lr or "
     "gan.loss.weights.adversarial; after a few epochs only, it may just need longer",
     "NaN": "go back with ckpt_path=last and lower learning rates, or train in "
     "trainer.precision=32-true",
