@@ -108,6 +108,7 @@ def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:
         "stages": "pretrain, gan",
         "generator": "MSRResNet 8x1",
         "discriminator": "VGGDiscriminator",
+        "content_loss": "l1",
         "gan_loss": "BCEAdversarialLoss",
         "penalty": "none",
         "schedule": "Constant",

@@ -137,6 +137,7 @@ def headline(config: dict[str, Any]) -> dict[str, Any]:
         "stages": ", ".join(config["stages"]),
         "generator": f"{_class(generator)} {size}".strip(),
         "discriminator": _class(stage.get("discriminator")),
+        "content_loss": " + ".join(stage["loss"]["content"]),
         "gan_loss": _class(stage["loss"].get("adversarial")),
         "penalty": _class(stage.get("penalty")),
         "schedule": _class(stage.get("schedule")),
