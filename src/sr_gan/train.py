@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
-from sr_gan.machine import keep_freed_memory
+from sr_gan.machine import installed, keep_freed_memory
 from sr_gan.reports.history import find_runs
 from sr_gan.reports.summary import describe, summarise
 from sr_gan.reports.write import write_report
@@ -156,7 +155,7 @@ def _report(sweep_dir: Path) -> None:
         write_report(find_runs([str(sweep_dir)]), sweep_dir / "report")
     except UserError as error:
         log.warning("no report of the sweep: %s", error)
-    if (sweep_dir / STUDY).exists() and find_spec("optuna"):
+    if (sweep_dir / STUDY).exists() and installed("optuna"):
         from sr_gan.search import front  # an extra
 
         log.info("\n%s", front(sweep_dir))

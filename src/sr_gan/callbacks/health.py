@@ -100,7 +100,8 @@ class Health(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.readings = [Reading(**values) for values in state_dict["readings"]]
-        for name in ("state", "formed", "strength", "returns", "sums", "count"):
+        self.formed = state_dict.get("formed", True)  # not in older checkpoints
+        for name in ("state", "strength", "returns", "sums", "count"):
             setattr(self, name, state_dict[name])
 
     def _read(self, trainer: L.Trainer, module: GAN) -> None:
