@@ -1,21 +1,23 @@
 """Which model is meant: a run, a file, a shipped name, or an interpolation; and its network."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from hydra.utils import get_class
-from omegaconf import OmegaConf
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from sr_gan.config import build
+from sr_gan import networks
 from sr_gan.data.resize import Kernel, upscale
 from sr_gan.errors import UserError
 from sr_gan.weights import FINISHED, Weights, differing, find_weights, read_weights, shipped
 
 DEFAULT = "gan"  # of the shipped ones
-_ROOM = "sr_gan.networks."  # nothing else is built from what a file says
+_PLAIN = (bool, int, float, str)
 
 
 class Interpolation(nn.Module):
@@ -114,35 +116,60 @@ def _build(weights: Weights) -> nn.Module:
             f"model={weights.path}: the file does not say which generator its weights are of: give "
             "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
         )
-    _check_target(config, weights.path)
+    kind, settings = _stated(config, weights.path)
     try:
-        generator: nn.Module = build(OmegaConf.create(config))
+        with torch.device("meta"), _no_more_parameters_than(len(weights.state)):
+            wrong = differing(kind(**settings), weights.state)  # sizes may be absurd: no memory yet
     except Exception as error:  # whatever a foreign file makes a constructor do
         raise UserError(f"model={weights.path}: its generator cannot be built: {error}") from error
-    wrong = differing(generator, weights.state)
     if wrong:
         raise UserError(
-            f"model={weights.path}: its weights are not of the {type(generator).__name__} that it "
-            f"says ({len(wrong)} tensors differ, first {wrong[0]})"
+            f"model={weights.path}: its weights are not of the {kind.__name__} that it says "
+            f"({len(wrong)} tensors differ, first {wrong[0]})"
         )
+    generator: nn.Module = kind(**settings)
     generator.load_state_dict(weights.state)
     return generator.eval()
 
 
-def _check_target(config: dict[str, Any], path: Path) -> None:
-    """A file may have come from anywhere: it names one of our networks, or nothing is built."""
-    target = str(config.get("_target_"))
-    try:
-        network: type | None = get_class(target)
-    except Exception:
-        network = None
-    ours = network is not None and network.__module__.startswith(_ROOM)
-    if not (ours and issubclass(network, nn.Module)) or any(  # type: ignore[arg-type]
-        isinstance(value, (dict, list)) for value in config.values()
-    ):
+def _stated(config: dict[str, Any], path: Path) -> tuple[Any, dict[str, Any]]:
+    """The class and the arguments of the network that a file asks for.
+
+    A file may have come from anywhere, so that neither Hydra nor OmegaConf, which import and call
+    what a text tells them to, ever see it: the class is one of ours, the arguments are plain.
+    """
+    settings = dict(config)
+    target = str(settings.pop("_target_", None))
+    room, _, name = target.rpartition(".")
+    kind = getattr(networks, name, None) if room == networks.__name__ else None
+    plain = all(
+        isinstance(key, str) and (value is None or type(value) in _PLAIN) and "${" not in str(value)
+        for key, value in settings.items()
+    )
+    if not (plain and hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
         raise UserError(
-            f"model={path} wants to build {target}: allowed are the networks of {_ROOM[:-1]}"
+            f"model={path} wants to build {target}: allowed are the generators of "
+            f"{networks.__name__}, with numbers, words, true, false and null as their settings"
         )
+    return kind, settings
+
+
+@contextmanager
+def _no_more_parameters_than(count: int) -> Iterator[None]:
+    """Ends the building of a network that grows beyond what a file holds weights for."""
+    made = 0
+
+    def counted(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > count:
+            raise ValueError(f"it has more than the {count} tensors of the file")
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _name(path: Path) -> str:
