@@ -2,8 +2,9 @@ import platform
 from pathlib import Path
 
 import pytest
+import torch
 
-from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory
+from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory, out_of_memory
 
 
 def test_the_processor_has_a_name() -> None:
@@ -38,3 +39,28 @@ def test_glibc_takes_the_settings_and_their_defaults() -> None:
 def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "win32")
     assert not keep_freed_memory()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("Unable to find an engine to execute this computation"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+    ],
+)
+def test_a_gpus_memory_can_be_full_in_many_words(error: RuntimeError) -> None:
+    assert out_of_memory(error)
+
+
+def test_a_cpus_memory_that_is_full_and_an_error_of_another_kind() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert out_of_memory(caught.value)
+    with pytest.raises(RuntimeError) as other:
+        torch.zeros(2) @ torch.zeros(3)
+    assert not out_of_memory(other.value)
+    assert not out_of_memory(ValueError("CUDA out of memory"))

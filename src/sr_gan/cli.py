@@ -29,6 +29,7 @@ from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
 from sr_gan.explain import explain, no_such_choice
 from sr_gan.launchers import check_launcher
+from sr_gan.machine import out_of_memory
 from sr_gan.resolvers import register_resolvers
 from sr_gan.runs import shown
 
@@ -123,6 +124,10 @@ class _Job:
             if folder != Path.cwd():  # a run has its folder
                 _forget_empty_run(folder)
             _fail(error)
+        except RuntimeError as error:
+            if self.debug or several or not out_of_memory(error):
+                raise
+            _fail(UserError("memory is full: end other programs that use it, or use device=cpu"))
 
     def _one_of_several(self, cfg: DictConfig, folder: Path) -> None:
         (folder / sweeps.ERROR).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """What is wrong, in one line that names the key, the value or the file, and what is allowed."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import (
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
 from sr_gan.launchers import explain_missing
+from sr_gan.machine import out_of_memory
 from sr_gan.schema import suggest
 
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -42,6 +44,25 @@ def explain(error: Exception) -> str:
     if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
         return str(error).splitlines()[0].removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+@contextmanager
+def memory_advice(cfg: DictConfig) -> Iterator[None]:
+    """Names the settings of a training that take less memory, where a device's is full.
+
+    Raises:
+        UserError: what runs inside could not allocate.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"memory is full: set data.batch_size below {cfg.data.batch_size}, data.crop below "
+            f"{cfg.data.crop}, gan.accumulate above {cfg.gan.accumulate}, or data.valid_crop to "
+            "validate on less of a photo"
+        ) from error
 
 
 def no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:

@@ -7,6 +7,17 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
+
+_FULL = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "nable to find an engine",  # cuDNN, which found no workspace; Unable or unable
+    "not enough memory",  # of the CPU, on Windows
+    "can't allocate memory",
+)
 _INFO = Path("/proc/cpuinfo")
 
 # mallopt's parameters, and their values by default and to keep everything, from glibc's malloc.h
@@ -27,6 +38,20 @@ def cpu_computes_bf16() -> bool:
     """
     features = f"{_told('flags')} {_told('Features')}".split()  # of x86, of ARM
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not allocate, on a GPU or on the CPU; libraries have words of their own
+    for a GPU's memory that is full."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
+    )
 
 
 def installed(package: str) -> bool:

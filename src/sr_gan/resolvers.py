@@ -45,7 +45,12 @@ def _auto_gpus() -> int:
 
 
 def _auto_precision(accelerator: str) -> str:
-    """16-bit mixed precision where there is a GPU to run it, or a CPU that computes in bfloat16."""
+    """16-bit mixed precision where there is a GPU, or a CPU that computes in bfloat16.
+
+    bfloat16, where the GPU has it, has the range of fp32: it needs no loss scaling, which waits for
+    the GPU at each step, skips the first ones, and keeps Adam from being fused.
+    """
     if accelerator != "cpu" and torch.cuda.is_available():
-        return "16-mixed"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if native else "16-mixed"
     return "bf16-mixed" if cpu_computes_bf16() else "32-true"

@@ -18,19 +18,20 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from sr_gan import __version__
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, load_tensors
 from sr_gan.machine import cpu_name
 
 RUNS = Path("runs")
-_PACKAGES = ("sr_gan", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
+_PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
@@ -135,12 +136,20 @@ def environment() -> dict[str, Any]:
         "date": datetime.now().isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {"sr_gan": __version__, **{name: _version(name) for name in _PACKAGES}},
         "platform": f"{platform.system()}-{platform.machine()}",
         "cpu": cpu_name(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def _version(package: str) -> str | None:
+    """None of one that is on the path without having been installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _git_commit() -> str | None:

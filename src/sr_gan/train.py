@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.utilities import rank_zero_only
@@ -18,6 +17,7 @@ from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
 from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
+from sr_gan.explain import memory_advice
 from sr_gan.machine import installed, keep_freed_memory
 from sr_gan.reports.history import find_runs
 from sr_gan.reports.summary import describe, summarise
@@ -118,17 +118,13 @@ def _main(cfg: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return
     try:
-        train(cfg)
+        with memory_advice(cfg):
+            train(cfg)
     except Interrupted as stop:
         checkpoint = shown(stop.checkpoint)
         log.info("%s; saved %s", stop, checkpoint)
         log.info("go on with the same command and ckpt_path=%s", checkpoint)
         sys.exit(128 + stop.signum)
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"the GPU's memory is full: set data.batch_size below {cfg.data.batch_size}, "
-            f"data.crop below {cfg.data.crop}, or data.valid_crop to validate on less of a photo"
-        ) from error
 
 
 def _is_to_be_done(cfg: DictConfig) -> bool:

@@ -9,21 +9,19 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from sr_gan.bench.machine import wait
+from sr_gan.bench.machine import peak_memory
+from sr_gan.machine import wait
 from sr_gan.modules import GAN
 
 PARTS = ("data", "G", "D", "content loss", "optimisers", "logging", "other")
 
 
 class Stopwatch(L.Callback):
-    """The time of all updates after the first ``warm_up``; waits for the device at both ends."""
+    """The time of all updates after the first ``warm_up``, and the memory that they take at most;
+    waits for the device at both ends."""
 
     def __init__(self, warm_up: int) -> None:
-        self.warm_up, self.seconds = warm_up, 0.0
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if pl_module.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(pl_module.device)
+        self.warm_up, self.seconds, self.memory = warm_up, 0.0, 0
 
     def on_train_batch_end(
         self,
@@ -35,10 +33,13 @@ class Stopwatch(L.Callback):
     ) -> None:
         if batch_idx + 1 == self.warm_up:
             wait(pl_module.device)
+            if pl_module.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(pl_module.device)
             self.began = perf_counter()
         elif batch_idx + 1 == trainer.num_training_batches:
             wait(pl_module.device)
             self.seconds = perf_counter() - self.began
+            self.memory = peak_memory(pl_module.device)
 
 
 class Clock(L.Callback):
@@ -65,6 +66,7 @@ class Clock(L.Callback):
         weight = next(pl_module.generator.parameters())  # at rest while the discriminator learns
         self._time(pl_module, "manual_backward", lambda: "G" if weight.requires_grad else "D")
         self._time(pl_module, "log_dict", lambda: "logging")
+        self._time(pl_module.means, "add", lambda: "logging")
         for optimizer in trainer.optimizers:
             self._time(optimizer, "step", lambda: "optimisers")
         self.last = perf_counter()

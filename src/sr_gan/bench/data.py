@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from sr_gan.bench.machine import quiet, wait
+from sr_gan.bench.machine import quiet
 from sr_gan.bench.photos import make_photos, originals
 from sr_gan.bench.usual import DecodeEachTime, SubImages
 from sr_gan.data import FolderData
@@ -34,6 +34,7 @@ from sr_gan.data.photos import Photos
 from sr_gan.data.sources import folder_photos, list_images
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
+from sr_gan.machine import wait
 from sr_gan.runs import environment
 from sr_gan.schema import BenchDataConfig, check
 

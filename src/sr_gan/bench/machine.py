@@ -1,4 +1,4 @@
-"""What measurements share: the device awaited, what it reaches on its own, memory, silence."""
+"""What measurements share: what a device reaches on its own, memory, silence."""
 
 import logging
 import resource
@@ -9,11 +9,7 @@ from time import perf_counter
 
 import torch
 
-
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+from sr_gan.machine import wait
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:

@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from sr_gan.bench.clock import PARTS, Clock, Stopwatch
-from sr_gan.bench.machine import matrix_peak, peak_memory, quiet, wait
+from sr_gan.bench.machine import matrix_peak, quiet
 from sr_gan.bench.photos import make_photos, originals
 from sr_gan.bench.usual import plain_updates
 from sr_gan.config import build, build_all
 from sr_gan.data.sources import list_images
+from sr_gan.explain import memory_advice
 from sr_gan.files import atomic_write
-from sr_gan.machine import keep_freed_memory
+from sr_gan.machine import keep_freed_memory, wait
 from sr_gan.runs import environment
 from sr_gan.schema import BenchTrainConfig, check
 
@@ -47,8 +48,9 @@ def bench_train(cfg: DictConfig) -> None:
             cfg.data.train_dir, cfg.data.cache_dir = str(folder), scratch
         cfg.run_dir, cfg.stage = scratch, "gan"
         check(cfg, BenchTrainConfig)
-        result = measure(deepcopy(cfg))  # building resolves what growth changes
-        result["growth"] = growth(cfg)
+        with memory_advice(cfg):
+            result = measure(deepcopy(cfg))  # building resolves what growth changes
+            result["growth"] = growth(cfg)
     if log.isEnabledFor(logging.INFO):
         with atomic_write(Path(cfg.bench.output)) as file:
             json.dump(result, file, indent=2)
@@ -64,11 +66,12 @@ def measure(cfg: DictConfig) -> Result:
     seconds: dict[str, list[float]] = {"ours": []}
     for number in range(bench.rounds):  # in turn: other programs disturb
         trainer = _fit(cfg, module, data, length, build(cfg.callbacks.compile), watch)
+        device = trainer.strategy.root_device  # after the fit, the module is on the CPU
         seconds["ours"].append(watch.seconds / bench.updates)
         if number == 0:
-            memory = peak_memory(module.device)
+            memory = watch.memory
         if bench.compare:
-            seconds.setdefault("plain", []).append(_plain(cfg, module.device))
+            seconds.setdefault("plain", []).append(_plain(cfg, device))
         latest = ", ".join(f"{name} {1e3 * times[-1]:.1f}" for name, times in seconds.items())
         log.info("round %d: ms an update: %s", number + 1, latest)
     compiled = module.generator._compiled_call_impl is not None
@@ -87,7 +90,7 @@ def measure(cfg: DictConfig) -> Result:
             "content": {name: type(term).__name__ for name, term in module.loss.terms.items()},
             "precision": precision,
             "compiled": compiled,
-            "device": str(module.device),
+            "device": str(device),
             "processes": trainer.world_size,
             "feed": data.feed,
             **{key: cfg.data[key] for key in ("batch_size", "crop")},
@@ -100,7 +103,7 @@ def measure(cfg: DictConfig) -> Result:
         "split": clock.milliseconds(),
         "flops": flops.get_total_flops(),
         "flops_per_second": flops.get_total_flops() / best["ours"],
-        "matrix_peak": matrix_peak(module.device, _TYPES.get(precision, torch.float32)),
+        "matrix_peak": matrix_peak(device, _TYPES.get(precision, torch.float32)),
         "peak_memory": memory,
     }
 

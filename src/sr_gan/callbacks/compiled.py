@@ -6,26 +6,30 @@ from typing import Any, Literal, get_args
 
 import lightning as L
 import torch
-from torch import Tensor
 
-from sr_gan.modules.base import unchanged
+from sr_gan.machine import wait
 
 log = logging.getLogger(__name__)
 
 When = Literal["auto", "always", "never"]
-Mode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
-_PAYS = 5_000  # updates: an estimate, not measured on a GPU yet
+Mode = Literal["default", "max-autotune-no-cudagraphs"]
+_PAYS = 240.0  # seconds of updates left: compiling takes about 60, and may save a quarter of them
+_PASSES = 3  # that are timed
 
 
 class CompileNetworks(L.Callback):
     """Compiles generator, discriminator and content losses before the first update.
 
-    They are tried on the first batch. Where compiling fails the run says so and goes on without.
-    Validation, whose photos differ in size, is never compiled; neither are checkpoints changed.
+    They are tried on the first batch. Where compiling fails, or, with ``auto``, is not faster, the
+    run says so and goes on without. Validation, whose photos differ in size, is never compiled, and
+    neither are readings of gradients and penalties; checkpoints are not changed.
 
     Args:
-        when: ``always``, ``never``, or ``auto``: on a GPU, for a stage of 5,000 updates or more.
-        mode: of :func:`torch.compile`; ``reduce-overhead`` uses CUDA graphs.
+        when: ``always``, ``never``, or ``auto``: on a GPU, where the rest of the stage would take
+            four minutes or longer.
+        mode: of :func:`torch.compile`. Those that use CUDA graphs are not allowed: a graph's output
+            is overwritten at the next forward after a backward, and one pass of the generator
+            serves both players of a GAN.
 
     Raises:
         ValueError: an argument is not one of the allowed values.
@@ -40,43 +44,59 @@ class CompileNetworks(L.Callback):
         self.due = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        updates = (trainer.max_epochs or 1) * trainer.num_training_batches
-        pays = pl_module.device.type == "cuda" and updates >= _PAYS
-        self.due = self.when == "always" or (self.when == "auto" and pays)
+        on_gpu = pl_module.device.type == "cuda"
+        self.due = self.when == "always" or (self.when == "auto" and on_gpu)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self.due:
-            self.due = False
-            self._compile(trainer, pl_module, batch)
+        if not self.due:
+            return
+        self.due = False
+        module: Any = pl_module
+        module.rehearse(batch)  # memory is taken, algorithms are chosen
+        eager = _seconds(module, batch)
+        epochs = (trainer.max_epochs or 1) - trainer.current_epoch
+        updates = epochs * int(trainer.num_training_batches) - batch_idx
+        if self.when == "always" or updates * eager >= _PAYS:
+            self._compile(module, batch, eager)
 
-    def _compile(self, trainer: L.Trainer, module: Any, batch: dict[str, Tensor]) -> None:
+    def _compile(self, module: Any, batch: Any, eager: float) -> None:
         networks = [getattr(module, name) for name in module.players]
         networks += module.loss.terms.values()
+        torch._dynamo.config.suppress_errors = False
         began = perf_counter()
         for network in networks:
             network.compile(mode=self.mode, dynamic=False)
         try:
-            with unchanged(module), trainer.precision_plugin.train_step_context():
-                _rehearse(module, batch["lr"], batch["hr"])
+            module.rehearse(batch)
+            compiling = perf_counter() - began
+            compiled = _seconds(module, batch)
         except Exception as error:  # whatever a compiler stumbles over
-            for network in networks:
-                network._compiled_call_impl = None  # torch has no public way back
             lines = [line for line in str(error).splitlines() if line.strip()]
             reason = lines[0].strip() if lines else type(error).__name__
+            _undo(networks)
             log.warning("torch.compile failed, going on without: %s", reason)
-        else:
-            log.info("compiled   %d networks in %.0f s", len(networks), perf_counter() - began)
+            return
+        times = f"{1e3 * compiled:.1f} ms a pass, {1e3 * eager:.1f} without"
+        if self.when == "auto" and compiled > eager:
+            _undo(networks)
+            log.info("compiled   %d networks, not faster (%s): without", len(networks), times)
+            return
+        torch._dynamo.config.suppress_errors = True  # a later graph that fails runs as it is
+        log.info("compiled   %d networks in %.0f s: %s", len(networks), compiling, times)
 
 
-def _rehearse(module: Any, lr: Tensor, hr: Tensor) -> None:
-    """All passes of an update, forward and backward, but no step."""
-    sr = module.generator(lr)
-    terms = list(module.loss.content(sr, hr).values())
-    if "discriminator" in module.players:
-        real, fake = module.discriminator(hr), module.discriminator(sr.detach())
-        (real.sum() + fake.sum()).backward()
-        module.discriminator.requires_grad_(False)
-        terms.append(module.discriminator(sr).sum())
-    torch.stack(terms).sum().backward()  # type: ignore[no-untyped-call]
+def _undo(networks: list[Any]) -> None:
+    for network in networks:
+        network._compiled_call_impl = None  # torch has no public way back
+
+
+def _seconds(module: Any, batch: Any) -> float:
+    """What all passes of an update take."""
+    wait(module.device)
+    began = perf_counter()
+    for _ in range(_PASSES):
+        module.rehearse(batch)
+    wait(module.device)
+    return (perf_counter() - began) / _PASSES

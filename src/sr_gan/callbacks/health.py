@@ -58,6 +58,8 @@ class Health(L.Callback):
         self.returned: int | None = None  # the epoch of the last return
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.sums is not None:  # checkpoints are read into the host's memory
+            self.sums = self.sums.to(pl_module.device)
         if self.act and isinstance(pl_module, GAN):
             self._hold_back(pl_module, self.strength)  # as before an interruption
 
@@ -112,11 +114,7 @@ class Health(L.Callback):
         self.sums, self.count = None, 0
         self.readings = [*self.readings, reading][-_KEPT:]
         self.formed = self.formed or formed(self.readings)
-        module.log_dict(
-            {"health/contrast": reading.contrast, "health/colour": reading.colour},
-            on_step=False,
-            on_epoch=True,
-        )
+        module.means.add({"health/contrast": means[3], "health/colour": means[4]})
         state = classify(self.readings, self.state, self.formed)
         if state != self.state:
             epoch = trainer.current_epoch
@@ -168,20 +166,22 @@ class Health(L.Callback):
         )
 
     def _log_gradients(self, module: GAN, sr: Tensor, hr: Tensor) -> None:
-        """Which term leads the generator, and by how much. Graphs of their own: nothing is left."""
+        """Which term leads the generator, and by how much. Graphs of their own: nothing is left,
+        and nothing is compiled."""
         sr = sr.float().requires_grad_()
-        with unchanged(module), module.trainer.precision_plugin.train_step_context():
+        weights = {**module.loss.weights}
+        weights["adversarial"] *= module.ramp
+        with unchanged(module), torch.compiler.set_stance("force_eager"):
             module.discriminator.requires_grad_(False)
-            terms = module.loss.content(sr, hr)
-            terms["adversarial"] = module.adversarial_term(sr, hr)
-            weights = {**module.loss.weights}
-            weights["adversarial"] *= module.ramp
+            with module.trainer.precision_plugin.train_step_context():
+                terms = module.loss.content(sr, hr)
+                terms["adversarial"] = module.adversarial_term(sr, hr)
             norms = {
                 f"gradient/{name}": weights[name] * torch.autograd.grad(term, sr)[0].norm()
                 for name, term in terms.items()
                 if weights[name] and term.requires_grad
             }
-        module.log_dict(norms, on_step=False, on_epoch=True)
+        module.means.add(norms)
 
 
 def _looks(sr: Tensor, hr: Tensor) -> Tensor:

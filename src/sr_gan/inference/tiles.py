@@ -105,12 +105,3 @@ def piece_side(device: torch.device, budget: float, bytes_per_pixel: float, halo
 def smaller(size: int) -> int | None:
     """Half a tile, or None where that makes no sense any more."""
     return size // 2 if size // 2 >= _SMALLEST else None
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not allocate, on a GPU or on the CPU."""
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "not enough memory" in str(error)
-        or ("can't allocate memory" in str(error))
-    )

@@ -27,7 +27,7 @@ from sr_gan.inference.pixels import (
     to_tensor,
 )
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
-from sr_gan.machine import cpu_computes_bf16
+from sr_gan.machine import cpu_computes_bf16, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class Upscaler:
             try:
                 band = self._band(pixels, span, size, progress)
             except RuntimeError as error:
-                if not tiles.out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 self._halve(size)
                 continue

@@ -15,6 +15,7 @@ from sr_gan.inference.network import Piece, enlarge, pieces
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
 from sr_gan.modules.average import Average
+from sr_gan.modules.means import Means
 from sr_gan.modules.schedules import Constant
 
 Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
@@ -31,6 +32,14 @@ def weight(batch: Batch) -> int:
 def channels_last(network: nn.Module) -> nn.Module:
     """The network with its weights in the layout in which convolutions are fastest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def images(batch: Batch) -> tuple[Tensor, Tensor]:
+    """LR and HR of a batch in that layout: real and generated images look alike to a compiler."""
+    layout = torch.channels_last
+    return batch["lr"].contiguous(memory_format=layout), batch["hr"].contiguous(
+        memory_format=layout
+    )
 
 
 def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
@@ -95,8 +104,9 @@ class SRModule(L.LightningModule):
         self.epochs = epochs
         self.betas = (betas[0], betas[1])
         self.schedule = schedule or Constant()
+        self.means = Means()
+        self.rehearsing = False
         self.bicubic: dict[str, list[Tensor]] = {}
-        self.norms: dict[str, Tensor] = {}
         self.pieces: tuple[Piece, Piece] | None = None
 
     @property
@@ -111,11 +121,32 @@ class SRModule(L.LightningModule):
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         return (self.trainer.current_epoch + max(0, done) / batches) / self.epochs
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def rehearse(self, batch: Batch) -> None:
+        """All passes of an update, forward and backward, which leave nothing as they end."""
+        means, self.means, self.rehearsing = self.means, Means(), True
+        try:
+            with unchanged(self):
+                with self.trainer.precision_plugin.train_step_context():
+                    loss = self.training_step(batch, 0)
+                if self.automatic_optimization:
+                    self.backward(loss)  # type: ignore[arg-type]
+        finally:
+            self.means, self.rehearsing = means, False
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Outside of autocast, in which the gradient of a gradient would be taken in 16 bits."""
+        with torch.autocast(loss.device.type, enabled=False):
+            super().backward(loss, *args, **kwargs)
+
+    def follow(self) -> None:
+        """Moves the average, as a part of the update: a checkpoint never lies in between."""
         if self.average:
             self.average.update(self.generator)
-        self.log_dict(self.norms, on_step=False, on_epoch=True)
-        self.norms = {}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Hands the epoch's means to Lightning, before validation and the table look at them."""
+        if self.trainer.is_last_batch:
+            self.log_dict(self.means.take(), on_step=False, on_epoch=True, batch_size=1)
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
         """The optimiser of one player and its schedule over the whole stage.
@@ -123,11 +154,15 @@ class SRModule(L.LightningModule):
         Fused into one kernel, but for fp16: there the fused one unscales gradients on its own,
         after their norms would have been logged.
         """
-        fused = getattr(self.trainer.precision_plugin, "scaler", None) is None
-        optimizer = Adam(network.parameters(), lr, self.betas, fused=fused)
+        optimizer = Adam(network.parameters(), lr, self.betas, fused=not self._scaled)
         per_step = self.schedule.interval == "step"
         updates = self.trainer.estimated_stepping_batches if per_step else self.epochs
         return optimizer, self.schedule.attach(optimizer, updates)
+
+    @property
+    def _scaled(self) -> bool:
+        """Whether losses are multiplied before the backward, as fp16 needs."""
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns them and the uint8 images."""
@@ -149,10 +184,18 @@ class SRModule(L.LightningModule):
         return {**images, **scores}
 
     def on_validation_start(self) -> None:
-        """All processes validate with the first one's averages of BN, which are those saved."""
+        """All processes validate with the first one's averages of BN, which are those saved.
+
+        cuDNN does not try out its algorithms, which takes seconds for each size of a photo.
+        """
+        self.autotuning = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = False
         if self.trainer.world_size > 1:
             for buffer in self.evaluated.buffers():
                 torch.distributed.broadcast(buffer, 0)
+
+    def on_validation_end(self) -> None:
+        torch.backends.cudnn.benchmark = self.autotuning
 
     def log(self, *args: Any, **options: Any) -> None:
         """As Lightning's, of several processes the mean; callbacks log through this, too."""
@@ -179,14 +222,11 @@ class SRModule(L.LightningModule):
     def log_terms(self, terms: Mapping[str, Tensor], total: Tensor) -> None:
         """The generator's loss and each of its terms before weighting, as means over the epoch."""
         values = {"loss/generator": total, **{f"loss/{name}": term for name, term in terms.items()}}
-        self.log_dict(values, on_step=False, on_epoch=True)
+        self.means.add(values)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Takes the norm, unscaled, of the gradient of the player that moves.
-
-        Logged after the batch: to log here, in the middle of a GAN's step, would make Lightning
-        drop what the first batch of the epoch has logged before.
-        """
+        """Takes the norm, unscaled, of the gradient of the player that moves; where loss scaling
+        was too strong, it is infinite, the update is left out, and so is its norm."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
         gradients = [
             p.grad
@@ -194,7 +234,8 @@ class SRModule(L.LightningModule):
             for p in group["params"]
             if p.grad is not None
         ]
-        self.norms[f"optimizer/grad_norm_{player}"] = nn.utils.get_total_norm(gradients)
+        norm = nn.utils.get_total_norm(gradients)
+        self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
 
     def on_train_epoch_start(self) -> None:
         """Logs the learning rates: once, as a number from the host makes a GPU wait."""

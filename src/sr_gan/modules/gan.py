@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.losses import GradientPenalty, Objective
-from sr_gan.modules.base import Batch, SRModule, channels_last
+from sr_gan.modules.base import Batch, SRModule, channels_last, images
 from sr_gan.modules.schedules import Constant
 
 
@@ -98,9 +98,9 @@ class GAN(SRModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
-        parts = list(zip(batch["lr"].chunk(self.accumulate), batch["hr"].chunk(self.accumulate)))
+        parts = list(zip(*(image.chunk(self.accumulate) for image in images(batch))))
         # (B, 3, H, W) in [-1, 1]: one pass for both players, unless its graph is to be small
-        whole = self.generator(batch["lr"]) if len(parts) == 1 else None
+        whole = self.generator(parts[0][0]) if len(parts) == 1 else None
         judge = self._judge()
         answers: dict[str, Tensor] = {}
 
@@ -112,9 +112,9 @@ class GAN(SRModule):
                     loss_d = self.adversarial.discriminator(real, fake)
                     if self.penalty and batch_idx % self.penalty.every == 0:
                         penalty = self.penalty(self.discriminator, hr, sr, self._draws())
-                        self.log("loss/penalty", penalty, on_step=False, on_epoch=True)
+                        self.means.add({"loss/penalty": penalty})
                         loss_d = loss_d + penalty
-                    self.manual_backward(loss_d / len(parts))
+                    self._propagate(loss_d / len(parts))
                     answers = self._answers(loss_d, real, fake)
 
         with self._stepping(optimizer_g):
@@ -123,11 +123,13 @@ class GAN(SRModule):
                 terms = self.loss.content(sr, hr)
                 terms["adversarial"] = self.adversarial_term(sr, hr, judge)
                 loss_g = self.loss.total(terms, adversarial=self.ramp)
-                self.manual_backward(loss_g / len(parts))
+                self._propagate(loss_g / len(parts))
                 self.log_terms(terms, loss_g)
 
-        if self.schedule.interval == "step":
-            self._advance_schedules()
+        if not self.rehearsing:
+            self.follow()
+            if self.schedule.interval == "step":
+                self._advance_schedules()
         return {**answers, "G": loss_g.detach(), "sr": sr.detach(), "hr": hr}
 
     def adversarial_term(self, sr: Tensor, hr: Tensor, judge: Any = None) -> Tensor:
@@ -161,9 +163,15 @@ class GAN(SRModule):
         with self.toggled_optimizer(optimizer):
             optimizer.zero_grad()
             yield
+            if self.rehearsing:
+                return
             group["lr"] = lr * slowdown
             optimizer.step()
             group["lr"] = lr
+
+    def _propagate(self, loss: Tensor) -> None:
+        """The backward pass; a rehearsal's neither scales the loss nor tells other processes."""
+        (self.backward if self.rehearsing else self.manual_backward)(loss)
 
     def _glimpse(self, lr: Tensor) -> Tensor:
         """The image that the discriminator learns from, without what its gradient would take; BN
@@ -211,5 +219,5 @@ class GAN(SRModule):
             "discriminator/logit_real": real.float().mean(),
             "discriminator/logit_fake": fake.float().mean(),
         }
-        self.log_dict(values, on_step=False, on_epoch=True)
+        self.means.add(values)
         return {"D": loss.detach(), "real": p_real, "fake": p_fake}

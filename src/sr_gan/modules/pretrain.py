@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sr_gan.losses import Objective
-from sr_gan.modules.base import Batch, SRModule
+from sr_gan.modules.base import Batch, SRModule, images
 from sr_gan.modules.schedules import Constant
 
 
@@ -48,11 +48,16 @@ class Pretrain(SRModule):
         self.lr = lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        sr = self.generator(batch["lr"])  # (B, 3, H, W) in [-1, 1]
-        terms = self.loss.content(sr, batch["hr"])
+        lr, hr = images(batch)
+        sr = self.generator(lr)  # (B, 3, H, W) in [-1, 1]
+        terms = self.loss.content(sr, hr)
         total = self.loss.total(terms)
         self.log_terms(terms, total)
         return total
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.follow()
 
     def configure_optimizers(self) -> Any:
         optimizer, scheduler = self.adam(self.generator, self.lr)

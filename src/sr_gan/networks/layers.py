@@ -39,6 +39,20 @@ def conv(inputs: int, outputs: int, kernel: int = 3, bias: bool = True) -> nn.Co
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
+class LastConv(nn.Conv2d):
+    """A generator's last convolution: of mixed precision it leaves fp32.
+
+    bfloat16 has 8 bits: near the ends of [-1, 1] half a grey level.
+    """
+
+    def __init__(self, inputs: int, kernel: int = 3) -> None:
+        super().__init__(inputs, 3, kernel, padding=kernel // 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
+
+
 def pixel_shuffle_stages(
     scale: int, filters: int, activation: Callable[[], nn.Module]
 ) -> list[nn.Module]:

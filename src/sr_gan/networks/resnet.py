@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_gan.networks.layers import (
+    LastConv,
     Scale,
     check_sizes,
     conv,
@@ -60,7 +61,7 @@ class SRResNet(nn.Module):
             nn.BatchNorm2d(filters),
         )
         self.upsample = nn.Sequential(*pixel_shuffle_stages(scale, filters, nn.PReLU))
-        self.tail = nn.Sequential(conv(filters, 3, end_kernel), nn.Tanh())
+        self.tail = nn.Sequential(LastConv(filters, end_kernel), nn.Tanh())
         if icnr:
             icnr_shuffles(self.upsample)
 
@@ -139,7 +140,7 @@ class MSRResNet(nn.Module):
         self.upsample = nn.Sequential(
             *pixel_shuffle_stages(scale, filters, lambda: nn.LeakyReLU(0.1))
         )
-        self.tail = nn.Sequential(conv(filters, filters), nn.LeakyReLU(0.1), conv(filters, 3))
+        self.tail = nn.Sequential(conv(filters, filters), nn.LeakyReLU(0.1), LastConv(filters))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 small_he_init(layer)

@@ -5,7 +5,7 @@ from math import log2
 import torch
 from torch import Tensor, nn
 
-from sr_gan.networks.layers import Scale, check_sizes, conv, small_he_init
+from sr_gan.networks.layers import LastConv, Scale, check_sizes, conv, small_he_init
 
 
 class RRDBNet(nn.Module):
@@ -46,7 +46,7 @@ class RRDBNet(nn.Module):
             self.upsample += nn.Sequential(
                 nn.Upsample(scale_factor=2), conv(filters, filters), nn.LeakyReLU(0.2)
             )
-        self.tail = nn.Sequential(conv(filters, filters), nn.LeakyReLU(0.2), conv(filters, 3))
+        self.tail = nn.Sequential(conv(filters, filters), nn.LeakyReLU(0.2), LastConv(filters))
         for layer in self.body.modules():
             if isinstance(layer, nn.Conv2d):
                 small_he_init(layer)
