@@ -42,6 +42,12 @@ SMALL = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
 @pytest.fixture(autouse=True)
 def _quiet_and_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

@@ -1,10 +1,12 @@
+import importlib.metadata
 import os
 from pathlib import Path
 
 import pytest
 
+from sr_gan import __version__
 from sr_gan.errors import UserError
-from sr_gan.runs import choose_run_dir, shown
+from sr_gan.runs import choose_run_dir, environment, shown
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +53,15 @@ def test_a_run_folder_is_resumed_too() -> None:
 def test_paths_are_shown_relative_to_where_one_is(tmp_path: Path) -> None:
     assert shown(tmp_path / "runs" / "a") == Path("runs/a")
     assert shown(Path("/elsewhere/a")) == Path("/elsewhere/a")
+
+
+def test_the_environment_of_a_tree_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the path by PYTHONPATH=src, no package has metadata."""
+
+    def version(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr("sr_gan.runs.version", version)
+    packages = environment()["packages"]
+    assert packages["sr_gan"] == __version__
+    assert packages["torch"] is None

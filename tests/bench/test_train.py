@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from sr_gan import bench
 from sr_gan.bench.clock import PARTS, Clock
 from sr_gan.bench.train import bench_train
 from sr_gan.bench.usual import plain_updates
@@ -63,6 +64,79 @@ def test_measures_ours_beside_the_plain_loop(
     ]
     assert "| plain |" in output
     assert "| content loss |" in output
+
+
+def test_it_measures_the_device_that_trained(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    photos: Path,
+) -> None:
+    """Once a fit has ended the module is on the CPU again. Here the meta device stands for a GPU,
+    and the fit itself is the CPU's."""
+    monkeypatch.chdir(tmp_path)
+    gpu, asked, fit_ = torch.device("meta"), [], bench.train._fit
+
+    class Strategy:
+        root_device = gpu
+
+    class Fitted:
+        world_size, strategy = 1, Strategy
+
+    def fitted(*arguments: Any) -> Fitted:
+        assert fit_(*arguments).strategy.root_device == torch.device("cpu")
+        return Fitted()
+
+    def plain(cfg: Any, device: torch.device) -> float:
+        asked.append(device)
+        return 1.0
+
+    def peak(device: torch.device, *_: Any) -> float:
+        asked.append(device)
+        return 1.0
+
+    monkeypatch.setattr(bench.train, "_fit", fitted)
+    monkeypatch.setattr(bench.train, "_plain", plain)
+    monkeypatch.setattr(bench.train, "matrix_peak", peak)
+    settings = [*TOY, f"data.train_dir={photos}", "bench.compare=true"]
+    code, _, errors = run_command(monkeypatch, capsys, bench_train, "bench_train", *settings)
+    assert code == 0, errors
+    assert asked == [gpu, gpu]
+    result = json.loads((tmp_path / "bench-train.json").read_text())
+    assert result["settings"]["device"] == "meta"
+
+
+@pytest.mark.gpu
+def test_it_measures_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = [x for x in TOY if "accelerator" not in x]
+    settings += ["trainer=gpu", "bench.photos=2", "bench.compare=true", "data.feed=device"]
+    code, _, errors = run_command(monkeypatch, capsys, bench_train, "bench_train", *settings)
+    assert code == 0, errors
+    result = json.loads((tmp_path / "bench-train.json").read_text())
+    assert result["settings"]["device"] == "cuda:0"
+    assert 0 < result["peak_memory"] < 2e9
+    assert result["matrix_peak"] > 5e12
+
+
+def test_memory_that_is_full_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    photos: Path,
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(GAN, "training_step", full)
+    settings = [*TOY, f"data.train_dir={photos}"]
+    code, _, errors = run_command(monkeypatch, capsys, bench_train, "bench_train", *settings)
+    assert code == 1
+    assert errors.startswith("error: memory is full: set data.batch_size below 2")
+    assert len(errors.splitlines()) == 1
 
 
 def test_a_mistake_is_one_line(

@@ -3,26 +3,32 @@
 import copy
 import logging
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from torch import nn
 
 from sr_gan.callbacks import CompileNetworks
+from sr_gan.callbacks.record import read_table
 from sr_gan.losses import BCEAdversarialLoss, Objective
 from sr_gan.modules import GAN
 from sr_gan.networks import SRResNet, VGGDiscriminator
+from sr_gan.train import train
+from tests.conftest import Compose
 from tests.modules.test_stages import CROP, batches, fit
 
 
-def stage() -> GAN:
+def stage(**settings: Any) -> GAN:
     torch.manual_seed(0)
     networks = SRResNet(filters=4, blocks=1), VGGDiscriminator(CROP, filters=2, dense=4)
     objective = Objective(
         {"mse": 1.0, "adversarial": 1e-3}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()
     )
-    return GAN(*networks, objective, epochs=1)
+    return GAN(*networks, objective, epochs=1, **settings)
 
 
 def compiled(module: nn.Module) -> bool:
@@ -31,8 +37,9 @@ def compiled(module: nn.Module) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a compiler")
-def test_compiled_updates_equal_eager_ones() -> None:
-    plain, fast = stage(), stage()
+@pytest.mark.parametrize("parts", [1, 2])
+def test_compiled_updates_equal_eager_ones(parts: int) -> None:
+    plain, fast = stage(accumulate=parts), stage(accumulate=parts)
     loader = batches(3)
     fit(plain, loader)
     fit(fast, loader, callbacks=[CompileNetworks("always")])
@@ -80,8 +87,124 @@ def test_on_a_cpu_it_is_asked_for_or_not_done(monkeypatch: pytest.MonkeyPatch, w
     fit(copy.deepcopy(stage()), batches(1), callbacks=[CompileNetworks(when)])
 
 
+class OnGPU(CompileNetworks):
+    """With ``auto``, as on a GPU."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.due = True
+
+
+@pytest.mark.parametrize(
+    ("eager", "compiled_", "kept", "told"),
+    [
+        (200.0, 100.0, True, "compiled   3 networks in"),
+        (200.0, 201.0, False, "not faster (201000.0 ms a pass, 200000.0 without): without"),
+        (1.0, 0.1, False, ""),  # two updates of a second are over before a compiler is
+    ],
+)
+def test_it_stays_only_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    eager: float,
+    compiled_: float,
+    kept: bool,
+    told: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    seconds = iter([eager, compiled_])
+    monkeypatch.setattr("sr_gan.callbacks.compiled._seconds", lambda module, batch: next(seconds))
+    monkeypatch.setattr(nn.Module, "compile", as_they_are)
+    fast = stage()
+    fit(fast, batches(2), callbacks=[OnGPU("auto")])
+    assert compiled(fast.generator) == kept
+    assert told in caplog.text
+    assert ("compiled" in caplog.text) == bool(told)
+
+
+def as_they_are(self: nn.Module, **settings: Any) -> None:
+    self._compiled_call_impl = self._call_impl
+
+
+class Counter:
+    """A compiler that runs graphs as they are, and tells those made outside of a rehearsal."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.expected, self.late, self.rehearsing, self.broken = 0, 0, False, False
+        compile_, try_out = nn.Module.compile, CompileNetworks._compile
+
+        def compile_by_this(module: nn.Module, **settings: Any) -> None:
+            compile_(module, backend=self, dynamic=False)
+
+        def watched(callback: CompileNetworks, *arguments: Any) -> None:
+            self.rehearsing = True
+            try_out(callback, *arguments)
+            self.rehearsing = False
+
+        monkeypatch.setattr(nn.Module, "compile", compile_by_this)
+        monkeypatch.setattr(CompileNetworks, "_compile", watched)
+
+    def __call__(self, graph: torch.fx.GraphModule, inputs: Any) -> Any:
+        if self.broken:
+            raise RuntimeError("no compiler any more")
+        self.expected += self.rehearsing
+        self.late += not self.rehearsing
+        return graph.forward
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+    torch._dynamo.reset()
+    yield Counter(monkeypatch)
+    torch._dynamo.reset()
+    torch._dynamo.config.suppress_errors = False
+
+
+@pytest.mark.parametrize(
+    ("variant", "graphs"),
+    [
+        ("seed=0", 3),  # of G, in both stages, of D while it learns, of D while it judges
+        ("adversarial=relativistic", 4),  # of D without any gradient
+        ("penalty=r1", 3),
+        ("gan.accumulate=2", 5),  # of G on half a batch, without a gradient and with it
+        ("gan.instance_noise=0.1", 3),
+        ("gan.ema=0.9", 3),
+        ("gan.discriminator_every=2", 3),
+        ("health.act=true", 3),
+    ],
+)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_nothing_is_compiled_after_the_rehearsal(
+    composed: Compose, counter: Counter, variant: str, graphs: int, precision: str
+) -> None:
+    """Through both stages with validation, samples, checkpoints and readings of health."""
+    common = ["callbacks.compile.when=always", "health.every=2", f"trainer.precision={precision}"]
+    train(composed("quickstart", *common, "penalty=none", variant))
+    assert (counter.expected, counter.late) == (graphs, 0)
+
+
+def test_a_graph_that_fails_later_does_not_end_the_run(counter: Counter) -> None:
+    fast = stage()
+    fit(fast, batches(1), callbacks=[CompileNetworks("always")])
+    counter.broken = True
+    lr = torch.rand(1, 3, 5, 7)  # of another size
+    torch.testing.assert_close(fast.generator(lr), copy.deepcopy(fast.generator).forward(lr))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_compiled_updates_equal_eager_ones_on_a_gpu(composed: Compose, precision: str) -> None:
+    common = ["stages=[gan]", "gan.epochs=1", "trainer=gpu", f"trainer.precision={precision}"]
+    common += ["data.crops_per_epoch=16", "generator=srresnet"]
+    for when in ("always", "never"):
+        train(composed("quickstart", *common, f"callbacks.compile.when={when}", f"run_dir={when}"))
+    rows = [read_table(Path(when) / "metrics.csv")[0] for when in ("always", "never")]
+    for name in ("loss/generator", "loss/discriminator", "quality/psnr_y"):
+        assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), rel=0.02), name
+
+
 def test_refuses_unknown_choices() -> None:
     with pytest.raises(ValueError, match="when must be one of auto, always, never, got yes"):
         CompileNetworks("yes")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="mode must be one of default"):
-        CompileNetworks(mode="fast")  # type: ignore[arg-type]
+    for mode in ("fast", "reduce-overhead", "max-autotune"):  # with CUDA graphs
+        with pytest.raises(ValueError, match="mode must be one of default, max-autotune-no-cuda"):
+            CompileNetworks(mode=mode)  # type: ignore[arg-type]

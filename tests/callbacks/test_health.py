@@ -174,6 +174,20 @@ def test_images_that_never_formed_are_a_discriminator_that_wins(
     assert told == ["discriminator winning", "collapsed"]
 
 
+def test_sums_of_a_checkpoint_go_to_the_device_that_trains(composed: Compose) -> None:
+    """A checkpoint is read into the host's memory: a GPU's numbers cannot be added to it. Here the
+    meta device is the other one."""
+    health = Health("unused", every=3)
+    fit(gan(composed), batches(4), callbacks=[health])
+    resumed = Health("unused", every=3)
+    resumed.load_state_dict(health.state_dict())
+    assert resumed.sums is not None
+    assert resumed.count == 1
+    module: Any = gan(composed).to("meta")
+    resumed.on_train_start(None, module)  # type: ignore[arg-type]
+    assert resumed.sums.device == module.device == torch.device("meta")
+
+
 def test_refuses_bad_arguments() -> None:
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         Health("x", every=0)

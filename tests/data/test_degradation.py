@@ -248,7 +248,6 @@ def test_refuses_settings(settings: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("chroma_subsampling", [True, False])
 def test_cuda_equals_cpu(chroma_subsampling: bool) -> None:
     hr = torch.cat([photo("chelsea"), photo("coffee")])

@@ -83,7 +83,6 @@ def test_reaches_beyond_32_bit_offsets() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_gives_the_loaders_batches(crops: RandomCrops) -> None:
     feed = DeviceFeed(crops, Resident(crops.photos, torch.device("cuda")), 4, EpochSampler(13))
     batches = list(feed)

@@ -82,7 +82,6 @@ def test_a_large_photo_is_reduced_in_parts() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_gives_the_same_pixels() -> None:
     image = torch.from_numpy(random_photo(203, 301).transpose(2, 0, 1).copy())[None]
     for scale in (2, 3, 4, 8):

@@ -61,7 +61,6 @@ def test_tiles_inside_the_reconstruction(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_tiles_show_no_seams_on_a_gpu() -> None:
     pixels = random_photo(191, 174).astype(np.float32) / 255
     options = {"device": "cuda", "precision": "fp32"}

@@ -222,7 +222,6 @@ def test_bf16_trains_and_stays_finite(networks: Networks) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_fp16_trains_and_stays_finite(networks: Networks) -> None:
     objective = Objective(
         {"mse": 1.0, "adversarial": 1e-3}, {"mse": nn.MSELoss()}, BCEAdversarialLoss()

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from sr_gan.networks import MSRResNet, RRDBNet, SRResNet
 from sr_gan.networks.layers import icnr_
@@ -98,3 +100,22 @@ def test_icnr_copies_the_first_filter_of_each_group() -> None:
 def test_refuses_bad_arguments(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SRResNet(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet])
+def test_the_last_convolution_stays_in_fp32_under_autocast(network: type[nn.Module]) -> None:
+    """In bfloat16 every value near 1 is a multiple of 1/256, half a grey level."""
+    torch.manual_seed(0)
+    generator = network(filters=8, blocks=1).eval()
+    last = [layer for layer in generator.modules() if isinstance(layer, nn.Conv2d)][-1]
+    seen: list[torch.Tensor] = []
+    last.register_forward_hook(lambda module, inputs, output: seen.extend([*inputs, output]))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        sr = generator(torch.rand(1, 3, 8, 8))
+    features, output = seen
+    assert features.dtype == torch.bfloat16  # all before it is not
+    assert sr.dtype == output.dtype == torch.float32
+    assert isinstance(last.padding, tuple)
+    exact = F.conv2d(features.float(), last.weight, last.bias, padding=last.padding)
+    assert torch.equal(output, exact)
+    assert not torch.equal(sr, sr.bfloat16().float())

@@ -44,6 +44,7 @@ class CompileNetworks(L.Callback):
         self.due = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _undo(_networks(pl_module))  # the generator may come compiled from the stage before
         on_gpu = pl_module.device.type == "cuda"
         self.due = self.when == "always" or (self.when == "auto" and on_gpu)
 
@@ -62,8 +63,7 @@ class CompileNetworks(L.Callback):
             self._compile(module, batch, eager)
 
     def _compile(self, module: Any, batch: Any, eager: float) -> None:
-        networks = [getattr(module, name) for name in module.players]
-        networks += module.loss.terms.values()
+        networks = _networks(module)
         torch._dynamo.config.suppress_errors = False
         began = perf_counter()
         for network in networks:
@@ -85,6 +85,10 @@ class CompileNetworks(L.Callback):
             return
         torch._dynamo.config.suppress_errors = True  # a later graph that fails runs as it is
         log.info("compiled   %d networks in %.0f s: %s", len(networks), compiling, times)
+
+
+def _networks(module: Any) -> list[Any]:
+    return [*(getattr(module, name) for name in module.players), *module.loss.terms.values()]
 
 
 def _undo(networks: list[Any]) -> None:

@@ -179,7 +179,8 @@ class GAN(SRModule):
         norms = [norm for norm in self.generator.modules() if isinstance(norm, _BatchNorm)]
         for norm in norms:
             norm.track_running_stats = False
-        sr: Tensor = self.generator(lr)  # at rest: no graph is made
+        with torch.no_grad():  # else a compiler takes it for the pass with a graph
+            sr: Tensor = self.generator(lr)
         for norm in norms:
             norm.track_running_stats = True
         return sr

@@ -1,0 +1,90 @@
+"""The epoch's numbers: what is logged is the mean of what each update gave."""
+
+from collections import defaultdict
+from statistics import fmean
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+
+from sr_gan.callbacks import Health
+from sr_gan.config import build
+from sr_gan.modules import GAN, Pretrain
+from sr_gan.modules.means import Means
+from tests.conftest import Compose
+from tests.modules.test_stages import batches, fit
+
+
+def test_means_of_groups_that_are_not_given_equally_often() -> None:
+    means = Means()
+    means.add({})
+    for value in (1.0, 2.0, 6.0):
+        means.add({"a": torch.tensor(value), "b": torch.tensor(-value)})
+    means.add({"c": torch.tensor(5.0, dtype=torch.float64)})
+    assert {k: float(v) for k, v in means.take().items()} == {"a": 3.0, "b": -3.0, "c": 5.0}
+    assert means.take() == {}
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_numbers_that_are_not_finite_count_unless_told(bad: float) -> None:
+    means = Means()
+    for value in (bad, 2.0, 4.0):
+        means.add({"all": torch.tensor(value)})
+        means.add({"finite": torch.tensor(value)}, finite=True)
+    taken = means.take()
+    assert not taken["all"].isfinite()
+    assert float(taken["finite"]) == 3.0
+
+
+def test_a_sum_does_not_change_what_was_given() -> None:
+    means, value = Means(), torch.tensor(1.0)
+    means.add({"a": value})
+    means.add({"a": value})
+    assert value == 1
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "gan"])
+def test_what_lightning_gets_are_the_means_over_each_epoch(composed: Compose, stage: str) -> None:
+    """Also of what is not measured at each update, and anew in the second epoch."""
+    cfg = composed("quickstart", "penalty=r1", "penalty.every=3", "gan.discriminator_every=2")
+    module: Pretrain | GAN = build(cfg[stage], generator=build(cfg.generator))
+    seen: dict[str, list[float]] = defaultdict(list)
+    add = module.means.add
+
+    def recorded(values: dict[str, Tensor], **options: Any) -> None:
+        for name, value in values.items():
+            seen[name].append(float(value))
+        add(values, **options)
+
+    module.means.add = recorded  # type: ignore[method-assign,assignment]
+    epochs = 0
+
+    class Compare(L.Callback):
+        def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            nonlocal epochs
+            for name, values in seen.items():
+                mean = float(trainer.callback_metrics[name])
+                assert mean == pytest.approx(fmean(values), rel=1e-5), name
+            seen.clear()
+            epochs += 1
+
+    fit(module, batches(7), callbacks=[Health("unused", every=2), Compare()])
+    assert epochs == 2
+    names = {"loss/generator", "loss/mse" if stage == "pretrain" else "loss/penalty"}
+    assert names <= set(module.trainer.callback_metrics)
+
+
+def test_norms_of_updates_that_loss_scaling_left_out_are_not_logged(composed: Compose) -> None:
+    """As on a GPU without bfloat16; there the first steps overflow, and are skipped, too."""
+    cfg = composed("quickstart", "gan.epochs=1")
+    module: GAN = build(cfg.gan, generator=build(cfg.generator))
+    scaler = GradScaler("cpu", init_scale=2.0**40)
+    fit(module, batches(24), plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    assert scaler.get_scale() < 2.0**30
+    for player in ("generator", "discriminator"):
+        norm = module.trainer.callback_metrics[f"optimizer/grad_norm_{player}"]
+        assert 0 < norm < float("inf")
