@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tests.conftest import ROOT, SMALL
+
+nbformat = pytest.importorskip("nbformat", reason="needs the extra notebook")
+nbclient = pytest.importorskip("nbclient", reason="needs the extra notebook")
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What stands in for the cell tagged "parameters", the pictures that come out, and what is printed.
@@ -25,7 +26,9 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     nbformat.validate(notebook)
     (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     parameters.source = source
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == pictures
     assert printed in str(outputs)

@@ -134,6 +134,7 @@ class TrainBench(BaseModel):
     compare: bool
     photos: PositiveInt
     growth: dict[str, list[Any]] | None
+    trace: str | None
     output: str
 
 

@@ -1,6 +1,7 @@
 """The bench of updates: the plain loop is the same training, and every number is measured."""
 
 import copy
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def test_measures_ours_beside_the_plain_loop(
     monkeypatch.chdir(tmp_path)
     settings = [*TOY, f"data.train_dir={photos}", "bench.compare=true"]
     settings.append("bench.growth={data.crop: [32, 48], generator.blocks: [2]}")
+    settings.append("bench.trace=traces/trace.json.gz")
     code, output, errors = run_command(monkeypatch, capsys, bench_train, "bench_train", *settings)
     assert code == 0, errors
     result = json.loads((tmp_path / "bench-train.json").read_text())
@@ -62,6 +64,10 @@ def test_measures_ours_beside_the_plain_loop(
         ("data.crop", 48),
         ("generator.blocks", 2),
     ]
+    with gzip.open(tmp_path / "traces" / "trace.json.gz") as file:
+        names = [event.get("name") for event in json.load(file)["traceEvents"]]
+    assert names.count("aten::_fused_adam_") == 4  # of both players, in two updates
+    assert result["trace"]["kernels"] == result["trace"]["busy"] == 0  # without a GPU
     assert "| plain |" in output
     assert "| content loss |" in output
 
@@ -113,12 +119,15 @@ def test_it_measures_a_gpu(
     monkeypatch.chdir(tmp_path)
     settings = [x for x in TOY if "accelerator" not in x]
     settings += ["trainer=gpu", "bench.photos=2", "bench.compare=true", "data.feed=device"]
+    settings.append("bench.trace=trace.json.gz")
     code, _, errors = run_command(monkeypatch, capsys, bench_train, "bench_train", *settings)
     assert code == 0, errors
     result = json.loads((tmp_path / "bench-train.json").read_text())
     assert result["settings"]["device"] == "cuda:0"
     assert 0 < result["peak_memory"] < 2e9
     assert result["matrix_peak"] > 5e12
+    assert result["trace"]["kernels"] > 100
+    assert 0 < result["trace"]["busy"] <= 1.05
 
 
 def test_memory_that_is_full_is_one_line(

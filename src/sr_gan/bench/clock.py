@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.profiler import profile
 
 from sr_gan.bench.machine import peak_memory
 from sr_gan.machine import wait
@@ -40,6 +42,37 @@ class Stopwatch(L.Callback):
             wait(pl_module.device)
             self.seconds = perf_counter() - self.began
             self.memory = peak_memory(pl_module.device)
+
+
+class Trace(L.Callback):
+    """Records the last ``updates`` of a run with PyTorch's profiler, for Perfetto or Chrome.
+
+    Args:
+        updates: to record.
+        path: of the trace, ``.json`` or ``.json.gz``.
+    """
+
+    def __init__(self, updates: int, path: Path) -> None:
+        self.updates, self.path = updates, path
+        self.kernels, self.seconds = 0.0, 0.0  # that a GPU is given, and computes, in an update
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx + self.updates == trainer.num_training_batches:
+            wait(pl_module.device)
+            self.profile = profile()
+            self.profile.start()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        wait(pl_module.device)
+        self.profile.stop()
+        events: Any = self.profile.events()  # type: ignore[no-untyped-call]
+        events = [event for event in events if event.device_type.name == "CUDA"]
+        self.kernels = len(events) / self.updates
+        self.seconds = sum(event.time_range.elapsed_us() for event in events) / self.updates / 1e6
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.profile.export_chrome_trace(str(self.path))
 
 
 class Clock(L.Callback):

@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
-from sr_gan.bench.clock import PARTS, Clock, Stopwatch
+from sr_gan.bench.clock import PARTS, Clock, Stopwatch, Trace
 from sr_gan.bench.machine import matrix_peak, quiet
 from sr_gan.bench.photos import make_photos, originals
 from sr_gan.bench.usual import plain_updates
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 _TYPES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+_TRACED = 10  # updates in a trace
 _SIZE = (2040, 1356)  # of DIV2K's photos
 
 
@@ -81,6 +82,7 @@ def measure(cfg: DictConfig) -> Result:
     clock = Clock(bench.warm_up)
     _fit(cfg, module, data, length, clock)
     best = {name: min(times) for name, times in seconds.items()}
+    traced = trace(cfg, data, best["ours"]) if bench.trace else None
     images = cfg.data.batch_size * trainer.world_size
     precision = str(cfg.trainer.precision)
     return {
@@ -105,6 +107,21 @@ def measure(cfg: DictConfig) -> Result:
         "flops_per_second": flops.get_total_flops() / best["ours"],
         "matrix_peak": matrix_peak(device, _TYPES.get(precision, torch.float32)),
         "peak_memory": memory,
+        "trace": traced,
+    }
+
+
+def trace(cfg: DictConfig, data: Any, seconds: float) -> Result:
+    """Writes ``bench.trace``; what a GPU is given and computes in an update of so many seconds."""
+    recorder = Trace(min(_TRACED, cfg.bench.updates), Path(cfg.bench.trace))
+    module = build(cfg.gan, generator=build(cfg.generator))
+    length = cfg.bench.warm_up + cfg.bench.updates
+    _fit(cfg, module, data, length, build(cfg.callbacks.compile), recorder)
+    return {
+        "file": str(recorder.path),
+        "kernels": recorder.kernels,
+        "milliseconds": 1e3 * recorder.seconds,
+        "busy": recorder.seconds / seconds,
     }
 
 
@@ -198,6 +215,12 @@ def table(result: Result) -> str:
         f"{reached / peak:.0%} of the {peak / 1e9:,.0f} that a matrix product reaches here",
         f"peak memory {result['peak_memory'] / 1e9:.2f} GB",
     ]
+    if result["trace"] and result["trace"]["kernels"]:
+        traced = result["trace"]
+        lines.append(
+            f"the GPU computes {traced['milliseconds']:.1f} ms of an update, {traced['busy']:.0%} "
+            f"of its time, in {traced['kernels']:,.0f} kernels"
+        )
     if result["growth"]:
         lines += ["", "| setting | value | ms an update |", "| --- | --: | --: |"]
     lines += [

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Study 1: what works on CUDA and how fast an update is, then the PSNR generator. Two commands.
+#
+#   experiments/gpu/study_1.sh measure OUT [KEY=VALUE ...]   3.5 minutes; needs photos in train/
+#   experiments/gpu/study_1.sh train OUT [KEY=VALUE ...]     8 minutes; needs vgg19, alexnet, valid/ too
+#
+# Each ends in OUT/study_1_PART.tar.gz, also when it is stopped. See README.md beside this script.
+set -uo pipefail
+part=$1 out=$2
+shift 2
+study=study_1_$part
+case $part in
+  measure) limit=${LIMIT:-210} ;;
+  train) limit=${LIMIT:-540} ;;
+  *) echo "study_1.sh measure|train OUT [KEY=VALUE ...]" >&2; exit 2 ;;
+esac
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+gather
+updates=${UPDATES:-150}
+
+bench() {  # NAME SECONDS SETTINGS...
+  local name=$1 seconds=$2
+  shift 2
+  TAIL=30 step "bench-$name" "$seconds" "$python" -m sr_gan.bench train data.train_dir="$place/train" \
+    bench.updates="$updates" bench.warm_up=20 bench.rounds=1 bench.output="$results/bench-$name.json" \
+    "${settings[@]}" "$@"
+}
+
+settings=("$@")
+if [ "$part" = measure ]; then
+  step device 20 "$python" -c 'import torch; print(torch.__version__, torch.cuda.get_device_properties(0) if torch.cuda.is_available() else "no GPU")'
+  step tests 70 "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k "not compiled" --durations=8
+  bench bf16 60 trainer.precision=bf16-mixed callbacks.compile.when=never bench.compare=true \
+    bench.trace="$results/trace.json.gz"
+  for precision in ${PRECISIONS-16-mixed 32-true}; do
+    bench "$precision" 40 trainer.precision="$precision" callbacks.compile.when=never
+  done
+  bench bf16-compiled 100 trainer.precision=bf16-mixed callbacks.compile.when=always
+  step tests-compiled 60 "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k compiled
+  exit 0
+fi
+
+common=(experiment=srresnet generator=msrresnet loss@pretrain.loss=l1 data=folder
+  data.train_dir="$place/train" data.valid_dir="$place/valid" data.batch_size=32 data.crop=192
+  data.valid_crop=384 pretrain.lr=4e-4 pretrain.ema=0.999 schedule@pretrain.schedule=cosine
+  pretrain.schedule.warmup=0.01 trainer.check_val_every_n_epoch=10 logger=none callbacks.every_n=null
+  callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors" "${settings[@]}")
+step vgg-half 40 "$python" "$root/experiments/speed/half_precision.py" "$place/valid" \
+  "$place/vgg19.safetensors" "$results/half-precision.json"
+step prepare 60 "$python" -m sr_gan.prepare data=folder data.train_dir="$place/train" \
+  data.valid_dir="$place/valid"
+# the second epoch is without the compiling; the network is kept in the compiler's cache
+step trial 120 "$python" -m sr_gan.train "${common[@]}" hydra.run.dir="$place/runs/trial_1" \
+  pretrain.epochs=2 data.crops_per_epoch=$((updates * 32)) trainer.limit_val_batches=0
+cp "$place/runs/trial_1/metrics.csv" "$results/trial.csv"
+read -r -a lengths < <(length "$place/runs/trial_1" "${TRAIN_SECONDS:-350}" "${EPOCHS:-100}")
+step psnr $((limit - SECONDS - 30)) "$python" -m sr_gan.train "${common[@]}" \
+  hydra.run.dir="$place/runs/psnr" "${lengths[@]}"
+keep_run "$place/runs/psnr" psnr
+cp "$place/runs/psnr/samples/pretrain/"*.png "$results/psnr/" 2>/dev/null || true

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Study 3: the run this project reproduces, in full: 20,000 updates of srgan_400ep in one command.
+#
+#   experiments/gpu/study_3.sh OUT [KEY=VALUE ...]           at most 9 minutes; needs train/, valid/, vgg19, alexnet
+#
+# Ends in OUT/study_3.tar.gz, also when it is stopped: the loss table beside the original's, samples
+# at epochs 9, 99, 199, 299 and 399, LPIPS and grain every 10 epochs, the report.
+set -uo pipefail
+out=$1
+shift
+study=study_3
+limit=${LIMIT:-560}
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+gather
+cd "$place"
+PYTHON=$python RESULTS=$results/run LIMIT=$((limit - 50)) step run $((limit - 30)) \
+  "$root/experiments/srgan_400ep/run.sh" "$place/train" "$place/valid" "$place/vgg19.safetensors" \
+  callbacks.lpips.weights="$place/alexnet.safetensors" logger=none callbacks.every_n=null "$@"
+run=$place/runs/srgan_400ep/study
+keep_run "$run" run
+rm -f "$results/run/generator.safetensors"  # once more, in full precision
+step report $(($(left) - 3)) "$python" -m sr_gan.report run="$run" output="$results/report"
