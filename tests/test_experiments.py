@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import save_file
+from skimage.data import chelsea
 from torchvision.models import squeezenet1_1
 
 from sr_gan.networks import VGG19Features
@@ -94,3 +97,70 @@ def test_runs_at_toy_size(study: Path, places: dict[str, Path], tmp_path: Path) 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Traceback" not in run.stderr
     assert any(tmp_path.iterdir())
+
+
+GPU_TOY = f"{TINY} callbacks.compile.when=never trainer.limit_val_batches=2 data.valid_crop=48"
+GPU_STUDIES = {  # what a script is given, the variables before it, what it packs
+    "study_1.sh measure": (
+        f"{TINY} discriminator.filters=4 discriminator.dense=8 "
+        "gan.loss.content.vgg.layers=[relu1_2]",
+        {"UPDATES": "21", "PRECISIONS": ""},
+        {"bench-bf16.json", "trace.json.gz", "bench-bf16-compiled.json"},
+    ),
+    "study_1.sh train": (
+        GPU_TOY,
+        {"UPDATES": "4", "TRAIN_SECONDS": "1", "EPOCHS": "10"},
+        {"trial.csv", "metrics.csv", "pretrain-best.safetensors", "pretrain-last.safetensors"},
+    ),
+    "study_2.sh": (
+        f"{GPU_TOY} discriminator.filters=4",
+        {"UPDATES": "2", "TRAIN_SECONDS": "1", "EPOCHS": "2"},
+        {"gan-best.safetensors", "gan-last.safetensors", "summary.json"},
+    ),
+    "study_3.sh": (
+        f"{GPU_TOY} gan.epochs=11 data.crop=48 discriminator.filters=4",
+        {},
+        {"gan-last.safetensors", "report.html", "epoch_0009.png"},
+    ),
+}
+
+
+@pytest.mark.slow
+def test_the_gpu_studies_run_at_toy_size_and_are_evaluated(
+    photos: Path, places: dict[str, Path], tmp_path: Path
+) -> None:
+    """One after the other, as in one visit, by the tree on the path; their tars are read back."""
+    place, out, scripts = tmp_path / "place", tmp_path / "out", ROOT / "experiments" / "gpu"
+    place.mkdir()
+    (place / "train").symlink_to(photos)
+    (place / "valid").mkdir()
+    Image.fromarray(chelsea()[:128, 100:228]).save(place / "valid" / "cat.png")  # VGG sees 96
+    for name, file in (("vgg19", "vgg"), ("alexnet", "alexnet")):
+        (place / f"{name}.safetensors").symlink_to(places[file])
+    common = {**os.environ, "PYTHON": sys.executable, "PLACE": str(place), "PARTS": ""}
+    common |= {"PATIENCE": "10", "LIMIT": "3000"}  # two busy cores are no GPU
+
+    def run(variables: dict[str, str], *command: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**common, **variables},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    for study, (settings, variables, packed) in GPU_STUDIES.items():
+        script, *part = study.split()
+        printed = run(variables, str(scripts / script), *part, str(out), *settings.split())
+        failed = [line for line in printed.splitlines() if re.search(r"exit [^0 ]", line)]
+        assert not [line for line in failed if not line.startswith("tests")], printed
+        name = "_".join([script.removesuffix(".sh"), *part])
+        with tarfile.open(out / f"{name}.tar.gz") as tar:
+            assert packed <= {Path(member).name for member in tar.getnames()}, printed
+        assert (out / f"{name}.tar.gz").stat().st_size <= 15e6
+    given = (out / "study_2.tar.gz", places["sets"], places["alexnet"])
+    tables = run({}, str(scripts / "evaluate.sh"), *map(str, given))
+    assert re.search(r"\| modern/gan-best \| \d+\.\d\d \| 0\.\d{4} \|", tables), tables
+    assert (out / "study_2" / "table.md").exists()

@@ -33,7 +33,7 @@ left() { echo $((limit - SECONDS)); }
 
 # step NAME SECONDS COMMAND...   prints the end of what it printed; the rest is in NAME.log
 step() {
-  local name=$1 seconds=$2 code=0 began=$SECONDS
+  local name=$1 seconds=$(($2 * ${PATIENCE:-1})) code=0 began=$SECONDS
   shift 2
   [ "$seconds" -lt "$(left)" ] || seconds=$(left)
   if [ "$seconds" -lt 5 ]; then
@@ -64,6 +64,7 @@ P
 # What of a run is small enough to keep: tables, settings, weights in fp16, pictures of some epochs.
 keep_run() {
   local run=$1 to=$results/$2 file
+  [ -d "$run/checkpoints" ] || return 0
   mkdir -p "$to"
   for file in config.yaml environment.json metrics.csv summary.json train.log; do
     cp "$run/$file" "$to" 2>/dev/null || true

@@ -38,7 +38,7 @@ lines = [f"| generator | {' | '.join(titles)} |", "| --- |" + " --: |" * len(tit
 for name, row in rows.items():
     cells = []
     for each in sets:
-        means = row[each]["model"]["mean"] if each in row else {}
+        means = row[each]["mean"] if each in row else {}
         for key, form in (("psnr_y", ".2f"), ("lpips", ".4f"), ("grain", ".2f")):
             value = means.get(key)
             cells.append("" if value is None else format(value, form))

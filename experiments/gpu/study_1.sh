@@ -11,7 +11,7 @@ shift 2
 study=study_1_$part
 case $part in
   measure) limit=${LIMIT:-210} ;;
-  train) limit=${LIMIT:-540} ;;
+  train) limit=${LIMIT:-480} ;;
   *) echo "study_1.sh measure|train OUT [KEY=VALUE ...]" >&2; exit 2 ;;
 esac
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -49,12 +49,14 @@ step vgg-half 40 "$python" "$root/experiments/speed/half_precision.py" "$place/v
   "$place/vgg19.safetensors" "$results/half-precision.json"
 step prepare 60 "$python" -m sr_gan.prepare data=folder data.train_dir="$place/train" \
   data.valid_dir="$place/valid"
+rm -rf "$place/runs/trial_1" "$place/runs/psnr"
 # the second epoch is without the compiling; the network is kept in the compiler's cache
 step trial 120 "$python" -m sr_gan.train "${common[@]}" hydra.run.dir="$place/runs/trial_1" \
   pretrain.epochs=2 data.crops_per_epoch=$((updates * 32)) trainer.limit_val_batches=0
-cp "$place/runs/trial_1/metrics.csv" "$results/trial.csv"
-read -r -a lengths < <(length "$place/runs/trial_1" "${TRAIN_SECONDS:-350}" "${EPOCHS:-100}")
-step psnr $((limit - SECONDS - 30)) "$python" -m sr_gan.train "${common[@]}" \
+cp "$place/runs/trial_1/metrics.csv" "$results/trial.csv" || exit 1
+read -r -a lengths < <(length "$place/runs/trial_1" "${TRAIN_SECONDS:-$(($(left) - 55))}" \
+  "${EPOCHS:-100}")  # 55 s: starting, ten validations, packing
+step psnr $(($(left) - 15)) "$python" -m sr_gan.train "${common[@]}" \
   hydra.run.dir="$place/runs/psnr" "${lengths[@]}"
 keep_run "$place/runs/psnr" psnr
 cp "$place/runs/psnr/samples/pretrain/"*.png "$results/psnr/" 2>/dev/null || true

@@ -3,7 +3,8 @@
 #
 #   experiments/gpu/study_2.sh OUT [KEY=VALUE ...]           9.5 minutes; needs train/, valid/, vgg19, alexnet
 #
-#   RECIPES   which of the functions below run, each for its share of the time: "modern local"
+#   RECIPES   which of the functions below run, each for its share of the time: "modern unet";
+#             one alone has all of it
 #   START     the generator: a file, or psnr; if not given, the newest *psnr*/pretrain-last.safetensors
 #             in PLACE, or psnr
 #
@@ -16,29 +17,31 @@ study=study_2
 limit=${LIMIT:-570}
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 gather
-recipes=${RECIPES:-modern local}
+recipes=${RECIPES:-modern unet}
 count=$(wc -w <<<"$recipes")
 start=${START:-$(find "$place/results" -name pretrain-last.safetensors 2>/dev/null | head -n 1)}
 echo "from ${start:-psnr}" | tee -a "$results/steps.txt"
 
 modern() { :; }  # experiment=srgan_modern as it is: PatchGAN with BN, BCE
-local() { echo discriminator=unet adversarial=relativistic; }  # a logit a pixel, spectral norm
-# shellcheck disable=SC2317
-long() { :; }  # modern, alone: RECIPES=long
+unet() { echo discriminator=unet '~discriminator.norm' '~discriminator.layers' adversarial=relativistic; }
 
 for recipe in $recipes; do
+  until=$((SECONDS + ($(left) - 15) / count))
+  count=$((count - 1))
   read -r -a chosen < <($recipe; echo)
   common=(experiment=srgan_modern 'stages=[gan]' init_from="${start:-psnr}" data=folder
     data.train_dir="$place/train" data.valid_dir="$place/valid" data.valid_crop=384
     gan.loss.content.vgg.weights="$place/vgg19.safetensors" logger=none callbacks.every_n=null
     callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors"
     trainer.check_val_every_n_epoch=1 "${chosen[@]}" "$@")
+  rm -rf "$place/runs/trial_2_$recipe" "$place/runs/$recipe"
   step "trial-$recipe" 100 "$python" -m sr_gan.train "${common[@]}" gan.epochs=2 \
     data.crops_per_epoch=$((${UPDATES:-100} * 16)) trainer.limit_val_batches=1 \
     hydra.run.dir="$place/runs/trial_2_$recipe"
-  share=$(((limit - 30) / count - 60))  # a minute is for the trial, starting and validation
-  read -r -a lengths < <(length "$place/runs/trial_2_$recipe" "${TRAIN_SECONDS:-$((share * 85 / 100))}" "${EPOCHS:-20}")
-  step "$recipe" $((share + 20)) "$python" -m sr_gan.train "${common[@]}" \
+  [ -e "$place/runs/trial_2_$recipe/metrics.csv" ] || continue
+  seconds=$(((until - SECONDS - 35) * 90 / 100))  # starting and keeping, and a tenth to validate
+  read -r -a lengths < <(length "$place/runs/trial_2_$recipe" "${TRAIN_SECONDS:-$seconds}" "${EPOCHS:-20}")
+  step "$recipe" $((until - SECONDS - 10)) "$python" -m sr_gan.train "${common[@]}" \
     hydra.run.dir="$place/runs/$recipe" "${lengths[@]}"
   keep_run "$place/runs/$recipe" "$recipe"
   cp "$(find "$place/runs/$recipe/samples" -name '*.png' | sort | tail -n 1)" "$results/$recipe/" 2>/dev/null || true

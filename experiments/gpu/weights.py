@@ -1,6 +1,6 @@
-"""A run's generators in half precision, small enough to carry: NAME-best and NAME-last of each stage.
+"""A run's generators in half precision, small enough to carry: STAGE-best and STAGE-last.
 
-    python experiments/gpu/weights.py RUN FOLDER
+python experiments/gpu/weights.py RUN FOLDER
 """
 
 import sys

@@ -5,7 +5,7 @@
 Both ways train ``experiment=srgan_400ep`` with nearly empty networks on the same crops, so that
 almost nothing but the overhead is left. Ours is the training as ``python -m sr_gan.train`` builds
 it, with every callback. Measured is the processor time of the main thread, on one thread; the best
-of three rounds counts. ``PROFILE=1`` in the environment prints where the time of ours goes.
+of eight rounds counts. ``PROFILE=1`` in the environment prints where the time of ours goes.
 """
 
 import cProfile
@@ -29,7 +29,7 @@ from sr_gan.config import build, build_all, conf_dir
 from sr_gan.machine import keep_freed_memory
 from sr_gan.resolvers import register_resolvers
 
-UPDATES, WARM_UP, ROUNDS = 300, 50, 3
+UPDATES, WARM_UP, ROUNDS = 200, 30, 8
 NEARLY_EMPTY = [
     *("generator.filters=1", "generator.blocks=1", "discriminator.filters=1"),
     *("discriminator.dense=1", "data.crop=16", "data.batch_size=2", "data.feed=device"),
