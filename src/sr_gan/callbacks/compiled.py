@@ -56,18 +56,19 @@ class CompileNetworks(L.Callback):
         self.due = False
         module: Any = pl_module
         module.rehearse(batch)  # memory is taken, algorithms are chosen
-        eager = _seconds(module, batch)
+        eager = trainer.strategy.broadcast(_seconds(module, batch))  # processes decide as one
         epochs = (trainer.max_epochs or 1) - trainer.current_epoch
         updates = epochs * int(trainer.num_training_batches) - batch_idx
         if self.when == "always" or updates * eager >= _PAYS:
-            self._compile(module, batch, eager)
+            self._compile(trainer, module, batch, eager)
 
-    def _compile(self, module: Any, batch: Any, eager: float) -> None:
+    def _compile(self, trainer: L.Trainer, module: Any, batch: Any, eager: float) -> None:
         networks = _networks(module)
         torch._dynamo.config.suppress_errors = False
         began = perf_counter()
         for network in networks:
             network.compile(mode=self.mode, dynamic=False)
+        compiling, compiled, reason = 0.0, 0.0, "another process could not"
         try:
             module.rehearse(batch)
             compiling = perf_counter() - began
@@ -75,9 +76,11 @@ class CompileNetworks(L.Callback):
         except Exception as error:  # whatever a compiler stumbles over
             lines = [line for line in str(error).splitlines() if line.strip()]
             reason = lines[0].strip() if lines else type(error).__name__
+        if not trainer.strategy.reduce_boolean_decision(compiled > 0):
             _undo(networks)
             log.warning("torch.compile failed, going on without: %s", reason)
             return
+        compiled = trainer.strategy.broadcast(compiled)
         times = f"{1e3 * compiled:.1f} ms a pass, {1e3 * eager:.1f} without"
         if self.when == "auto" and compiled > eager:
             _undo(networks)

@@ -36,10 +36,8 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 def images(batch: Batch) -> tuple[Tensor, Tensor]:
     """LR and HR of a batch in that layout: real and generated images look alike to a compiler."""
-    layout = torch.channels_last
-    return batch["lr"].contiguous(memory_format=layout), batch["hr"].contiguous(
-        memory_format=layout
-    )
+    lr, hr = (batch[key].contiguous(memory_format=torch.channels_last) for key in ("lr", "hr"))
+    return lr, hr
 
 
 def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
