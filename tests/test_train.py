@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sr_gan.callbacks.interrupt import Interrupted
+from sr_gan.callbacks.record import read_table
 from sr_gan.config import build, build_all
 from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
@@ -210,6 +211,8 @@ def test_resumes_exactly_where_it_stopped(
     assert last[0]["global_step"] == last[1]["global_step"]
     assert last[0]["epoch"] == last[1]["epoch"]
     rows = [(tmp_path / n / "metrics.csv").read_text().splitlines() for n in ("straight", "broken")]
+    (stopped,) = [row for row in read_table(tmp_path / "broken/metrics.csv") if row["epoch"] == "0"]
+    assert all(value for name, value in stopped.items() if name.startswith(("loss", "optimizer")))
     assert rows[0][-1].split(",")[:2] == rows[1][-1].split(",")[:2] == [stage, "2"]
 
 

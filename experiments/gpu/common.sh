@@ -40,9 +40,23 @@ step() {
     echo "$name: left out, no time" | tee -a "$results/steps.txt"
     return 0
   fi
-  timeout --signal=TERM --kill-after=15 "$seconds" "$@" >"$results/$name.log" 2>&1 || code=$?
+  timeout --signal=TERM --kill-after=15 "$seconds" "$@" >"$results/$name.log" 2>&1 &
+  child=$!  # in the background, as a trap would wait for the end of a command
+  wait "$child" || code=$?
+  child=
   tr '\r' '\n' <"$results/$name.log" | tail -n "${TAIL:-12}"
   echo "$name: exit $code after $((SECONDS - began)) s" | tee -a "$results/steps.txt"
+}
+
+# Ends the step that runs, which saves its state, and then the script, which packs.
+stopped() {
+  trap '' TERM INT
+  if [ -n "${child:-}" ]; then
+    kill -TERM "$child" 2>/dev/null
+    wait "$child"
+    echo "stopped in the step whose log ends last" >>"$results/steps.txt"
+  fi
+  exit 143
 }
 
 # length RUN SECONDS EPOCHS   settings of a stage that fills so many seconds in so many epochs, from
@@ -61,28 +75,33 @@ print(f"{1e3 * update:.2f} ms an update: {epochs} epochs of {updates} updates", 
 P
 }
 
-# What of a run is small enough to keep: tables, settings, weights in fp16, pictures of some epochs.
+# What of a run is small enough to keep: tables, settings, weights in fp16, the last picture. `runs`
+# names the folders in PLACE/runs that a study has begun; they are kept when it ends.
+runs=()
 keep_run() {
-  local run=$1 to=$results/$2 file
+  local run=$place/runs/$1 to=$results/$(basename "$1") file
   [ -d "$run/checkpoints" ] || return 0
   mkdir -p "$to"
   for file in config.yaml environment.json metrics.csv summary.json train.log; do
     cp "$run/$file" "$to" 2>/dev/null || true
   done
+  cp "$(find "$run/samples" -name '*.png' | sort | tail -n 1)" "$to" 2>/dev/null || true
   "$python" "$root/experiments/gpu/weights.py" "$run" "$to" || true
 }
 
-# One tar of at most 15 MB: pictures go first where it would be larger, then logs are cut.
+# One tar of at most 15 MB: where it would be larger pictures go first, then the longest logs, then
+# the last weights where there are best ones.
 pack() {
-  local tar=$out/$study.tar.gz
-  cp "$root/experiments/gpu/README.md" "$results/" 2>/dev/null || true
-  tar -czf "$tar" -C "$(dirname "$results")" "$study"
-  if [ "$(stat -c %s "$tar")" -gt 15000000 ]; then
-    find "$results" -name '*.png' -delete
-    find "$results" -name '*.log' -size +200k -exec truncate -s 200k {} +
+  local tar=$out/$study.tar.gz run smaller
+  for run in ${runs[@]+"${runs[@]}"}; do keep_run "$run"; done
+  for smaller in 'true' "find $results -name *.png -delete" \
+    "find $results -name *.log -size +200k -exec truncate -s 200k {} +" \
+    "find $results -name *-last.safetensors -delete"; do
+    [ "$smaller" = true ] || [ "$(stat -c %s "$tar")" -gt 15000000 ] || break
+    (set -f; $smaller)
     tar -czf "$tar" -C "$(dirname "$results")" "$study"
-  fi
+  done
   echo "packed $tar, $(stat -c %s "$tar") bytes, after $SECONDS s"
 }
 trap pack EXIT
-trap 'exit 143' TERM INT
+trap stopped TERM INT

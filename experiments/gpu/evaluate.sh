@@ -8,7 +8,9 @@
 set -euo pipefail
 tar=$1 benchmarks=$2 alexnet=$3
 folder=${4:-$(dirname "$tar")}
-python=${PYTHON:-python}
+python=${PYTHON:-python3}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export PYTHONPATH=$root/src${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$folder"
 tar -xzf "$tar" -C "$folder"
 study=$folder/$(basename "$tar" .tar.gz)

@@ -56,7 +56,6 @@ step trial 120 "$python" -m sr_gan.train "${common[@]}" hydra.run.dir="$place/ru
 cp "$place/runs/trial_1/metrics.csv" "$results/trial.csv" || exit 1
 read -r -a lengths < <(length "$place/runs/trial_1" "${TRAIN_SECONDS:-$(($(left) - 55))}" \
   "${EPOCHS:-100}")  # 55 s: starting, ten validations, packing
+runs=(psnr)
 step psnr $(($(left) - 15)) "$python" -m sr_gan.train "${common[@]}" \
   hydra.run.dir="$place/runs/psnr" "${lengths[@]}"
-keep_run "$place/runs/psnr" psnr
-cp "$place/runs/psnr/samples/pretrain/"*.png "$results/psnr/" 2>/dev/null || true

@@ -19,7 +19,8 @@ limit=${LIMIT:-570}
 gather
 recipes=${RECIPES:-modern unet}
 count=$(wc -w <<<"$recipes")
-start=${START:-$(find "$place/results" -name pretrain-last.safetensors 2>/dev/null | head -n 1)}
+newest=$(find "$place/results" -path '*psnr*' -name pretrain-last.safetensors -printf '%T@ %p\n' | sort -n | tail -n 1)
+start=${START:-${newest#* }}
 echo "from ${start:-psnr}" | tee -a "$results/steps.txt"
 
 modern() { :; }  # experiment=srgan_modern as it is: PatchGAN with BN, BCE
@@ -41,8 +42,7 @@ for recipe in $recipes; do
   [ -e "$place/runs/trial_2_$recipe/metrics.csv" ] || continue
   seconds=$(((until - SECONDS - 35) * 90 / 100))  # starting and keeping, and a tenth to validate
   read -r -a lengths < <(length "$place/runs/trial_2_$recipe" "${TRAIN_SECONDS:-$seconds}" "${EPOCHS:-20}")
+  runs+=("$recipe")
   step "$recipe" $((until - SECONDS - 10)) "$python" -m sr_gan.train "${common[@]}" \
     hydra.run.dir="$place/runs/$recipe" "${lengths[@]}"
-  keep_run "$place/runs/$recipe" "$recipe"
-  cp "$(find "$place/runs/$recipe/samples" -name '*.png' | sort | tail -n 1)" "$results/$recipe/" 2>/dev/null || true
 done

@@ -13,10 +13,10 @@ limit=${LIMIT:-560}
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 gather
 cd "$place"
+runs=(srgan_400ep/study)
 PYTHON=$python RESULTS=$results/run LIMIT=$((limit - 50)) step run $((limit - 30)) \
   "$root/experiments/srgan_400ep/run.sh" "$place/train" "$place/valid" "$place/vgg19.safetensors" \
   callbacks.lpips.weights="$place/alexnet.safetensors" logger=none callbacks.every_n=null "$@"
 run=$place/runs/srgan_400ep/study
-keep_run "$run" run
 rm -f "$results/run/generator.safetensors"  # once more, in full precision
 step report $(($(left) - 3)) "$python" -m sr_gan.report run="$run" output="$results/report"

@@ -47,6 +47,8 @@ def load_tensors(path: Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if "PytorchStreamReader" in reason:
             reason = "the file is damaged or cut off"
+        elif isinstance(error, UnpicklingError):
+            reason = "it holds more than tensors and plain data, or is no such file"
         raise UserError(f"{path} cannot be read: {reason}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -115,12 +116,31 @@ def read_weights(path: Path, key: str) -> Weights:
         content = load_tensors(path)
     except UserError as error:
         raise UserError(f"{key}={error}; give another file of weights") from error
-    state: dict[str, Tensor] = content.get("state_dict", content)
+    state = content.get("state_dict", content)
+    _check_tensors(state, path, key)
     for prefix in _PREFIXES:
         inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
         if inner:
             return Weights(path, inner, _config(path, content))
     return Weights(path, state, _config(path, content))
+
+
+def _check_tensors(state: Any, path: Path, key: str) -> None:
+    """Refuses what no generator's weights are; a few bytes can claim to be a tensor of any size."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{key}={path} holds no tensors by name; give another file of weights")
+    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    plain = all(
+        x.layout == torch.strided
+        and x.device.type == "cpu"
+        and (x.is_floating_point() or x.dtype == torch.int64)  # BN counts its batches
+        for x in tensors
+    )
+    if not plain or sum(x.nbytes for x in tensors) > path.stat().st_size:
+        raise UserError(
+            f"{key}={path}: its tensors are not plain numbers, or larger than the file; give "
+            "another file of weights"
+        )
 
 
 def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
@@ -131,6 +151,6 @@ def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
                 config = json.loads((file.metadata() or {})["generator"])
         else:
             config = content["sr_gan"]["config"]["generator"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return config if isinstance(config, dict) else None

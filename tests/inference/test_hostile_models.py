@@ -84,6 +84,12 @@ NAMES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _photo(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "photos" / "a.png")
+
+
 def test_a_plain_file_is_read(tmp_path: Path, shell: Shell) -> None:
     """So that the files below are refused for what they ask, and not for how they are made."""
     for name in ("m.safetensors", "m.ckpt"):
@@ -93,8 +99,6 @@ def test_a_plain_file_is_read(tmp_path: Path, shell: Shell) -> None:
 @pytest.mark.parametrize(("file", "config"), FILES, ids=NAMES)
 def test_nothing_is_run(file: str, config: Any, tmp_path: Path, shell: Shell) -> None:
     path = model(tmp_path / file, config)
-    (tmp_path / "photos").mkdir()
-    Image.new("RGB", (16, 16), "red").save(tmp_path / "photos" / "a.png")
     with pytest.raises(UserError):
         Upscaler.from_pretrained(str(path))
     for command, *arguments in (
@@ -108,6 +112,62 @@ def test_nothing_is_run(file: str, config: Any, tmp_path: Path, shell: Shell) ->
         assert errors.startswith("error: "), errors
         assert len(errors.splitlines()) == 1
     assert not list(tmp_path.rglob("marker"))
+
+
+ODD_TENSORS: dict[str, Any] = {  # what becomes of each tensor of a generator
+    "expanded": lambda x: torch.zeros(1).expand(x.shape),
+    "meta": lambda x: torch.empty(x.shape, device="meta"),
+    "sparse": lambda x: x.to_sparse(),
+    "complex": lambda x: x.to(torch.complex64),
+    "bool": lambda x: x.bool(),
+    "NaN": lambda x: x * float("nan"),
+}
+
+
+@pytest.mark.parametrize("change", ODD_TENSORS.values(), ids=ODD_TENSORS)
+def test_tensors_that_are_no_weights(change: Any, tmp_path: Path, shell: Shell) -> None:
+    """Five kilobytes can claim to be tensors of a hundred gigabytes."""
+    state = MSRResNet(filters=64, blocks=1).state_dict()
+    inside = {f"generator.{key}": change(value) for key, value in state.items()}
+    config = {"generator": {**PLAIN, "filters": 64}}
+    content = {"state_dict": inside, "sr_gan": {"version": "0", "stage": "gan", "config": config}}
+    torch.save(content, tmp_path / "m.ckpt")
+    code, _, errors = shell("upscale", "model=m.ckpt", "input=photos")
+    assert code == 1
+    assert errors.startswith("error: model=m.ckpt")
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [{"state_dict": 5}, {"state_dict": {5: torch.zeros(1)}}, {"state_dict": {}}, {}]
+)
+def test_checkpoints_that_hold_something_else(content: Any, tmp_path: Path, shell: Shell) -> None:
+    torch.save(content, tmp_path / "m.ckpt")
+    code, _, errors = shell("upscale", "model=m.ckpt", "input=photos")
+    assert code == 1
+    assert errors.startswith("error: model=m.ckpt")
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        json.dumps({**PLAIN, "_target_": "evil\n\x1b[31merror: all\nyours"}),
+        json.dumps({**PLAIN, "_target_": "e" * 200_000}),
+        json.dumps({**PLAIN, "skip": "e" * 200_000}),
+        json.dumps({**PLAIN, "a\nb": 1}),
+        "[" * 100_000,
+    ],
+)
+def test_a_strangers_words_stay_on_one_short_line(words: str, tmp_path: Path, shell: Shell) -> None:
+    state = MSRResNet(filters=8, blocks=1).state_dict()
+    save_file(state, tmp_path / "m.safetensors", {"generator": words})
+    code, _, errors = shell("upscale", "model=m.safetensors", "input=photos")
+    assert code == 1
+    assert errors.startswith("error: model=m.safetensors")
+    assert len(errors.splitlines()) == 1
+    assert len(errors) < 500
+    assert errors.strip().isprintable()
 
 
 @pytest.mark.parametrize("config", ENDLESS.values(), ids=ENDLESS)

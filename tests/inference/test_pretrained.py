@@ -81,7 +81,7 @@ def tampered(path: Path, config: Any) -> Path:
         ({**CONFIG, "_target_": "os.system"}, "wants to build os.system"),
         ({**CONFIG, "_target_": "sr_gan.networks.features.torch.hub.load"}, "wants to build"),
         ({**CONFIG, "_target_": "sr_gan.networks.features.load_tensors"}, "wants to build"),
-        ({**CONFIG, "filters": {"_target_": "os.getpid"}}, "wants to build"),
+        ({**CONFIG, "filters": {"_target_": "os.getpid"}}, "MSRResNet with filters="),
         ({**CONFIG, "filters": 16}, "tensors differ"),
         ({**CONFIG, "blocks": 0}, "cannot be built"),
         ({**CONFIG, "colour": "red"}, "cannot be built"),

@@ -121,12 +121,16 @@ def _build(weights: Weights) -> nn.Module:
         with torch.device("meta"), _no_more_parameters_than(len(weights.state)):
             wrong = differing(kind(**settings), weights.state)  # sizes may be absurd: no memory yet
     except Exception as error:  # whatever a foreign file makes a constructor do
-        raise UserError(f"model={weights.path}: its generator cannot be built: {error}") from error
+        raise UserError(
+            f"model={weights.path}: its generator cannot be built: {_printable(error)}"
+        ) from error
     if wrong:
         raise UserError(
             f"model={weights.path}: its weights are not of the {kind.__name__} that it says "
             f"({len(wrong)} tensors differ, first {wrong[0]})"
         )
+    if not all(bool(x.isfinite().all()) for x in weights.state.values()):
+        raise UserError(f"model={weights.path}: not all of its weights are finite numbers")
     generator: nn.Module = kind(**settings)
     generator.load_state_dict(weights.state)
     return generator.eval()
@@ -142,16 +146,25 @@ def _stated(config: dict[str, Any], path: Path) -> tuple[Any, dict[str, Any]]:
     target = str(settings.pop("_target_", None))
     room, _, name = target.rpartition(".")
     kind = getattr(networks, name, None) if room == networks.__name__ else None
-    plain = all(
-        isinstance(key, str) and (value is None or type(value) in _PLAIN) and "${" not in str(value)
-        for key, value in settings.items()
-    )
-    if not (plain and hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
+    if not (hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
         raise UserError(
-            f"model={path} wants to build {target}: allowed are the generators of "
-            f"{networks.__name__}, with numbers, words, true, false and null as their settings"
+            f"model={path} wants to build {_printable(target)}: allowed are the generators of "
+            f"{networks.__name__}"
         )
+    for key, value in settings.items():
+        plain = isinstance(key, str) and (value is None or type(value) in _PLAIN)
+        if not plain or "${" in f"{key}{value}":
+            raise UserError(
+                f"model={path} wants to build {name} with {_printable(f'{key}={value}')}: allowed "
+                "are numbers, words, true, false and null"
+            )
     return kind, settings
+
+
+def _printable(text: object) -> str:
+    """A stranger's words for a terminal: short, on one line, without its control characters."""
+    words = str(text).encode("unicode_escape").decode()
+    return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 @contextmanager

@@ -144,7 +144,8 @@ class SRModule(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hands the epoch's means to Lightning, before validation and the table look at them."""
         if self.trainer.is_last_batch:
-            self.log_dict(self.means.take(), on_step=False, on_epoch=True, batch_size=1)
+            values: dict[str, Any] = {**self.rates, **self.means.take()}
+            self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
         """The optimiser of one player and its schedule over the whole stage.
@@ -235,10 +236,15 @@ class SRModule(L.LightningModule):
         norm = nn.utils.get_total_norm(gradients)
         self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
 
+    def on_train_start(self) -> None:
+        self.on_train_epoch_start()  # which an epoch that is resumed in its middle does not have
+
     def on_train_epoch_start(self) -> None:
-        """Logs the learning rates: once, as a number from the host makes a GPU wait."""
-        for player, optimizer in zip(self.players, self.trainer.optimizers):
-            self.log(f"optimizer/lr_{player}", optimizer.param_groups[0]["lr"])
+        """Notes the learning rates."""
+        self.rates = {
+            f"optimizer/lr_{player}": float(optimizer.param_groups[0]["lr"])
+            for player, optimizer in zip(self.players, self.trainer.optimizers)
+        }
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The networks without the losses: VGG's 80 MB are in their own file already."""
