@@ -146,7 +146,7 @@ def test_a_full_gpu_says_what_to_lower(
     monkeypatch.setattr("sr_gan.modules.GAN.training_step", full)
     code, _, errors = run(monkeypatch, capsys, *SMALL, "stages=[gan]")
     assert code == 1
-    assert "error: the GPU's memory is full: set data.batch_size below 2" in errors
+    assert "error: memory is full: set data.batch_size below 2" in errors
 
 
 def test_help_reads_well(
