@@ -68,7 +68,12 @@ class Trace(L.Callback):
         wait(pl_module.device)
         self.profile.stop()
         events: Any = self.profile.events()  # type: ignore[no-untyped-call]
-        events = [event for event in events if event.device_type.name == "CUDA"]
+        events = [
+            event
+            for event in events
+            if event.device_type.name == "CUDA"
+            and not event.is_user_annotation  # no work of its own
+        ]
         self.kernels = len(events) / self.updates
         self.seconds = sum(event.time_range.elapsed_us() for event in events) / self.updates / 1e6
         self.path.parent.mkdir(parents=True, exist_ok=True)

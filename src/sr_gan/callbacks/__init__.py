@@ -1,4 +1,4 @@
-"""What goes with a run: compiling, health, progress, samples, LPIPS, metrics, pruning, signals."""
+"""What goes with a run: compiling, graphs, health, progress, samples, LPIPS, metrics, signals."""
 
 from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.health import Health
@@ -7,6 +7,7 @@ from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
 from sr_gan.callbacks.prune import PruneByMedian
 from sr_gan.callbacks.record import MetricsTable, StopOnNaN
+from sr_gan.callbacks.replay import ReplayUpdates
 from sr_gan.callbacks.samples import SampleGrid
 from sr_gan.callbacks.timing import Timing
 
@@ -16,6 +17,7 @@ __all__ = [
     "MetricsTable",
     "PerceptualQuality",
     "PruneByMedian",
+    "ReplayUpdates",
     "SampleGrid",
     "SaveOnSignal",
     "StageProgress",

@@ -168,7 +168,7 @@ class Health(L.Callback):
     def _log_gradients(self, module: GAN, sr: Tensor, hr: Tensor) -> None:
         """Which term leads the generator, and by how much. Graphs of their own: nothing is left,
         and nothing is compiled."""
-        sr = sr.float().requires_grad_()
+        sr = sr.detach().float().requires_grad_()
         weights = {**module.loss.weights}
         weights["adversarial"] *= module.ramp
         with unchanged(module), torch.compiler.set_stance("force_eager"):

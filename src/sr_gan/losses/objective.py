@@ -43,7 +43,7 @@ class Objective(nn.Module):
         """The content terms, not weighted: scalars under their names."""
         return {name: term(sr, hr) for name, term in self.terms.items()}
 
-    def total(self, terms: Mapping[str, Tensor], adversarial: float = 1.0) -> Tensor:
+    def total(self, terms: Mapping[str, Tensor], adversarial: float | Tensor = 1.0) -> Tensor:
         """The weighted sum of ``terms``, a scalar with gradients; the adversarial weight counts
         times ``adversarial``."""
         factors = {**self.weights, "adversarial": self.weights.get("adversarial", 0) * adversarial}

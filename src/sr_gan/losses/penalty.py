@@ -18,6 +18,8 @@ class GradientPenalty(nn.Module):
         ValueError: an argument is outside its allowed values.
     """
 
+    random = False  # whether it draws random numbers
+
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
         if weight <= 0:
@@ -27,7 +29,7 @@ class GradientPenalty(nn.Module):
         self.weight, self.every = weight, every
 
     def forward(
-        self, discriminator: nn.Module, real: Tensor, fake: Tensor, draws: torch.Generator
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, draws: torch.Generator | None
     ) -> Tensor:
         """The weighted penalty, a scalar with gradients to D's weights.
 
@@ -35,7 +37,7 @@ class GradientPenalty(nn.Module):
             discriminator: images to logits.
             real: photographs, (B, 3, H, W) in [-1, 1].
             fake: generated images, the same.
-            draws: where random numbers come from.
+            draws: where random numbers come from, of a penalty that is ``random``.
         """
         images = self.images(real.detach().float(), fake.detach().float(), draws).requires_grad_()
         with (
@@ -46,7 +48,7 @@ class GradientPenalty(nn.Module):
             (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
         return self.weight * self.every * self.measure(gradient.flatten(1).norm(dim=1))
 
-    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
         """Where the gradient is taken."""
         raise NotImplementedError
 
@@ -64,7 +66,7 @@ class R1Penalty(GradientPenalty):
     def __init__(self, weight: float = 1.0, every: int = 16) -> None:
         super().__init__(weight, every)
 
-    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
         return real.clone()
 
     def measure(self, norms: Tensor) -> Tensor:
@@ -77,10 +79,12 @@ class WassersteinPenalty(GradientPenalty):
     Source: Gulrajani et al. 2017, equation 3.
     """
 
+    random = True
+
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
 
-    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator) -> Tensor:
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
         share = torch.rand(len(real), 1, 1, 1, device=real.device, generator=draws)
         return share * real + (1 - share) * fake
 

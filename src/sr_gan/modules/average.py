@@ -38,9 +38,10 @@ class Average(nn.Module):
         pairs = list(zip(_tensors(self.generator), _tensors(generator)))
         averaged, current = zip(*[pair for pair in pairs if pair[0].is_floating_point()])
         torch._foreach_lerp_(averaged, current, 1 - decay)
-        for counter, now in pairs:
-            if not counter.is_floating_point():  # BN counts its batches
-                counter.copy_(now)
+        counted = [pair for pair in pairs if not pair[0].is_floating_point()]
+        if counted:  # BN counts its batches
+            counters, now = zip(*counted)
+            torch._foreach_copy_(counters, now)
 
     def train(self, mode: bool = True) -> "Average":
         """Stays in eval mode."""

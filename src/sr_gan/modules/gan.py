@@ -1,7 +1,8 @@
 """The adversarial stage: discriminator and generator in turn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,23 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sr_gan.losses import GradientPenalty, Objective
 from sr_gan.modules.base import Batch, SRModule, channels_last, images
 from sr_gan.modules.schedules import Constant
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What an update does besides moving the generator; equal turns run the same kernels.
+
+    Args:
+        discriminator: it moves, too.
+        penalty: on its gradient.
+        noise: standard deviation of the noise before it, in units of [-1, 1].
+        random: random numbers are drawn.
+    """
+
+    discriminator: bool
+    penalty: bool
+    noise: float
+    random: bool
 
 
 class GAN(SRModule):
@@ -94,42 +112,71 @@ class GAN(SRModule):
         self.discriminator_every = discriminator_every
         self.discriminator_slowdown = 1.0  # of its learning rate, and noise: set while it is to be
         self.extra_noise = 0.0  # held back
+        self.replay: Callable[..., dict[str, Any]] | None = None  # in place of ``update``
         self.automatic_optimization = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        turn = self._turn(batch_idx)
+        generator_lr, discriminator_lr = (
+            optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers
+        )
+        numbers = {
+            "ramp": self.ramp,
+            "generator_lr": generator_lr,
+            "discriminator_lr": discriminator_lr * self.discriminator_slowdown,
+        }
+        run = self.replay or self.update
+        outputs = run(images(batch), turn, numbers)
+        if not self.rehearsing:
+            self.follow()
+            if self.schedule.interval == "step":
+                self._advance_schedules()
+        return outputs
+
+    def update(
+        self, batch: Sequence[Tensor], turn: Turn, numbers: Mapping[str, float | Tensor]
+    ) -> dict[str, Any]:
+        """One update of the players, of which all numbers that change from one to the next come
+        from outside, so that it can be recorded and replayed.
+
+        Args:
+            batch: LR (B, 3, h, w) in [0, 1] and HR (B, 3, H, W) in [-1, 1].
+            turn: what is done besides the generator's update.
+            numbers: ``ramp``, ``generator_lr`` and ``discriminator_lr``, scalars.
+
+        Returns:
+            What callbacks look at: losses, answers, and the last part's images.
+        """
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
-        parts = list(zip(*(image.chunk(self.accumulate) for image in images(batch))))
+        parts = list(zip(*(image.chunk(self.accumulate) for image in batch)))
         # (B, 3, H, W) in [-1, 1]: one pass for both players, unless its graph is to be small
         whole = self.generator(parts[0][0]) if len(parts) == 1 else None
-        judge = self._judge()
+        judge = self._judge(turn.noise)
         answers: dict[str, Tensor] = {}
 
-        if batch_idx % self.discriminator_every == 0:
-            with self._stepping(optimizer_d, self.discriminator_slowdown):
+        if turn.discriminator:
+            with self._stepping(optimizer_d, numbers["discriminator_lr"]):
                 for lr, hr in parts:
                     sr = self._glimpse(lr) if whole is None else whole.detach()
                     real, fake = judge(hr), judge(sr)  # logits
                     loss_d = self.adversarial.discriminator(real, fake)
-                    if self.penalty and batch_idx % self.penalty.every == 0:
-                        penalty = self.penalty(self.discriminator, hr, sr, self._draws())
+                    if turn.penalty and self.penalty:
+                        draws = self._draws() if self.penalty.random else None
+                        penalty = self.penalty(self.discriminator, hr, sr, draws)
                         self.means.add({"loss/penalty": penalty})
                         loss_d = loss_d + penalty
                     self._propagate(loss_d / len(parts))
                     answers = self._answers(loss_d, real, fake)
 
-        with self._stepping(optimizer_g):
+        with self._stepping(optimizer_g, numbers["generator_lr"]):
             for lr, hr in parts:
                 sr = self.generator(lr) if whole is None else whole
                 terms = self.loss.content(sr, hr)
                 terms["adversarial"] = self.adversarial_term(sr, hr, judge)
-                loss_g = self.loss.total(terms, adversarial=self.ramp)
+                loss_g = self.loss.total(terms, adversarial=numbers["ramp"])
                 self._propagate(loss_g / len(parts))
                 self.log_terms(terms, loss_g)
 
-        if not self.rehearsing:
-            self.follow()
-            if self.schedule.interval == "step":
-                self._advance_schedules()
         return {**answers, "G": loss_g.detach(), "sr": sr.detach(), "hr": hr}
 
     def adversarial_term(self, sr: Tensor, hr: Tensor, judge: Any = None) -> Tensor:
@@ -155,8 +202,19 @@ class GAN(SRModule):
         optimizer_d, schedule_d = self.adam(self.discriminator, self.discriminator_lr)
         return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
+    def _turn(self, batch_idx: int) -> Turn:
+        """What the update of this batch does."""
+        moves = batch_idx % self.discriminator_every == 0
+        penalty = self.penalty if moves else None
+        if penalty and batch_idx % penalty.every:
+            penalty = None
+        noise = self.instance_noise * max(0.0, 1 - self.progress / self.noise_until)
+        noise = max(noise, self.extra_noise)
+        random = bool(noise) or bool(penalty and penalty.random)
+        return Turn(moves, penalty is not None, noise, random)
+
     @contextmanager
-    def _stepping(self, optimizer: Any, slowdown: float = 1.0) -> Iterator[None]:
+    def _stepping(self, optimizer: Any, rate: float | Tensor) -> Iterator[None]:
         """An update of one player from the gradients that are made inside; the other rests."""
         (group,) = optimizer.param_groups
         lr = group["lr"]
@@ -165,9 +223,11 @@ class GAN(SRModule):
             yield
             if self.rehearsing:
                 return
-            group["lr"] = lr * slowdown
-            optimizer.step()
-            group["lr"] = lr
+            group["lr"] = rate
+            try:
+                optimizer.step()
+            finally:
+                group["lr"] = lr
 
     def _propagate(self, loss: Tensor) -> None:
         """The backward pass; a rehearsal's neither scales the loss nor tells other processes."""
@@ -185,10 +245,8 @@ class GAN(SRModule):
             norm.track_running_stats = True
         return sr
 
-    def _judge(self) -> Any:
-        """The discriminator, behind this batch's instance noise."""
-        sigma = self.instance_noise * max(0.0, 1 - self.progress / self.noise_until)
-        sigma = max(sigma, self.extra_noise)
+    def _judge(self, sigma: float) -> Any:
+        """The discriminator, behind instance noise."""
         if not sigma:
             return self.discriminator
         draws = self._draws()
