@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Study 1: what works on CUDA and how fast an update is, then the PSNR generator. Two commands.
 #
-#   experiments/gpu/study_1.sh measure OUT [KEY=VALUE ...]   3.5 minutes; needs photos in train/
+#   experiments/gpu/study_1.sh measure OUT [KEY=VALUE ...]   7 minutes; needs photos in train/
 #   experiments/gpu/study_1.sh train OUT [KEY=VALUE ...]     8 minutes; needs vgg19, alexnet, valid/ too
 #
 # Each ends in OUT/study_1_PART.tar.gz, also when it is stopped. See README.md beside this script.
@@ -10,7 +10,7 @@ part=$1 out=$2
 shift 2
 study=study_1_$part
 case $part in
-  measure) limit=${LIMIT:-210} ;;
+  measure) limit=${LIMIT:-420} ;;
   train) limit=${LIMIT:-480} ;;
   *) echo "study_1.sh measure|train OUT [KEY=VALUE ...]" >&2; exit 2 ;;
 esac
@@ -29,14 +29,16 @@ bench() {  # NAME SECONDS SETTINGS...
 settings=("$@")
 if [ "$part" = measure ]; then
   step device 20 "$python" -c 'import torch; print(torch.__version__, torch.cuda.get_device_properties(0) if torch.cuda.is_available() else "no GPU")'
-  step tests 70 "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k "not compiled" --durations=8
-  bench bf16 60 trainer.precision=bf16-mixed callbacks.compile.when=never bench.compare=true \
-    bench.trace="$results/trace.json.gz"
-  for precision in ${PRECISIONS-16-mixed 32-true}; do
-    bench "$precision" 40 trainer.precision="$precision" callbacks.compile.when=never
+  gpu_tests() { step "$1" "$2" "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k "$3" --durations=8 -o faulthandler_timeout=30; }
+  gpu_tests tests-graphs 60 graphs
+  bench bf16 70 trainer.precision=bf16-mixed callbacks.compile.when=never bench.trace="$results/trace.json.gz"
+  bench bf16-compiled 110 trainer.precision=bf16-mixed callbacks.compile.when=always
+  bench plain 90 trainer.precision=32-true callbacks.compile.when=never bench.compare=true bench.updates=30
+  for precision in ${PRECISIONS-16-mixed}; do
+    bench "$precision" 60 trainer.precision="$precision" callbacks.compile.when=never
   done
-  bench bf16-compiled 100 trainer.precision=bf16-mixed callbacks.compile.when=always
-  step tests-compiled 60 "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k compiled
+  gpu_tests tests 90 "not graphs and not compiled and not measures"
+  gpu_tests tests-compiled 60 compiled
   exit 0
 fi
 
