@@ -148,7 +148,6 @@ class EnlargingConfig(Config):
     """What commands are told that enlarge images."""
 
     model: str | None
-    scale: PositiveInt
     device: str
     backend: Literal["torch", "openvino"]
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"]
@@ -163,6 +162,7 @@ class EvaluateConfig(EnlargingConfig):
     """The top level of ``conf/evaluate.yaml``."""
 
     benchmark: str | list[str]
+    scale: PositiveInt
     lr: str | None
     lpips: str | None
     lpips_squeeze: str | None
@@ -174,6 +174,11 @@ class UpscaleConfig(EnlargingConfig):
 
     input: str | list[str]
     output: str
+    scale: PositiveInt | None
+    outscale: PositiveInt | PositiveFloat | None
+    width: PositiveInt | None
+    height: PositiveInt | None
+    longest: PositiveInt | None
     format: str | None
     quality: Annotated[int, Field(ge=1, le=100)]
     overwrite: bool

@@ -19,6 +19,7 @@ from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.jobs import Job, plan
 from sr_gan.inference.pictures import Picture, read_picture
 from sr_gan.inference.pretrained import load_pretrained
+from sr_gan.inference.sizes import Size
 from sr_gan.inference.writers import FORMATS, Layout, write_picture
 from sr_gan.machine import keep_freed_memory
 from sr_gan.schema import UpscaleConfig, check
@@ -43,6 +44,7 @@ def upscale(cfg: DictConfig) -> None:
     jobs = plan(inputs, settings["output"], _suffix(settings["format"]))
     keep_freed_memory()
     upscaler = _upscaler(settings)
+    size = _size(settings, upscaler.scale)
     log.info("model   %s", upscaler.model.describe())
     due = [job for job in jobs if settings["overwrite"] or not job.target.exists()]
     if len(due) < len(jobs):
@@ -52,15 +54,15 @@ def upscale(cfg: DictConfig) -> None:
     pixels = [count_pixels(job.source) * upscaler.scale**2 for job in due]
     with _bar(sum(pixels)) as bar:
         pictures = _ahead(_read(job, settings) for job in due)
-        for job, size, picture in zip(due, pixels, pictures):
+        for job, made, picture in zip(due, pixels, pictures):
             try:
-                done += _enlarge(job, picture, upscaler, settings, bar)
+                done += _enlarge(job, picture, upscaler, size, settings["quality"], bar)
             except (BadImage, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _HOPELESS:
                     raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
                 failed.append(f"{job.source}: {_reason(error)}")
                 bar.write(f"failed  {failed[-1]}")
-                bar.total -= size
+                bar.total -= made
     if done:
         log.info("done    %d images in %.1f s, in %s", done, perf_counter() - began, cfg.output)
     if failed:
@@ -71,17 +73,22 @@ def _enlarge(
     job: Job,
     picture: Picture | Exception,
     upscaler: Upscaler,
-    settings: dict[str, Any],
+    size: Size,
+    quality: int,
     bar: "tqdm[None]",
 ) -> int:
     if isinstance(picture, Exception):
         raise picture
+    try:
+        height, width = size.of(picture.pixels.shape, upscaler.scale)
+    except ValueError as error:
+        raise BadImage(str(error), lasting=False) from error
     with (
         atomic_write(job.target, "w+b") as file,
-        closing(_ahead(upscaler.bands(picture.pixels, bar.update))) as bands,
+        closing(_ahead(upscaler.bands(picture.pixels, bar.update, size))) as bands,
     ):
-        layout = _layout(picture, upscaler.scale)
-        write_picture(file, job.target.suffix.lower(), layout, bands, settings["quality"])
+        layout = _layout(picture, height, width)
+        write_picture(file, job.target.suffix.lower(), layout, bands, quality)
     return 1
 
 
@@ -108,17 +115,32 @@ def _reason(error: BadImage | OSError) -> str:
     return str(error)
 
 
-def _layout(picture: Picture, scale: int) -> Layout:
-    height, width, channels = picture.pixels.shape
-    bits = 8 * picture.pixels.dtype.itemsize
-    return Layout(width * scale, height * scale, channels, bits, picture.icc_profile, picture.exif)
+def _layout(picture: Picture, height: int, width: int) -> Layout:
+    channels, bits = picture.pixels.shape[2], 8 * picture.pixels.dtype.itemsize
+    return Layout(width, height, channels, bits, picture.icc_profile, picture.exif)
 
 
 def _upscaler(settings: dict[str, Any]) -> Upscaler:
     names = Options.__dataclass_fields__
     try:
         options = Options(**{name: settings[name] for name in names})
-        return Upscaler(load_pretrained(settings["model"], settings["scale"]), options)
+        return Upscaler(load_pretrained(settings["model"], settings["scale"] or 4), options)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _size(settings: dict[str, Any], scale: int) -> Size:
+    """What the settings say of the results' size; ``scale`` is the network's factor."""
+    sizes = {name: settings[name] for name in Size.__dataclass_fields__}
+    asked = settings["scale"]
+    try:
+        if asked in (None, scale):
+            return Size(**sizes)
+        if any(sizes.values()):
+            raise ValueError(f"scale={asked} and {Size(**sizes)}: give one of them")
+        if asked > scale:
+            raise ValueError(f"scale={asked}: this model enlarges by {scale} at most")
+        return Size(outscale=asked)
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -27,6 +27,7 @@ from sr_gan.inference.pixels import (
     to_tensor,
 )
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
+from sr_gan.inference.sizes import Size, reduced
 from sr_gan.machine import cpu_computes_bf16, out_of_memory
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Upscaler:
 
         upscaler = Upscaler.from_pretrained("runs/quickstart")
         large = upscaler(Image.open("small.png"))
+        wide = upscaler(Image.open("small.png"), Size(width=1920))
 
     Args:
         model: the generator, see :func:`load_pretrained`.
@@ -136,43 +138,56 @@ class Upscaler:
         """
         return cls(load_pretrained(str(model) if model else None, scale), Options(**options))
 
-    def __call__(self, image: T) -> T:
+    def __call__(self, image: T, size: Size | None = None) -> T:
         """The enlarged image, of the type, mode, bit depth and range of what is given.
 
         Args:
             image: a PIL image; a NumPy array (H, W) or (H, W, C) of uint8, uint16, or float in
                 [0, 1]; or a tensor (C, H, W) or (B, C, H, W), likewise. C is 1 (grey), 2 (grey
                 and alpha), 3 (RGB) or 4 (RGB and alpha).
+            size: of the result; without it the network's factor.
 
         Raises:
-            ValueError: the type, shape or number of channels is none of these.
+            ValueError: the type, shape or number of channels is none of these, or the result
+                would be larger than what the network makes.
         """
+        size = size or Size()
         if isinstance(image, Image.Image):
-            return self._pil(image)
+            return self._pil(image, size)
         if isinstance(image, Tensor):
-            return self._tensor(image)
+            return self._tensor(image, size)
         array = np.asarray(image)
         flat = array.ndim == 2
-        large = self._array(array[..., None] if flat else array)
+        large = self._array(array[..., None] if flat else array, size)
         return large[..., 0] if flat else large
 
     def bands(
-        self, pixels: Pixels, progress: Callable[[int], None] = lambda pixels: None
+        self,
+        pixels: Pixels,
+        progress: Callable[[int], None] = lambda pixels: None,
+        size: Size | None = None,
     ) -> Iterator[Pixels]:
-        """The enlarged image from top to bottom, in bands (n, scale * W, C) of the same type.
+        """The enlarged image from top to bottom, in bands (n, width, C) of the same type.
 
-        Nothing but one band is held, so that an image of any size can be written as it comes. When
-        memory runs out the tile is halved, and the band made again.
+        Nothing but a few bands is held, so that an image of any size can be written as it comes.
+        When memory runs out the tile is halved, and the band made again.
 
         Args:
             pixels: (H, W, C) as in :meth:`__call__`.
-            progress: called with the number of output pixels of each tile that is done.
+            progress: called with the number of pixels that the network made of each tile.
+            size: of the result, as in :meth:`__call__`.
 
         Raises:
             ValueError: as :meth:`__call__`.
             UserError: not even the smallest tile fits into memory.
         """
         check_pixels(pixels)
+        bands, whole = self._bands(pixels, progress), Size().of(pixels.shape, self.scale)
+        result = size.of(pixels.shape, self.scale) if size else whole
+        return bands if result == whole else reduced(bands, whole, result)
+
+    def _bands(self, pixels: Pixels, progress: Callable[[int], None]) -> Iterator[Pixels]:
+        """As :meth:`bands`, at the network's factor."""
         pixels = spread_colours(pixels)
         self.dtype = self._type(8 * pixels.dtype.itemsize)
         top, height = 0, pixels.shape[0]
@@ -270,32 +285,32 @@ class Upscaler:
             halo += refine.BACK_PROJECTIONS * refine.BACK_PROJECTION_HALO
         return halo
 
-    def _array(self, pixels: Pixels) -> Pixels:
+    def _array(self, pixels: Pixels, size: Size) -> Pixels:
         check_pixels(pixels)
-        height, width, channels = pixels.shape
-        large = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
+        height, width = size.of(pixels.shape, self.scale)
+        large = np.empty((height, width, pixels.shape[2]), pixels.dtype)
         top = 0
-        for band in self.bands(pixels):
+        for band in self.bands(pixels, size=size):
             large[top : top + len(band)] = band
             top += len(band)
         return large
 
-    def _pil(self, image: Image.Image) -> Image.Image:
+    def _pil(self, image: Image.Image, size: Size) -> Image.Image:
         image = plain_mode(image)
         pixels = np.asarray(image)
-        large = self._array(pixels if pixels.ndim == 3 else pixels[..., None])
+        large = self._array(pixels if pixels.ndim == 3 else pixels[..., None], size)
         enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
         if "icc_profile" in image.info:
             enlarged.info["icc_profile"] = image.info["icc_profile"]
         return enlarged
 
-    def _tensor(self, image: Tensor) -> Tensor:
+    def _tensor(self, image: Tensor, size: Size) -> Tensor:
         batch = image if image.ndim == 4 else image[None]
         if image.ndim not in (3, 4):
             raise ValueError(
                 f"a tensor must be (C, H, W) or (B, C, H, W), got {tuple(image.shape)}"
             )
-        arrays = [self._array(one.permute(1, 2, 0).cpu().numpy()) for one in batch]
+        arrays = [self._array(one.permute(1, 2, 0).cpu().numpy(), size) for one in batch]
         large = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
         return (large if image.ndim == 4 else large[0]).to(image.device)
 

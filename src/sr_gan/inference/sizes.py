@@ -1,0 +1,140 @@
+"""Results of any size: the enlarged image, reduced by the exact bicubic band by band."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_gan.data.resize import cubic, mirror
+from sr_gan.inference.pixels import Pixels
+
+_CHUNK = 64  # rows at a time
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a result shall be. Nothing given leaves what the network makes.
+
+    Args:
+        outscale: factor between the input and the result, any positive number.
+        width: of the result in pixels; the height follows, unless it is given, too.
+        height: of the result in pixels; the width follows, unless it is given, too.
+        longest: the longer side of the result in pixels; the other one follows.
+
+    Raises:
+        ValueError: a value is not positive, or two of them contradict each other.
+    """
+
+    outscale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    longest: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name, value in given.items():
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name}={value}: allowed are positive numbers")
+        if len(given) > 1 and set(given) != {"width", "height"}:
+            raise ValueError(
+                f"{' and '.join(f'{name}={value}' for name, value in given.items())}: give one of "
+                "outscale, width, height and longest, or width and height together"
+            )
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value:g}" for name, value in vars(self).items() if value)
+
+    def of(self, shape: Sequence[int], scale: int) -> tuple[int, int]:
+        """Height and width of the result.
+
+        Args:
+            shape: of the input: height, width, and what may follow.
+            scale: the network's factor, which the result cannot exceed.
+
+        Raises:
+            ValueError: the result would be larger than what the network makes.
+        """
+        height, width = shape[:2]
+        if self.width and self.height:
+            size = self.height, self.width
+        else:
+            factor = (
+                self.outscale
+                or (self.width and self.width / width)
+                or (self.height and self.height / height)
+                or (self.longest and self.longest / max(height, width))
+                or scale
+            )
+            size = max(1, floor(height * factor + 0.5)), max(1, floor(width * factor + 0.5))
+        if size[0] > height * scale or size[1] > width * scale:
+            raise ValueError(
+                f"{self}: {width}x{height} pixels become {width * scale}x{height * scale} at "
+                f"most with this model, which enlarges by {scale}"
+            )
+        return size
+
+
+def reduced(
+    bands: Iterator[Pixels], shape: Sequence[int], size: tuple[int, int]
+) -> Iterator[Pixels]:
+    """Reduces an image by MATLAB's antialiased bicubic to any size, without ever holding it whole.
+
+    Args:
+        bands: rows (n, W, C) of uint8, uint16, or float in [0, 1], from top to bottom.
+        shape: height and width of the image that they are.
+        size: height and width of the result, none larger than those of the image.
+
+    Returns:
+        Rows (m, size[1], C) of the same type, from top to bottom.
+    """
+    rows, columns = (_taps(length, new) for length, new in zip(shape, size))
+    last = rows[0].amax(1)  # of the image's rows that each of the result's needs
+    first = rows[0].amin(1).flip(0).cummin(0).values.flip(0)  # that it or a later one needs
+    held, start, done, seen = torch.empty(0), 0, 0, 0
+    for band in bands:
+        for chunk in np.array_split(band, max(1, ceil(len(band) / _CHUNK))):
+            narrow = _weighted(_floats(chunk).transpose(0, 1), *columns).transpose(0, 1)
+            held = torch.cat([held, narrow]) if len(held) else narrow
+            seen += len(chunk)
+            ready = int((last < seen).long().cumprod(0).sum())
+            if ready > done:
+                part = slice(done, ready)
+                yield _pixels(_weighted(held, rows[0][part] - start, rows[1][part]), band.dtype)
+                done = ready
+                if done < size[0]:
+                    held, start = held[first[done] - start :], int(first[done])
+
+
+def _taps(length: int, size: int) -> tuple[Tensor, Tensor]:
+    """For each position of the result the inputs that it is made of (size, n), mirrored at the
+    borders, and their weights. The kernel is as wide as the reduction, so that nothing aliases.
+    """
+    stretch = length / size
+    centres = (torch.arange(size, dtype=torch.float64) + 0.5) * stretch - 0.5
+    radius = ceil(2 * stretch)
+    index = centres.floor().long()[:, None] + torch.arange(-radius, radius + 2)
+    weights = cubic((index - centres[:, None]).abs() / stretch)
+    weights = weights / weights.sum(1, keepdim=True)
+    return mirror(index, length), weights.float()
+
+
+def _weighted(x: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+    """(length, ...) -> (size, ...): a weighted sum over the first dimension, tap by tap."""
+    shape = (-1, *[1] * (x.ndim - 1))
+    total = torch.zeros(len(index), *x.shape[1:])
+    for at, weight in zip(index.T, weights.T):
+        total.addcmul_(x[at], weight.view(shape))
+    return total
+
+
+def _floats(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+
+
+def _pixels(x: Tensor, dtype: np.dtype) -> Pixels:
+    if not np.issubdtype(dtype, np.integer):
+        return x.clamp_(0, 1).numpy().astype(dtype)
+    return x.add_(0.5).floor_().clamp_(0, np.iinfo(dtype).max).numpy().astype(dtype)
