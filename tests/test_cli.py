@@ -63,7 +63,6 @@ MISTAKES = {
     "run_dir=elsewhere": "run_dir=elsewhere: choose the folder with hydra.run.dir=elsewhere",
     "data.crop=100": "crop must be a positive multiple of 16, got 100: change data.crop, or use",
     "data=folder data.train_dir=small data.valid_dir=no": "no does not exist: set data.valid",
-    "init_from=a ckpt_path=small/a.png": "init_from and ckpt_path contradict",
     "experiment=srgan_400ep": "DIV2K is not in data/DIV2K: expected the folder",
     "data=folder data.train_dir=missing": "image folder missing does not exist",
     "data=folder data.train_dir=empty": "image folder empty holds no images",

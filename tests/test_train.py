@@ -25,10 +25,13 @@ from sr_gan.config import build, build_all
 from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
 from sr_gan.explain import memory_advice
+from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.loggers.tensorboard import tag
+from sr_gan.networks import MSRResNet
 from sr_gan.schema import check
-from sr_gan.train import train
-from tests.conftest import ROOT, SMALL, Compose
+from sr_gan.train import _main, train
+from sr_gan.weights import save_generator
+from tests.conftest import ROOT, SMALL, Compose, run_command
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 
@@ -297,6 +300,41 @@ def test_init_from_loads_the_generator_only(composed: Compose, tmp_path: Path) -
         run = Path(composed("quickstart").run_dir)
         loaded = load_file(run / "checkpoints" / "gan" / "generator.safetensors")
         assert all(torch.equal(trained[key], loaded[key]) for key in trained)
+
+
+def test_init_from_brings_its_generator(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photos: Path,
+    tmp_path: Path,
+) -> None:
+    """Whatever generator the experiment has, unless one is named, and also when resuming."""
+    monkeypatch.chdir(tmp_path)
+    run = partial(run_command, monkeypatch, capsys, _main, "train")
+    config = {"_target_": "sr_gan.networks.MSRResNet", "filters": 4, "blocks": 1}
+    save_generator(MSRResNet(4, 4, 1), {**config, "scale": 4}, tmp_path / "mine.safetensors")
+    small = [setting for setting in SMALL if not setting.startswith("generator")]
+    command = ["experiment=srresnet", "data=folder", f"data.train_dir={photos}", *small]
+    command += ["logger=none", "loss@pretrain.loss=l1", "init_from=mine.safetensors"]
+    run_dir = "hydra.run.dir=run"
+    code, out, err = run(*command, run_dir)
+    assert code == 0, err
+    assert "generator  MSRResNet, " in out
+    assert isinstance(load_pretrained("run").generator, MSRResNet)
+    longer = [*command, "pretrain.epochs=3", "ckpt_path=run", run_dir]
+    assert run(*longer)[0] == 0
+    for wrong, message in {
+        "generator=srresnet": "the weights are of another generator than SRResNet as configured",
+        "scale=2": "init_from=mine.safetensors enlarges by 4: set scale=4, which is 2 now",
+    }.items():
+        code, _, err = run(*command, wrong)
+        assert code == 1
+        assert message in err
+    hostile = {**config, "blocks": "${oc.create:{_target_:pathlib.Path.touch}}"}
+    save_generator(MSRResNet(4, 4, 1), hostile, tmp_path / "mine.safetensors")
+    code, _, err = run(*command)
+    assert code == 1
+    assert "init_from=mine.safetensors wants to build MSRResNet with blocks=" in err
 
 
 def test_a_nan_loss_ends_the_run_and_keeps_the_last_checkpoint(composed: Compose) -> None:

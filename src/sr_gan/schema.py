@@ -337,11 +337,6 @@ def _check_contradictions(plain: dict[str, Any]) -> None:
     stages, trainer = plain["stages"], plain["trainer"]
     if stages not in (["pretrain"], ["gan"], ["pretrain", "gan"]):
         raise UserError(f"stages={stages}: allowed are [pretrain], [gan] and [pretrain,gan]")
-    if plain["init_from"] and plain["ckpt_path"]:
-        raise UserError(
-            "init_from and ckpt_path contradict: init_from starts a new run from a generator's "
-            "weights, ckpt_path goes on with a run; set one of them"
-        )
     for part in ("generator", "data"):
         if plain[part].get("scale", plain["scale"]) != plain["scale"]:
             raise UserError(

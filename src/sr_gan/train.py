@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
+from sr_gan import networks
 from sr_gan.callbacks.interrupt import Interrupted
 from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
@@ -25,7 +28,14 @@ from sr_gan.reports.write import write_report
 from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
 from sr_gan.schema import check
 from sr_gan.sweeps import PRUNED, STUDY, begun, finished
-from sr_gan.weights import load_generator, save_generator
+from sr_gan.weights import (
+    FINISHED,
+    find_weights,
+    load_generator,
+    read_weights,
+    save_generator,
+    stated_generator,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +59,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
     data = build(cfg.data)
     generator = build(cfg.generator)
-    if cfg.init_from:
+    if cfg.init_from and not resumed:  # a checkpoint's weights are further
         load_generator(generator, cfg.init_from)
     data.collections()  # missing photos are told before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
@@ -87,6 +97,28 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     return summary
 
 
+def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Takes over the generator of ``init_from`` where its file says which one it is, unless the
+    command line, of which ``overrides`` are the settings, names one.
+
+    Raises:
+        UserError: the file cannot be used, or enlarges by another factor.
+    """
+    if not cfg.init_from or any(re.match(r"[+~]*generator\b", each) for each in overrides):
+        return
+    weights = read_weights(find_weights(cfg.init_from, "init_from", (FINISHED,)), "init_from")
+    if weights.config is None:
+        return
+    kind, settings = stated_generator(weights.config, weights.path, "init_from")
+    if settings.get("scale", cfg.scale) != cfg.scale:
+        raise UserError(
+            f"init_from={cfg.init_from} enlarges by {settings['scale']}: set "
+            f"scale={settings['scale']}, which is {cfg.scale} now"
+        )
+    with open_dict(cfg):
+        cfg.generator = {"_target_": f"{networks.__name__}.{kind.__name__}", **settings}
+
+
 def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:
     if cfg.ckpt_path is None:
         return None
@@ -115,6 +147,7 @@ def _main(cfg: DictConfig) -> None:
         raise UserError(
             f"run_dir={cfg.run_dir}: choose the folder with hydra.run.dir={cfg.run_dir}"
         )
+    adopt_generator(cfg, HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return
     try:

@@ -10,11 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sr_gan import networks
 from sr_gan.errors import UserError
 from sr_gan.files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better one first
 SHIPPED = Path(__file__).parent / "models"  # NAME.safetensors, with a model card beside them
+_PLAIN = (bool, int, float, str)
 FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
 
 
@@ -123,6 +125,45 @@ def read_weights(path: Path, key: str) -> Weights:
         if inner:
             return Weights(path, inner, _config(path, content))
     return Weights(path, state, _config(path, content))
+
+
+def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any, dict[str, Any]]:
+    """The class and the arguments of the network that a file asks for.
+
+    A file may have come from anywhere, so that neither Hydra nor OmegaConf, which import and call
+    what a text tells them to, ever see it: the class is one of ours, the arguments are plain.
+
+    Args:
+        config: as the file has it.
+        path: of the file.
+        key: the setting that named it.
+
+    Raises:
+        UserError: the file asks for anything else.
+    """
+    settings = dict(config)
+    target = str(settings.pop("_target_", None))
+    room, _, name = target.rpartition(".")
+    kind = getattr(networks, name, None) if room == networks.__name__ else None
+    if not (hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
+        raise UserError(
+            f"{key}={path} wants to build {printable(target)}: allowed are the generators of "
+            f"{networks.__name__}"
+        )
+    for argument, value in settings.items():
+        plain = isinstance(argument, str) and (value is None or type(value) in _PLAIN)
+        if not plain or "${" in f"{argument}{value}":
+            raise UserError(
+                f"{key}={path} wants to build {name} with {printable(f'{argument}={value}')}: "
+                "allowed are numbers, words, true, false and null"
+            )
+    return kind, settings
+
+
+def printable(text: object) -> str:
+    """A stranger's words for a terminal: short, on one line, without its control characters."""
+    words = str(text).encode("unicode_escape").decode()
+    return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 def _check_tensors(state: Any, path: Path, key: str) -> None:

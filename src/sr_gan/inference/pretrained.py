@@ -11,13 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from sr_gan import networks
 from sr_gan.data.resize import Kernel, upscale
 from sr_gan.errors import UserError
-from sr_gan.weights import FINISHED, Weights, differing, find_weights, read_weights, shipped
+from sr_gan.weights import (
+    FINISHED,
+    Weights,
+    differing,
+    find_weights,
+    printable,
+    read_weights,
+    shipped,
+    stated_generator,
+)
 
 DEFAULT = "gan"  # of the shipped ones
-_PLAIN = (bool, int, float, str)
 
 
 class Interpolation(nn.Module):
@@ -116,13 +123,13 @@ def _build(weights: Weights) -> nn.Module:
             f"model={weights.path}: the file does not say which generator its weights are of: give "
             "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
         )
-    kind, settings = _stated(config, weights.path)
+    kind, settings = stated_generator(config, weights.path, "model")
     try:
         with torch.device("meta"), _no_more_parameters_than(len(weights.state)):
             wrong = differing(kind(**settings), weights.state)  # sizes may be absurd: no memory yet
     except Exception as error:  # whatever a foreign file makes a constructor do
         raise UserError(
-            f"model={weights.path}: its generator cannot be built: {_printable(error)}"
+            f"model={weights.path}: its generator cannot be built: {printable(error)}"
         ) from error
     if wrong:
         raise UserError(
@@ -134,37 +141,6 @@ def _build(weights: Weights) -> nn.Module:
     generator: nn.Module = kind(**settings)
     generator.load_state_dict(weights.state)
     return generator.eval()
-
-
-def _stated(config: dict[str, Any], path: Path) -> tuple[Any, dict[str, Any]]:
-    """The class and the arguments of the network that a file asks for.
-
-    A file may have come from anywhere, so that neither Hydra nor OmegaConf, which import and call
-    what a text tells them to, ever see it: the class is one of ours, the arguments are plain.
-    """
-    settings = dict(config)
-    target = str(settings.pop("_target_", None))
-    room, _, name = target.rpartition(".")
-    kind = getattr(networks, name, None) if room == networks.__name__ else None
-    if not (hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
-        raise UserError(
-            f"model={path} wants to build {_printable(target)}: allowed are the generators of "
-            f"{networks.__name__}"
-        )
-    for key, value in settings.items():
-        plain = isinstance(key, str) and (value is None or type(value) in _PLAIN)
-        if not plain or "${" in f"{key}{value}":
-            raise UserError(
-                f"model={path} wants to build {name} with {_printable(f'{key}={value}')}: allowed "
-                "are numbers, words, true, false and null"
-            )
-    return kind, settings
-
-
-def _printable(text: object) -> str:
-    """A stranger's words for a terminal: short, on one line, without its control characters."""
-    words = str(text).encode("unicode_escape").decode()
-    return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 @contextmanager
