@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from sr_gan.data.resize import Kernel, upscale
 from sr_gan.errors import UserError
+from sr_gan.models import PURPOSES
 from sr_gan.weights import (
     FINISHED,
     Weights,
@@ -68,13 +69,15 @@ class Pretrained:
         return int(self.generator.scale)  # type: ignore[arg-type]
 
     def describe(self) -> str:
-        """One line: what it is, how large, from which file and when."""
+        """One line: what it is, how large, and from which file and when, or what it is for."""
         count = sum(parameter.numel() for parameter in self.generator.parameters())
         kind = f"{self.name}, x{self.scale}"
         if self.path is None:
             return kind
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.path.stat().st_mtime))
         network = f"{type(self.generator).__name__} of {count:,} parameters"
+        if self.path in shipped().values():
+            return f"{kind}, {network}, {PURPOSES[self.name]}"
         return f"{kind}, {network} ({self.path}, {date})"
 
 

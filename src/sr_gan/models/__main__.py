@@ -1,0 +1,49 @@
+"""``python -m sr_gan.models``: lists the shipped models, and how fast each is on this machine."""
+
+import argparse
+from time import perf_counter
+
+import torch
+
+from sr_gan.inference import Upscaler
+from sr_gan.machine import wait
+from sr_gan.models import PURPOSES
+from sr_gan.weights import shipped
+
+_SIDE = 128  # pixels of the input that is enlarged to measure the speed
+_SECONDS = 1.0  # that are measured, at least
+
+
+def main() -> None:
+    """Prints a line for each model."""
+    argparse.ArgumentParser(
+        prog="python -m sr_gan.models",
+        description="Lists the shipped models: factor, parameters, size of the file, megapixels of "
+        "output a second on this machine, and what each is for. Choose one by "
+        "python -m sr_gan.upscale model=NAME input=PHOTO.",
+    ).parse_args()
+    print(f"{'model':8} {'x':>2} {'parameters':>10} {'file':>7} {'speed':>11}  purpose")
+    for name, path in shipped().items():
+        upscaler = Upscaler.from_pretrained(name)
+        count = sum(parameter.numel() for parameter in upscaler.model.generator.parameters())
+        print(
+            f"{name:8} {upscaler.scale:2} {count:10,} {path.stat().st_size / 1e6:4.1f} MB "
+            f"{megapixels_a_second(upscaler):6.2f} MP/s  {PURPOSES[name]}"
+        )
+
+
+def megapixels_a_second(upscaler: Upscaler) -> float:
+    """Of output, on a small image: the best of several, as other programs disturb."""
+    image = torch.rand(3, _SIDE, _SIDE)
+    upscaler(image)  # memory is taken, algorithms are chosen
+    times: list[float] = []
+    while sum(times) < _SECONDS or len(times) < 2:
+        began = perf_counter()
+        upscaler(image)
+        wait(upscaler.device)
+        times.append(perf_counter() - began)
+    return (upscaler.scale * _SIDE) ** 2 / min(times) / 1e6
+
+
+if __name__ == "__main__":
+    main()
