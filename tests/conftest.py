@@ -122,6 +122,19 @@ def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def squeezenet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random SqueezeNet weights under torchvision's names."""
+    from safetensors.torch import save_file
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("squeezenet") / "squeezenet.safetensors"
+    state = squeezenet1_1(weights=None).state_dict()
+    save_file({k: v.contiguous() for k, v in state.items() if k.startswith("features.")}, path)
+    return path
+
+
 @pytest.fixture
 def shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 from skimage.data import chelsea
-from torchvision.models import squeezenet1_1
 
 from sr_gan.networks import VGG19Features
 from tests.conftest import ROOT
@@ -24,6 +23,8 @@ TINY = (
 GAN = f"{TINY} gan.epochs=2 trainer.check_val_every_n_epoch=1"
 ARGUMENTS = {  # what follows the script's name, and the variables before it
     "data_speed": "{photos} images=4 batch_size=2 growth=[]",
+    "finetune": "{photos} {photos} {squeezenet} {alexnet} data.crop=32 data.batch_size=2 "
+    "data.crops_per_epoch=4 data.valid_crop=48 gan.epochs=1 trainer.check_val_every_n_epoch=1",
     "loss_weights": f"{{alexnet}} {GAN} pretrain.epochs=1",
     "msrresnet_cpu": f"{{photos}} {{photos}} {TINY} pretrain.epochs=1",
     "postfilter": "{set} {alexnet} psnr=psnr gan=gan -- device=cpu",
@@ -45,7 +46,10 @@ VARIABLES = {
 
 @pytest.fixture(scope="session")
 def places(
-    photos: Path, alexnet_file: Path, tmp_path_factory: pytest.TempPathFactory
+    photos: Path,
+    alexnet_file: Path,
+    squeezenet_file: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """What the scripts are given: photographs, test sets and random weights."""
     folder = tmp_path_factory.mktemp("studies")
@@ -53,17 +57,15 @@ def places(
         (folder / "sets" / name).mkdir(parents=True)
         (folder / "sets" / name / "HR").symlink_to(photos)
     vgg = VGG19Features(["conv3_4"], "random").state_dict()
-    squeezenet = squeezenet1_1(weights=None).state_dict()
-    for name, state in {"vgg": vgg, "squeezenet": squeezenet}.items():
-        features = {k: v.contiguous() for k, v in state.items() if k.startswith("features.")}
-        save_file(features, folder / f"{name}.safetensors")
+    features = {k: v.contiguous() for k, v in vgg.items() if k.startswith("features.")}
+    save_file(features, folder / "vgg.safetensors")
     return {
         "photos": photos,
         "sets": folder / "sets",
         "set": folder / "sets" / "Set5" / "HR",
         "alexnet": alexnet_file,
         "vgg": folder / "vgg.safetensors",
-        "squeezenet": folder / "squeezenet.safetensors",
+        "squeezenet": squeezenet_file,
     }
 
 

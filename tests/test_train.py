@@ -37,12 +37,14 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 
 
 @pytest.fixture
-def offline(vgg_file: Path) -> dict[str, list[str]]:
+def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
     """What each experiment needs where nothing can be downloaded."""
     vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
     one_layer = ["gan.loss.content.vgg.layer_weights=[1.0]"]
+    squeezenet = f"gan.loss.content.lpips.weights={squeezenet_file}"
     return {
         "quickstart": [],
+        "finetune": ["init_from=null", squeezenet],
         "srresnet": [],
         "srgan_400ep": vgg,
         "srgan_paper": [*vgg, "init_from=null"],
@@ -56,7 +58,7 @@ def offline(vgg_file: Path) -> dict[str, list[str]]:
 
 def small(experiment: str) -> list[str]:
     """SMALL without the settings that the experiment's networks do not have."""
-    patch = experiment in ("search", "srgan_modern", "sweep_loss_weights")
+    patch = experiment in ("finetune", "search", "srgan_modern", "sweep_loss_weights")
     return [setting for setting in SMALL if not (patch and "dense" in setting)]
 
 
