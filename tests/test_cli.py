@@ -31,7 +31,7 @@ MISTAKES = {
     "gan.epochs=many": "gan.epochs=many: expected int",
     "gan.epochs=0": "gan: epochs must be at least 1, got 0",
     "experiment=foo": "experiment=foo: no such choice (allowed: quickstart, search, search_cpu,",
-    "generator=foo": "generator=foo: no such choice (allowed: msrresnet,",
+    "generator=foo": "generator=foo: no such choice (allowed: compact, compact_large, msrresnet,",
     "scale=3": "scale=3: allowed is 2, 4 or 8",
     "generator.blocks=0": "generator: blocks must be at least 1, got 0",
     "generator.blocks=2.5": "generator.blocks=2.5: expected int",

@@ -62,7 +62,7 @@ def _exact(image: Tensor, scale: int) -> torch.dtype:
 def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Weights (8, 12 * scale) of the inputs around a block of 8 outputs, kept on the device."""
     centres = (torch.arange(_BLOCK, dtype=torch.float64) + 0.5) * scale - 0.5
-    return _weights(_cubic, centres, 2 * scale, _BLOCK * scale, 1 / scale).to(device, dtype)
+    return _weights(cubic, centres, 2 * scale, _BLOCK * scale, 1 / scale).to(device, dtype)
 
 
 @lru_cache
@@ -82,7 +82,7 @@ def _weights(
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _cubic(x: Tensor) -> Tensor:
+def cubic(x: Tensor) -> Tensor:
     """Keys (1981), a = -0.5, at distances from 0."""
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -95,7 +95,7 @@ def _lanczos(x: Tensor) -> Tensor:
 
 
 _KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
-    "bicubic": (_cubic, 2),
+    "bicubic": (cubic, 2),
     "lanczos": (_lanczos, 3),
 }
 
