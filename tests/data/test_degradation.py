@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data as skimage_data
@@ -307,10 +307,15 @@ def test_jpeg_blocks_begin_anywhere_and_the_image_stays_in_place() -> None:
     assert (255 * (results - clean)).abs().mean() < 10
 
 
+def preset(name: str) -> Any:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        node = compose("prepare", [f"degradation={name}", "data.train_dir=x"]).degradation
+    return instantiate(node, _convert_="all")
+
+
 @pytest.mark.parametrize("name", ["blur_noise", "jpeg", "real", "photo"])
 def test_presets_degrade(name: str) -> None:
-    node = OmegaConf.load(conf_dir() / "degradation" / f"{name}.yaml")
-    degradation = instantiate(node, _convert_="all")
+    degradation = preset(name)
     hr = photo().expand(100, -1, -1, -1)
     lr = degradation(hr, 4, seeded())
     assert isinstance(degradation, Degradation)
@@ -321,8 +326,15 @@ def test_presets_degrade(name: str) -> None:
     assert clean == pytest.approx(0.22 if name == "photo" else 0, abs=0.1)
 
 
+def test_a_custom_one_does_nothing_until_something_is_set() -> None:
+    degradation = preset("custom")
+    assert vars(degradation).keys() == vars(Degradation()).keys()
+    defaults = {key: value for key, value in vars(Degradation()).items() if key != "second"}
+    assert {key: vars(degradation)[key] for key in defaults} == defaults
+
+
 def test_the_bicubic_preset_is_exact() -> None:
-    degradation = instantiate(OmegaConf.load(conf_dir() / "degradation" / "bicubic.yaml"))
+    degradation = preset("bicubic")
     assert isinstance(degradation, Exact)
     assert degradation.exact
     assert degradation.margin(4) == 0
@@ -389,7 +401,7 @@ def test_kinds_are_the_same_each_time_and_leave_grey_grey(kind: str) -> None:
 
 
 def test_the_five_kinds_are_the_preset() -> None:
-    kinds = instantiate(OmegaConf.load(conf_dir() / "degradation" / "kinds.yaml"), _convert_="all")
+    kinds = preset("kinds")
     assert isinstance(kinds, Kinds)
     assert kinds.names == list(KINDS) == ["clean", "jpeg75", "jpeg40", "noise5", "noise10"]
     assert Kinds(["noise5", "clean", "noise5"]).names == ["noise5", "clean"]
