@@ -116,7 +116,7 @@ def measure_kinds(
     each = {kind: measure(upscaler, folder, None, lpips, kind) for kind in kinds}
     ours = {kind: scores.mean(one.images) for kind, one in each.items()}
     bicubics = {kind: scores.mean(one.bicubic) for kind, one in each.items()}
-    label = f"{folder.resolve().name}-degraded"
+    label = f"{each[kinds[0]].benchmark}-degraded"
     name, scale = upscaler.model.name, upscaler.scale
     return scores.Evaluation(name, label, scale, ours, bicubics, known=False, beside=True)
 

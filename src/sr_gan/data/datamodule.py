@@ -251,9 +251,8 @@ class SRData(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         rank, world = self._place()
-        photos = WholePhotos(
-            self.valid_photos, self.scale, self.valid_crop, rank, world, self.valid_kinds
-        )
+        every = self.valid_photos
+        photos = WholePhotos(every, self.scale, self.valid_crop, rank, world, self.valid_kinds)
         return DataLoader(photos, batch_size=1)
 
     def on_before_batch_transfer(

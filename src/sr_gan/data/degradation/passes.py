@@ -69,12 +69,9 @@ class Pass:
             jpeg_share=jpeg_share,
         )
         self.blur_share, self.anisotropy = blur_share, anisotropy
-        self.noise_share, self.grey_noise, self.poisson_noise = (
-            noise_share,
-            grey_noise,
-            poisson_noise,
-        )
-        self.jpeg_share, self.chroma_subsampling = jpeg_share, chroma_subsampling
+        self.noise_share, self.jpeg_share = noise_share, jpeg_share
+        self.grey_noise, self.poisson_noise = grey_noise, poisson_noise
+        self.chroma_subsampling = chroma_subsampling
         self.radius = math.ceil(3 * self.blur_sigma[1])  # pixels that the blur looks beyond
 
     def blur(self, images: Tensor, generator: torch.Generator) -> Tensor:
