@@ -82,6 +82,31 @@ def test_lr_images_that_are_given(shared: Path, run: Shell) -> None:
     assert given == pytest.approx(28.43, abs=0.02)
 
 
+def test_kinds_of_degradation_are_a_row_each(run: Shell, folder: Path, tmp_path: Path) -> None:
+    save_generator(MSRResNet(4, 8, 1), CONFIG, tmp_path / "small.safetensors")
+    arguments = ["model=small.safetensors", "benchmark=my photos", "output=out"]
+    assert run(*arguments)[0] == 0
+    plain = json.loads(Path("out/my photos.json").read_text())
+    code, _, _ = run(*arguments, "degradation=kinds")
+    assert code == 0
+    with Path("out/my photos-degraded.csv").open() as file:
+        rows = {row["image"]: row for row in csv.DictReader(file)}
+    kinds = ["clean", "jpeg75", "jpeg40", "noise5", "noise10"]
+    beside = [name for kind in kinds for name in (kind, f"{kind}, bicubic")]
+    assert list(rows) == [*beside, "mean, small", "mean, bicubic"]
+    psnr = {name: float(row["psnr_y"]) for name, row in rows.items()}
+    assert psnr["clean"] == pytest.approx(plain["mean"]["psnr_y"], rel=1e-5)
+    assert psnr["clean, bicubic"] == pytest.approx(plain["bicubic"]["psnr_y"], rel=1e-5)
+    assert psnr["clean"] > psnr["jpeg75"] > psnr["jpeg40"]
+    assert psnr["clean"] > psnr["noise5"] > psnr["noise10"]
+    for mean, names in (("mean, small", kinds), ("mean, bicubic", beside[1::2])):
+        assert psnr[mean] == pytest.approx(np.mean([psnr[name] for name in names]), rel=1e-5)
+    code, out, _ = run(*arguments, "degradation=kinds", "degradation.names=[noise5]")
+    assert code == 0
+    assert "noise5, bicubic" in out
+    assert "jpeg75" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -92,6 +117,19 @@ def test_lr_images_that_are_given(shared: Path, run: Shell) -> None:
         (["benchmark=my photos", "model=bicubic", "lr=tiny"], "no such file"),
         (["benchmark=my photos", "model=bicubic", "lpips=none.pth"], "none.pth"),
         (["model=bicubic"], "benchmark is not set"),
+        (
+            ["benchmark=my photos", "degradation=kinds", "degradation.names=[clean,jpeg30]"],
+            "jpeg30 is no kind of degradation: allowed are clean, jpeg75, jpeg40, noise5, noise10",
+        ),
+        (
+            ["benchmark=my photos", "degradation=jpeg30"],
+            "no such choice (allowed: bicubic, blur_noise",
+        ),
+        (
+            ["benchmark=my photos", "degradation=jpeg"],
+            "at random, for training: allowed are bicubic",
+        ),
+        (["benchmark=my photos", "degradation=kinds", "lr=tiny"], "degradation and lr contradict"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -49,6 +49,10 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
         "srgan_400ep": vgg,
         "srgan_paper": [*vgg, "init_from=null"],
         "srgan_modern": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer],
+        "photo": [
+            *(vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer),
+            *("data.crop=16", "degradation.resize.factor=[1,1.5]"),  # the photos are small
+        ],
         "search": ["init_from=null", "loss@gan.loss=pixel_gan"],
         "search_cpu": ["init_from=null"],
         "sweep_cpu": ["init_from=null"],
@@ -58,7 +62,7 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
 
 def small(experiment: str) -> list[str]:
     """SMALL without the settings that the experiment's networks do not have."""
-    patch = experiment in ("finetune", "search", "srgan_modern", "sweep_loss_weights")
+    patch = experiment in ("finetune", "photo", "search", "srgan_modern", "sweep_loss_weights")
     return [setting for setting in SMALL if not (patch and "dense" in setting)]
 
 

@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 from sr_gan import metrics
 from sr_gan.cli import command
+from sr_gan.config import build
 from sr_gan.data.decode import BadImage
+from sr_gan.data.degradation import Exact, Kinds
+from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.resize import downscale
 from sr_gan.data.resize import upscale as bicubic
 from sr_gan.data.sources import Source, folder_photos
@@ -50,13 +53,18 @@ def evaluate(cfg: DictConfig) -> None:
         UserError: a setting, the model or an image is not usable.
     """
     settings = check(cfg, EvaluateConfig)
+    kinds = asked_kinds(cfg)
     model = load_pretrained(settings["model"], settings["scale"])
     keep_freed_memory()
     enlarger = upscaler(model, settings)
     lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], enlarger.device)
     log.info("model   %s", model.describe())
     for folder in folders(settings["benchmark"]):
-        evaluation = measure(enlarger, folder, settings["lr"], lpips)
+        evaluation = (
+            measure_kinds(enlarger, folder, kinds, lpips)
+            if kinds
+            else measure(enlarger, folder, settings["lr"], lpips)
+        )
         files = scores.write(evaluation, _output(settings["output"], model))
         log.info("\n%s\n", scores.as_text(evaluation))
         log.info("written %s", ", ".join(str(shown(path)) for path in files))
@@ -81,10 +89,47 @@ def folders(benchmark: str | list[str]) -> list[Path]:
     return [Path(name).expanduser() for name in names]
 
 
-def measure(
-    upscaler: Upscaler, folder: Path, lr_folder: str | None, lpips: Perceptual
+def asked_kinds(cfg: DictConfig) -> list[str]:
+    """The kinds of LR images to measure; none where they are to be exact or are given.
+
+    Raises:
+        UserError: the degradation is another one, or contradicts the LR images that are given.
+    """
+    degradation = build(cfg.degradation)
+    if isinstance(degradation, Exact):
+        return []
+    if not isinstance(degradation, Kinds):
+        raise UserError("degradation is drawn at random, for training: allowed are bicubic, kinds")
+    if cfg.lr is not None:
+        raise UserError("degradation and lr contradict: LR images that are given stay as they are")
+    return degradation.names
+
+
+def measure_kinds(
+    upscaler: Upscaler, folder: Path, kinds: list[str], lpips: Perceptual
 ) -> scores.Evaluation:
-    """Scores of every photo below ``folder``, its LR image reduced from it or given.
+    """The mean scores of every kind of degradation, as :func:`measure` has each.
+
+    Raises:
+        UserError: as :func:`measure`.
+    """
+    each = {kind: measure(upscaler, folder, None, lpips, kind) for kind in kinds}
+    ours = {kind: scores.mean(one.images) for kind, one in each.items()}
+    bicubics = {kind: scores.mean(one.bicubic) for kind, one in each.items()}
+    label = f"{each[kinds[0]].benchmark}-degraded"
+    name, scale = upscaler.model.name, upscaler.scale
+    return scores.Evaluation(name, label, scale, ours, bicubics, known=False, beside=True)
+
+
+def measure(
+    upscaler: Upscaler,
+    folder: Path,
+    lr_folder: str | None,
+    lpips: Perceptual,
+    kind: str | None = None,
+) -> scores.Evaluation:
+    """Scores of every photo below ``folder``, its LR image reduced from it or given; the reduced
+    one degraded, where a kind of degradation is named.
 
     Raises:
         UserError: the folder has no images, or one that cannot be used.
@@ -95,13 +140,14 @@ def measure(
     known = recognise(folder.resolve().parts, len(photos.sources)) if scale == 4 else None
     ours: dict[str, scores.Scores] = {}
     bicubics: dict[str, scores.Scores] = {}
-    for source in tqdm(photos.sources, known or folder.name, mininterval=bar_interval()):
+    for source in tqdm(photos.sources, kind or known or folder.name, mininterval=bar_interval()):
         name = str(source.hr.relative_to(folder))
         hr, lr = _pair(source, scale)
+        lr = spoiled(lr, kind, name) if kind else lr
         sr = upscaler(lr[0])[None].cpu()
         ours[name] = score(sr, hr, lr, scale, lpips)
         bicubics[name] = score(bicubic(lr, scale), hr, lr, scale, lpips)
-    same = known is not None and given is None
+    same = known is not None and given is None and kind is None
     label = known or folder.resolve().name
     return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
 

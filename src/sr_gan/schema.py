@@ -161,9 +161,12 @@ class EnlargingConfig(Config):
 class EvaluateConfig(EnlargingConfig):
     """The top level of ``conf/evaluate.yaml``."""
 
+    built = ("degradation",)
+
     benchmark: str | list[str]
     scale: PositiveInt
     lr: str | None
+    degradation: dict[str, Any]
     lpips: str | None
     lpips_squeeze: str | None
     output: str | None

@@ -27,6 +27,25 @@ def test_a_run_has_lpips_where_it_was_validated(composed: Compose, alexnet_file:
     assert not any("lpips" in name for name in checkpoint["state_dict"])
 
 
+def test_kinds_have_scores_of_their_own_beside_their_mean(
+    composed: Compose, alexnet_file: Path
+) -> None:
+    cfg = composed(
+        "quickstart",
+        f"callbacks.lpips.weights={alexnet_file}",
+        "stages=[pretrain]",
+        "degradation=blur_noise",
+        "data.valid_kinds=[clean,noise10]",
+    )
+    train(cfg)
+    row = read_table(Path(cfg.run_dir) / "metrics.csv")[-1]
+    for score in ("psnr_y", "ssim_y", "lpips", "psnr_y_bicubic", "ssim_y_bicubic", "lpips_bicubic"):
+        clean, noisy = (float(row[f"quality/{kind}/{score}"]) for kind in ("clean", "noise10"))
+        assert clean != noisy
+        assert float(row[f"quality/{score}"]) == pytest.approx((clean + noisy) / 2, rel=1e-4)
+        assert (clean > noisy) == ("lpips" not in score)
+
+
 def test_without_weights_one_line_says_so(
     composed: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sr_gan.data.crops import EpochSampler, RandomCrops, WholePhotos, dihedral
+from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.photos import Photo
 from tests.conftest import random_photo
 
@@ -106,3 +107,20 @@ def test_validation_takes_the_centre(crop: int | None, size: tuple[int, int]) ->
     assert item["hr"].shape[1:] == size
     assert torch.equal(item["hr"][:, ::4, ::4], item["lr"])
     assert item["name"] == "1.png"
+
+
+def test_validation_in_kinds_has_each_photo_in_each() -> None:
+    photos, kinds = [photo(64, 80, 1), photo(64, 80, 2)], ["clean", "noise10", "jpeg40"]
+    items = WholePhotos(photos, 4, kinds=kinds)
+    seen = [(items[i]["name"], items[i]["kind"]) for i in range(len(items))]
+    assert seen == [(f"{n}.png, {kind}", kind) for n in (1, 2) for kind in kinds]
+    for i in range(6):
+        clean = items[i - i % 3]["lr"]
+        assert torch.equal(items[i]["hr"], items[i - i % 3]["hr"])
+        assert torch.equal(
+            items[i]["lr"], spoiled(clean[None], kinds[i % 3], f"{1 + i // 3}.png")[0]
+        )
+        assert torch.equal(items[i]["lr"], clean) == (i % 3 == 0)
+    shares = [WholePhotos(photos, 4, None, rank, 4, kinds) for rank in range(4)]
+    names = [x["name"] for share in shares for x in (share[0], share[1]) if x["weight"]]
+    assert names == [name for name, _ in seen]

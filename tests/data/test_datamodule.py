@@ -9,7 +9,7 @@ from PIL import Image
 from sr_gan.data import Div2kData, FolderData, SkimageData
 from sr_gan.data.crops import dihedral
 from sr_gan.data.datamodule import SRData
-from sr_gan.data.degradation import Degradation
+from sr_gan.data.degradation import Degradation, Kinds
 from sr_gan.errors import UserError
 
 
@@ -124,6 +124,23 @@ def test_validation_is_degraded_the_same_each_time(photos: Path) -> None:
     clean = next(iter(data.val_dataloader()))["lr"] / 255
     assert first[0]["lr"].shape == clean.shape
     assert 5 < (first[0]["lr"] - clean).mul(255).std() < 25
+
+
+def test_validation_in_kinds_is_not_degraded_beyond_them(photos: Path) -> None:
+    noise, kinds = Degradation(noise_sigma=(20, 20)), ["clean", "jpeg75"]
+    data = FolderData(
+        str(photos), crop=32, batch_size=2, degradation=noise, valid_kinds=kinds, valid_images=1
+    )
+    data.setup()
+    clean, saved = (transferred(data, item) for item in data.val_dataloader())
+    assert (clean["kind"], saved["kind"]) == (["clean"], ["jpeg75"])
+    lr = torch.from_numpy(data.valid_photos[0].lr.copy())
+    assert torch.equal(clean["lr"][0].mul(255).round(), lr.float())
+    assert 0.5 < (saved["lr"] - clean["lr"]).mul(255).abs().mean() < 8
+    with pytest.raises(ValueError, match=r"jpeg is no kind of degradation: allowed are clean, "):
+        FolderData(str(photos), valid_kinds=["jpeg"])
+    with pytest.raises(ValueError, match="degradation must make LR from HR, Kinds does not"):
+        FolderData(str(photos), degradation=Kinds(["clean"]))
 
 
 def test_advice_fits_the_feed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,21 @@
+import io
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data as skimage_data
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sr_gan.config import conf_dir
-from sr_gan.data.degradation import Degradation, Exact
+from sr_gan.data.degradation import Degradation, Exact, Pass, RandomResize
+from sr_gan.data.degradation.kinds import KINDS, Kinds, spoiled
+from sr_gan.data.degradation.resize import resample
 from sr_gan.data.resize import downscale
 
 
@@ -47,7 +51,7 @@ def test_blur_is_scipys(sigma: float) -> None:
 
 
 def test_anisotropic_kernels_are_ellipses_in_every_direction() -> None:
-    degradation = Degradation(blur_sigma=(1.0, 4.0), anisotropy=True)
+    degradation = Degradation(blur_sigma=(1.0, 4.0), anisotropy=1.0)
     kernels = degradation._kernels(2000, seeded())[:, 0].double()
     torch.testing.assert_close(kernels.sum(dim=(1, 2)), torch.ones(2000, dtype=torch.float64))
     at = torch.arange(-degradation.radius, degradation.radius + 1).double()
@@ -63,6 +67,74 @@ def test_anisotropic_kernels_are_ellipses_in_every_direction() -> None:
     turned = 0.5 * torch.atan2(2 * xy, xx - yy)  # the wider axis
     shares = torch.histc(turned.float(), 8, -np.pi / 2, np.pi / 2) / 2000
     np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
+
+
+def test_beta_makes_kernels_peaked_or_flat() -> None:
+    """Kurtosis, the fourth moment over the squared second: 2 for a Gaussian's distance from its
+    centre, more where it is peaked, 4/3 for a disc."""
+    found = []
+    for beta in (0.5, 1.0, 4.0):
+        blur = Pass(blur_sigma=(3.0, 3.0), blur_beta=(beta, beta))
+        blur.radius = 40  # so that nothing is cut off
+        kernel = blur._kernels(1, seeded())[0, 0].double()
+        at = torch.arange(-40, 41).double() ** 2
+        distance = at + at[:, None]
+        found.append((kernel * distance**2).sum() / (kernel * distance).sum() ** 2)
+    assert found[0] > 2.5
+    assert found[1] == pytest.approx(2, abs=0.01)
+    assert 4 / 3 < found[2] < 1.5
+
+
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+def test_poisson_noise_grows_with_the_root_of_the_brightness(grey: float) -> None:
+    noise = Pass(noise_sigma=(8, 8), poisson_noise=1.0, grey_noise=grey)
+    for brightness in (10, 60, 128, 200):
+        flat = torch.full((1, 3, 300, 300), float(brightness))
+        spoiled = noise.spoil(flat, seeded())
+        expected = (64 * brightness / 255 + 1 / 12) ** 0.5
+        np.testing.assert_allclose((spoiled - flat).std(dim=(0, 2, 3)), expected, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"blur_sigma": (2.0, 3.0), "blur_share": 0.3},
+        {"noise_sigma": (5, 15), "noise_share": 0.3},
+        {"jpeg_quality": (30, 60), "jpeg_share": 0.3},
+    ],
+)
+def test_shares_are_of_the_images(settings: dict[str, Any]) -> None:
+    hr = photo(height=16, width=16).expand(1000, -1, -1, -1)
+    lr = Degradation(**settings)(hr, 4, seeded())
+    clean = Degradation()(hr[:1], 4, seeded())
+    changed = (lr != clean).flatten(1).any(dim=1).float().mean().item()
+    assert changed == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("index", "kind"),
+    enumerate([Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC]),
+)
+@pytest.mark.parametrize("size", [(48, 72), (24, 36), (96, 144), (160, 240)])
+def test_resampling_is_pillows(index: int, kind: Image.Resampling, size: tuple[int, int]) -> None:
+    image = photo(height=80, width=120)
+    step, filters = torch.full((1, 1, 1, 1), 80 / size[0]), torch.full((1, 1, 1, 1), index)
+    resized = resample(image, size, step, filters)
+    expected = np.stack(
+        [np.asarray(Image.fromarray(plane.numpy()).resize(size[::-1], kind)) for plane in image[0]]
+    )
+    inside = ..., slice(8, -8), slice(8, -8)  # at an edge Pillow leaves out what lies beyond
+    np.testing.assert_allclose(resized[0][inside], expected[inside], atol=1e-5)
+
+
+def test_a_size_between_that_is_lrs_changes_nothing() -> None:
+    """Straight to LR by the cubic, as without it; the borders are the edge's, not mirrored."""
+    hr = photo()
+    direct = Degradation()(hr, 4, seeded())
+    for resize in (RandomResize((0.7, 1.5), share=0.0), RandomResize((0.7, 1.5))):
+        off = 255 * (Degradation(resize=resize)(hr, 4, seeded()) - direct).abs()[..., 2:-2, 2:-2]
+        assert (off.max() < 1.001) == (resize.share == 0)
+        assert (off.mean() < 0.01) == (resize.share == 0)
 
 
 @pytest.mark.parametrize("sigma", [2.0, 12.0])
@@ -92,12 +164,24 @@ def test_nothing_set_is_the_bicubic_reduction(scale: int) -> None:
 
 FULL: dict[str, Any] = {
     "blur_sigma": (0.2, 3.0),
-    "anisotropy": True,
+    "anisotropy": 1.0,
     "noise_sigma": (1.0, 15.0),
     "grey_noise": 0.4,
     "jpeg_quality": (30, 95),
 }
-ALONE = [{"blur_sigma": (0.2, 3.0)}, {"noise_sigma": (1, 15)}, {"jpeg_quality": (30, 95)}, FULL]
+TWICE: dict[str, Any] = {
+    **FULL,
+    "resize": RandomResize((0.7, 1.5), share=0.5),
+    "second": Pass(blur_sigma=(0.0, 1.0), noise_sigma=(0, 5), jpeg_quality=(50, 95)),
+}
+ALONE: list[dict[str, Any]] = [
+    {"blur_sigma": (0.2, 3.0)},
+    {"noise_sigma": (1, 15)},
+    {"jpeg_quality": (30, 95)},
+    {"resize": RandomResize((0.5, 2.0))},
+    FULL,
+    TWICE,
+]
 
 
 @pytest.mark.parametrize("settings", ALONE)
@@ -122,9 +206,10 @@ def test_the_generator_decides_alone(settings: dict[str, Any]) -> None:
 
 def test_an_image_does_not_depend_on_its_neighbours() -> None:
     cat, cup = photo("chelsea"), photo("coffee")
-    with_cat = Degradation(**FULL)(torch.cat([cat, cup]), 4, seeded())
-    alone = Degradation(**FULL)(torch.cat([cup, cup]), 4, seeded())
-    assert torch.equal(with_cat[1], alone[1])
+    for settings in (FULL, TWICE):
+        with_cat = Degradation(**settings)(torch.cat([cat, cup]), 4, seeded())
+        alone = Degradation(**settings)(torch.cat([cup, cup]), 4, seeded())
+        assert torch.equal(with_cat[1], alone[1])
 
 
 def test_probability_is_the_share_of_degraded_images() -> None:
@@ -143,20 +228,34 @@ def test_any_size_gives_256_levels(
 ) -> None:
     hr = photo("coffee", height, width)
     hr = (1.6 * hr - 0.3).clamp(0, 1)  # black and white, so that noise goes beyond them
-    degradation = Degradation((0.2, 3.0), noise_sigma=(40.0, 40.0), jpeg_quality=quality)
-    lr = degradation(hr, scale, seeded())
-    assert lr.shape == (1, 3, height // scale, width // scale)
-    assert lr.dtype == torch.float32
-    assert lr.min() >= 0
-    assert lr.max() <= 1
-    assert torch.equal(lr, (255 * lr).round() / 255)
+    settings: dict[str, Any] = {"blur_sigma": (0.2, 3.0), "noise_sigma": (40.0, 40.0)}
+    for resize in (None, RandomResize((0.5, 2.0))):
+        degradation = Degradation(resize=resize, jpeg_quality=quality, **settings)
+        lr = degradation(hr, scale, seeded())
+        assert lr.shape == (1, 3, height // scale, width // scale)
+        assert lr.dtype == torch.float32
+        assert lr.min() >= 0
+        assert lr.max() <= 1
+        assert torch.equal(lr, (255 * lr).round() / 255)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-@pytest.mark.parametrize("sigma", [0.0, 1.0, 3.0])
-def test_a_crop_without_its_margin_is_the_whole_photos(scale: int, sigma: float) -> None:
-    degradation = Degradation(blur_sigma=(sigma, sigma))
-    margin, side, top, left = degradation.margin(scale), 5, 9, 11  # LR pixels
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"blur_sigma": (1.0, 1.0)},
+        {"blur_sigma": (3.0, 3.0)},
+        {"resize": RandomResize((0.75, 0.75))},
+        {"resize": RandomResize((1.5, 1.5)), "second": Pass(blur_sigma=(1.0, 1.0))},
+        {"resize": RandomResize((0.75, 0.75)), "second": Pass(blur_sigma=(0.5, 0.5))},
+    ],
+)
+def test_a_crop_without_its_margin_is_the_whole_photos(
+    scale: int, settings: dict[str, Any]
+) -> None:
+    degradation = Degradation(**settings)
+    margin, side, top, left = degradation.margin(scale), 5, 8, 12  # LR pixels, whole ones between
     size = 2 * (margin + 12) + side
     whole = np.random.default_rng(0).integers(0, 2, (1, 3, size * scale, size * scale))
     hr = torch.from_numpy(whole).float()  # black and white: a wrong pixel shows
@@ -174,11 +273,12 @@ def test_a_crop_without_its_margin_is_the_whole_photos(scale: int, sigma: float)
     inside = off[margin:-margin, margin:-margin]
     assert inside.max() <= 1
     assert inside.mean() < 0.05
-    assert off[0].mean() > 2  # and the border needs cutting
+    assert off[0].mean() > (0 if "resize" in settings else 2)  # and the border needs cutting
 
 
-def test_nothing_waits_for_the_device() -> None:
-    degradation, hr, generator = Degradation(**FULL), photo(), seeded()
+@pytest.mark.parametrize("settings", [FULL, TWICE])
+def test_nothing_waits_for_the_device(settings: dict[str, Any]) -> None:
+    degradation, hr, generator = Degradation(**settings), photo(), seeded()
     degradation(hr, 4, generator)  # tables are copied to the device once
     seen: list[str] = []
 
@@ -207,19 +307,34 @@ def test_jpeg_blocks_begin_anywhere_and_the_image_stays_in_place() -> None:
     assert (255 * (results - clean)).abs().mean() < 10
 
 
-@pytest.mark.parametrize("name", ["blur_noise", "jpeg", "real"])
+def preset(name: str) -> Any:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        node = compose("prepare", [f"degradation={name}", "data.train_dir=x"]).degradation
+    return instantiate(node, _convert_="all")
+
+
+@pytest.mark.parametrize("name", ["blur_noise", "jpeg", "real", "photo"])
 def test_presets_degrade(name: str) -> None:
-    node = OmegaConf.load(conf_dir() / "degradation" / f"{name}.yaml")
-    degradation = instantiate(node, _convert_="all")
-    hr = photo()
+    degradation = preset(name)
+    hr = photo().expand(100, -1, -1, -1)
     lr = degradation(hr, 4, seeded())
     assert isinstance(degradation, Degradation)
     assert not degradation.exact
-    assert 0.5 < 255 * (lr - Degradation()(hr, 4, seeded())).abs().mean() < 20
+    changes = 255 * (lr - Degradation()(hr[:1], 4, seeded())).abs().mean(dim=(1, 2, 3))
+    assert 0.5 < changes.median() < 20
+    clean = (changes == 0).float().mean().item()
+    assert clean == pytest.approx(0.22 if name == "photo" else 0, abs=0.1)
+
+
+def test_a_custom_one_does_nothing_until_something_is_set() -> None:
+    degradation = preset("custom")
+    assert vars(degradation).keys() == vars(Degradation()).keys()
+    defaults = {key: value for key, value in vars(Degradation()).items() if key != "second"}
+    assert {key: vars(degradation)[key] for key in defaults} == defaults
 
 
 def test_the_bicubic_preset_is_exact() -> None:
-    degradation = instantiate(OmegaConf.load(conf_dir() / "degradation" / "bicubic.yaml"))
+    degradation = preset("bicubic")
     assert isinstance(degradation, Exact)
     assert degradation.exact
     assert degradation.margin(4) == 0
@@ -240,6 +355,9 @@ def test_the_bicubic_preset_is_exact() -> None:
         ({"jpeg_quality": []}, r"jpeg_quality must be .* got \[\]"),
         ({"grey_noise": 1.5}, "grey_noise must be from 0 to 1, got 1.5"),
         ({"probability": -0.1}, "probability must be from 0 to 1, got -0.1"),
+        ({"blur_beta": (0.0, 1.0)}, r"blur_beta must be .* from 0.1 to 10, got \(0.0, 1.0\)"),
+        ({"jpeg_share": 2}, "jpeg_share must be from 0 to 1, got 2"),
+        ({"anisotropy": -1}, "anisotropy must be from 0 to 1, got -1"),
     ],
 )
 def test_refuses_settings(settings: dict[str, Any], message: str) -> None:
@@ -247,17 +365,81 @@ def test_refuses_settings(settings: dict[str, Any], message: str) -> None:
         Degradation(**settings)
 
 
+def test_refuses_settings_of_the_size_between() -> None:
+    with pytest.raises(ValueError, match=r"factor must be .* from 0.1 to 4, got \(0, 1\)"):
+        RandomResize((0, 1))
+    with pytest.raises(ValueError, match="share must be from 0 to 1, got 3"):
+        RandomResize(share=3)
+
+
+def test_kinds_are_what_they_are_called() -> None:
+    clean = torch.from_numpy(grey_levels(photo())).permute(2, 0, 1)[None]
+    assert torch.equal(spoiled(clean, "clean", "a"), clean)
+    for sigma in (5, 10):
+        flat = torch.full((1, 3, 90, 90), 128, dtype=torch.uint8)
+        noise = spoiled(flat, f"noise{sigma}", "a").float() - 128
+        assert noise.std() == pytest.approx(sigma, rel=0.03)
+    off = {k: (spoiled(clean, k, "a").float() - clean).abs().mean() for k in ("jpeg75", "jpeg40")}
+    for quality in (75, 40):
+        file = io.BytesIO()
+        Image.fromarray(clean[0].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+        pillow = np.asarray(Image.open(file)).astype(float)
+        expected = np.abs(pillow - clean[0].permute(1, 2, 0).numpy()).mean()
+        assert off[f"jpeg{quality}"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_are_the_same_each_time_and_leave_grey_grey(kind: str) -> None:
+    image = torch.from_numpy(grey_levels(photo())).permute(2, 0, 1)[None]
+    first = spoiled(image, kind, "a.png")
+    torch.manual_seed(5)
+    assert torch.equal(spoiled(image, kind, "a.png"), first)
+    assert torch.equal(spoiled(image, kind, "b.png"), first) == (kind == "clean")
+    grey = spoiled(image[:, :1], kind, "a.png")
+    assert grey.shape == (1, 1, 128, 192)
+    assert grey.dtype == torch.uint8
+
+
+def test_the_five_kinds_are_the_preset() -> None:
+    kinds = preset("kinds")
+    assert isinstance(kinds, Kinds)
+    assert kinds.names == list(KINDS) == ["clean", "jpeg75", "jpeg40", "noise5", "noise10"]
+    assert Kinds(["noise5", "clean", "noise5"]).names == ["noise5", "clean"]
+
+
+def test_a_kind_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="jpeg30 is no kind of degradation: allowed are clean, jp"):
+        Kinds(["clean", "jpeg30"])
+    with pytest.raises(ValueError, match="no kind of degradation is named: allowed are clean"):
+        Kinds([])
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("chroma_subsampling", [True, False])
-def test_cuda_equals_cpu(chroma_subsampling: bool) -> None:
+def test_cuda_equals_cpu(chroma_subsampling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same numbers: the two devices draw others from one seed."""
+    host = seeded()
+
+    def by_host(make: Any) -> Any:
+        return lambda *size, generator, device: make(*size, generator=host).to(device)
+
     hr = torch.cat([photo("chelsea"), photo("coffee")])
     degradation = Degradation(
         blur_sigma=(1.5, 1.5), jpeg_quality=(60, 60), chroma_subsampling=chroma_subsampling
     )
-    on_cpu = 255 * degradation(hr, 4, seeded())
-    on_gpu = 255 * degradation(hr.cuda(), 4, seeded(device="cuda")).cpu()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "rand", by_host(torch.rand))
+        on_cpu = 255 * degradation(hr, 4, seeded())
+        host.manual_seed(0)
+        on_gpu = 255 * degradation(hr.cuda(), 4, seeded(device="cuda")).cpu()
     # The blur may end a rounding apart in a pixel, which moves a coefficient of its block.
     assert ((on_cpu - on_gpu).abs() > 0.5).float().mean() < 0.02
-    noisy = Degradation(**FULL)
-    first, second = (noisy(hr.cuda(), 4, seeded(7, "cuda")) for _ in range(2))
-    assert torch.equal(first, second)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("settings", [FULL, TWICE])
+def test_cuda_draws_are_repeatable(settings: dict[str, Any]) -> None:
+    degradation, hr = Degradation(**settings), photo().cuda()
+    first, again, other = (degradation(hr, 4, seeded(seed, "cuda")) for seed in (7, 7, 8))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_gan.inference.network import pieces, prepare
-from sr_gan.networks import MSRResNet, SRResNet
+from sr_gan.networks import CompactNet, MSRResNet, SRResNet
 
 
 def trained(network: nn.Module) -> nn.Module:
@@ -46,6 +46,7 @@ def reach(lr: Tensor, output: Tensor) -> int:
         SRResNet(filters=8, blocks=2),
         SRResNet(filters=8, blocks=3, end_kernel=3),
         MSRResNet(filters=8, blocks=2),
+        CompactNet(filters=8, blocks=3),
         SRResNet(2, 8, 1),
         SRResNet(8, 8, 1),
     ],

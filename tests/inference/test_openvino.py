@@ -15,12 +15,15 @@ from sr_gan.inference.network import enlarge, prepare
 from sr_gan.inference.openvino import convert, load, run_by_openvino
 from sr_gan.inference.pretrained import Interpolation, Pretrained
 from sr_gan.inference.upscaler import Options
-from sr_gan.networks import MSRResNet, SRResNet
+from sr_gan.networks import CompactNet, MSRResNet, SRResNet
 
 pytestmark = pytest.mark.skipif(not find_spec("openvino"), reason="needs the extra openvino")
 
 
-@pytest.mark.parametrize("network", [SRResNet(filters=8, blocks=2), MSRResNet(2, 8, 1)])
+@pytest.mark.parametrize(
+    "network",
+    [SRResNet(filters=8, blocks=2), MSRResNet(2, 8, 1), CompactNet(filters=8, blocks=2)],
+)
 def test_equals_pytorch_at_any_size(network: nn.Module) -> None:
     network = prepare(network)
     trunk, reconstruction = run_by_openvino(network, convert(network), "fp32")

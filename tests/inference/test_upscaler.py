@@ -15,13 +15,14 @@ from sr_gan.data.resize import downscale, upscale
 from sr_gan.errors import UserError
 from sr_gan.inference import Options, Upscaler, tiles
 from sr_gan.inference.pretrained import Interpolation, Pretrained
-from sr_gan.networks import MSRResNet, SRResNet
+from sr_gan.networks import CompactNet, MSRResNet, SRResNet
 from tests.conftest import random_photo
 from tests.inference.test_network import trained
 
 NETWORKS: dict[str, nn.Module] = {
     "srresnet": trained(SRResNet(filters=12, blocks=2)),
     "msrresnet": trained(MSRResNet(filters=12, blocks=2)),
+    "compact": trained(CompactNet(filters=12, blocks=2)),
     "x2": trained(SRResNet(2, 8, 1)),
     "lanczos": Interpolation("lanczos"),
 }

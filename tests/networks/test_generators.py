@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sr_gan.networks import MSRResNet, RRDBNet, SRResNet
+from sr_gan.networks import CompactNet, MSRResNet, RRDBNet, SRResNet
 from sr_gan.networks.layers import icnr_
 
 
@@ -32,6 +32,8 @@ def test_parameter_counts_at_x4() -> None:
         "small": sum(p.numel() for p in MSRResNet(filters=32, blocks=6).parameters()),
         "msrresnet": sum(p.numel() for p in MSRResNet().parameters()),
         "rrdb": sum(p.numel() for p in RRDBNet().parameters()),
+        "compact": sum(p.numel() for p in CompactNet().parameters()),
+        "compact_large": sum(p.numel() for p in CompactNet(blocks=32).parameters()),
     }
     assert counts == {
         "paper": 1_547_350,
@@ -39,10 +41,24 @@ def test_parameter_counts_at_x4() -> None:
         "small": 195_971,
         "msrresnet": 1_517_571,
         "rrdb": 16_697_987,  # ESRGAN's
+        "compact": 621_424,
+        "compact_large": 1_213_296,  # realesr-general-x4v3's
     }
 
 
-@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("blocks", [16, 32])
+def test_compact_has_real_esrgans_parameters(scale: int, blocks: int) -> None:
+    """Convolutions with their biases, and a PReLU for every channel."""
+    first = 3 * 64 * 9 + 64 + 64
+    hidden = 64 * 64 * 9 + 64 + 64
+    last = 64 * 3 * scale**2 * 9 + 3 * scale**2
+    generator = CompactNet(scale, blocks=blocks)  # type: ignore[arg-type]
+    count = sum(p.numel() for p in generator.parameters())
+    assert count == first + blocks * hidden + last
+
+
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet, CompactNet])
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_enlarges_any_size(network: type, scale: int) -> None:
     generator = network(scale, filters=8, blocks=1)
@@ -67,6 +83,45 @@ def test_msrresnet_with_the_nearest_skip_starts_close_to_it() -> None:
     lr = torch.rand(1, 3, 12, 12)
     nearest = lr.repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
     assert (MSRResNet(filters=16, blocks=2, skip="nearest")(lr) - nearest).abs().max() < 0.05
+
+
+def test_compact_starts_close_to_nearest() -> None:
+    torch.manual_seed(0)
+    lr = torch.rand(1, 3, 12, 12)
+    nearest = lr.repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
+    generator = CompactNet()
+    sr = generator(lr)
+    assert (sr - nearest).abs().mean() < 0.1  # 0.6 without the small last weights
+    sr.square().mean().backward()
+    first = generator.get_parameter("body.0.weight").grad
+    assert first is not None
+    assert first.abs().max() > 1e-4  # the whole stack learns from the first update
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_compact_is_real_esrgans(scale: int) -> None:
+    """Computed layer by layer from the names and shapes that other programs expect."""
+    generator = CompactNet(scale, filters=8, blocks=3)  # type: ignore[arg-type]
+    state = generator.state_dict()
+    convolutions, slopes = range(0, 9, 2), range(1, 9, 2)
+    assert set(state) == (
+        {f"body.{i}.{kind}" for i in convolutions for kind in ("weight", "bias")}
+        | {f"body.{i}.weight" for i in slopes}
+    )
+    for i in slopes:
+        state[f"body.{i}.weight"].uniform_(-0.5, 0.5)  # not all the same
+    lr = torch.rand(1, 3, 6, 7)
+    x = lr
+    for i in range(9):
+        weight = state[f"body.{i}.weight"]
+        if i % 2:
+            x = x.clamp(min=0) + weight[:, None, None] * x.clamp(max=0)
+        else:
+            x = F.conv2d(x, weight, state[f"body.{i}.bias"], padding=1)
+    blocks = x.view(1, 3, scale, scale, 6, 7).permute(0, 1, 4, 2, 5, 3)
+    sr = blocks.reshape(1, 3, 6 * scale, 7 * scale)
+    sr += lr.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    torch.testing.assert_close(generator(lr), 2 * sr - 1)  # theirs is in [0, 1]
 
 
 @pytest.mark.parametrize("network", [SRResNet, MSRResNet])
@@ -102,7 +157,7 @@ def test_refuses_bad_arguments(arguments: dict[str, int], message: str) -> None:
         SRResNet(**arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet])
+@pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet, CompactNet])
 def test_the_last_convolution_stays_in_fp32_under_autocast(network: type[nn.Module]) -> None:
     """In bfloat16 every value near 1 is a multiple of 1/256, half a grey level."""
     torch.manual_seed(0)

@@ -27,7 +27,8 @@ class PerceptualQuality(L.Callback):
     Also ``quality/rank``, by which the best checkpoint is chosen, lower is better: of a GAN LPIPS,
     behind every epoch that keeps ``floor`` where PSNR-Y falls below it; of a pretrain, and without
     LPIPS, the negative PSNR-Y. Photos below 32 pixels a side are left out. AlexNet is never part
-    of a checkpoint.
+    of a checkpoint. Where photos come in kinds (``data.valid_kinds``), each kind has means of all
+    scores, PSNR-Y's and SSIM-Y's too, such as ``quality/jpeg75/lpips``.
 
     Args:
         weights: of AlexNet, as :class:`sr_gan.metrics.LPIPS` takes them. With ``None``, and no
@@ -42,7 +43,7 @@ class PerceptualQuality(L.Callback):
         self.lpips = _lpips(weights)
         self.floor = floor
         self.bicubic: dict[str, float] = {}  # does not learn: measured once a photo
-        self.photos: list[dict[str, float]] = []  # scores of each, NaN where there is none
+        self.photos: list[tuple[str, dict[str, float]]] = []  # kind and scores, NaN for none
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.photos = []
@@ -51,12 +52,16 @@ class PerceptualQuality(L.Callback):
         photos = gathered(trainer, self.photos)
         if not photos:
             return
-        means = {name: _mean([photo[name] for photo in photos]) for name in photos[0]}
-        lpips, psnr, above = means["lpips"], means.pop("psnr"), means.pop("above")
+        means = _means([scores for _, scores in photos])
+        lpips, psnr, bicubic = means["lpips"], means["psnr_y"], means["psnr_y_bicubic"]
+        below = max(0.0, self.floor - (psnr - bicubic))
         perceptual = isinstance(pl_module, GAN) and not isnan(lpips)
-        means["rank"] = lpips + 100 * max(0.0, self.floor - above) if perceptual else -psnr
-        taken = {f"quality/{name}": mean for name, mean in means.items() if not isnan(mean)}
-        pl_module.log_dict(taken)
+        taken = {name: means[name] for name in ("lpips", "lpips_bicubic", "grain")}
+        taken["rank"] = lpips + 100 * below if perceptual else -psnr
+        for kind in dict.fromkeys(kind for kind, _ in photos if kind):
+            part = _means([scores for other, scores in photos if other == kind])
+            taken |= {f"{kind}/{name}": mean for name, mean in part.items()}
+        pl_module.log_dict({f"quality/{name}": x for name, x in taken.items() if not isnan(x)})
 
     def on_validation_batch_end(
         self,
@@ -71,17 +76,15 @@ class PerceptualQuality(L.Callback):
             return
         if self.lpips:
             self.lpips.to(pl_module.device)
-        psnr = float(outputs["quality/psnr_y"])
         lr, sr, hr = (outputs[name] for name in ("lr", "sr", "hr"))
         lpips, bicubic = self._measure(lr, sr, hr, batch["name"][0])
         scores = {
-            "psnr": psnr,
-            "above": psnr - float(outputs["quality/psnr_y_bicubic"]),
+            **{k.split("/")[1]: float(x) for k, x in outputs.items() if k.startswith("quality/")},
             "lpips": lpips,
             "lpips_bicubic": bicubic,
             "grain": float(grain(sr, hr, border=hr.shape[-1] // lr.shape[-1])),
         }
-        self.photos.append(scores)
+        self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
 
     def _measure(self, lr: Tensor, sr: Tensor, hr: Tensor, name: str) -> tuple[float, float]:
         """LPIPS of the generator's image, and of bicubic's."""
@@ -92,10 +95,11 @@ class PerceptualQuality(L.Callback):
         return float(self.lpips(sr, hr)), self.bicubic[name]
 
 
-def _mean(values: Sequence[float]) -> float:
-    """Of those that are numbers; NaN where none is."""
-    numbers = [value for value in values if not isnan(value)]
-    return fmean(numbers) if numbers else nan
+def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each score the mean over those that are numbers; NaN where none is."""
+    columns = {name: [photo[name] for photo in photos] for name in photos[0]}
+    numbers = {name: [x for x in column if not isnan(x)] for name, column in columns.items()}
+    return {name: fmean(column) if column else nan for name, column in numbers.items()}
 
 
 @cache

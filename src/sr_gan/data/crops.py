@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from sr_gan.data.decode import Pixels
+from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.photos import Photo
 
 Draw = tuple[int, int]  # (epoch, index in the epoch)
@@ -110,9 +111,9 @@ class WholePhotos(Dataset[dict[str, Any]]):
     """Photos as they are, or at most ``crop`` HR pixels a side around their centres.
 
     Items hold uint8 ``hr`` (3, scale * h, scale * w), ``lr`` (3, h, w), the ``name``, the ``draw``
-    (0, index) and the ``weight``. Of several processes each has as many, a part of them; one that
-    runs out of photos repeats the last, at weight 0. The others weigh ``world``, as Lightning's
-    means over processes want whole numbers.
+    (0, index), the ``weight`` and, where there are kinds, the ``kind``. Of several processes each
+    has as many, a part of them; one that runs out of photos repeats the last, at weight 0. The
+    others weigh ``world``, as Lightning's means over processes want whole numbers.
 
     Args:
         photos: all there are.
@@ -120,6 +121,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
         crop: most HR pixels a side.
         rank: this process, of ``world`` processes that share the photos.
         world: number of processes.
+        kinds: each photo is there once a kind of :data:`sr_gan.data.degradation.kinds.KINDS`.
     """
 
     def __init__(
@@ -129,9 +131,11 @@ class WholePhotos(Dataset[dict[str, Any]]):
         crop: int | None = None,
         rank: int = 0,
         world: int = 1,
+        kinds: Sequence[str] = (),
     ) -> None:
-        self.photos, self.scale, self.crop = photos, scale, crop
-        self.share = -(-len(photos) // world)
+        self.photos, self.scale, self.crop, self.kinds = photos, scale, crop, kinds
+        self.total = len(photos) * max(1, len(kinds))
+        self.share = -(-self.total // world)
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
@@ -141,8 +145,8 @@ class WholePhotos(Dataset[dict[str, Any]]):
         if position >= self.share:
             raise IndexError(position)
         wanted = self.rank * self.share + position
-        index = min(wanted, len(self.photos) - 1)
-        photo = self.photos[index]
+        index = min(wanted, self.total - 1)
+        photo = self.photos[index // max(1, len(self.kinds))]
         most = (self.crop or max(photo.hr.shape)) // self.scale
         height, width = (min(side, most) for side in photo.lr.shape[1:])
         top, left = (photo.lr.shape[1] - height) // 2, (photo.lr.shape[2] - width) // 2
@@ -150,13 +154,18 @@ class WholePhotos(Dataset[dict[str, Any]]):
         hr_rows, hr_columns = (
             slice(part.start * self.scale, part.stop * self.scale) for part in (rows, columns)
         )
-        return {
+        item: dict[str, Any] = {
             "lr": torch.tensor(photo.lr[:, rows, columns]),
             "hr": torch.tensor(photo.hr[:, hr_rows, hr_columns]),
             "name": photo.name,
             "draw": (0, index),
             "weight": self.world if wanted == index else 0,
         }
+        if not self.kinds:
+            return item
+        kind = self.kinds[index % len(self.kinds)]
+        lr = spoiled(item["lr"][None], kind, photo.name)[0]
+        return {**item, "lr": lr, "kind": kind, "name": f"{photo.name}, {kind}"}
 
 
 class EpochSampler(Sampler[Draw]):

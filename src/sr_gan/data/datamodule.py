@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sr_gan.data.build import cores
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
 from sr_gan.data.decode import MAX_MEGAPIXELS
-from sr_gan.data.degradation import Degradation, Exact
+from sr_gan.data.degradation import Degradation, Exact, Kinds
 from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, parcel, unpacked
 from sr_gan.data.photos import Photos
 from sr_gan.data.report import printable, usable, warn_of_leaks
@@ -49,6 +50,8 @@ class SRData(L.LightningDataModule):
         degradation: makes LR from HR on the device; ``None`` is the exact bicubic.
         valid_crop: validate on the centre of this side in HR pixels; ``None`` on whole photos.
         valid_images: validate on the first so many photos; ``None`` on all.
+        valid_kinds: validate on each photo once a kind of
+            :data:`sr_gan.data.degradation.kinds.KINDS`; ``None`` is one with ``degradation``.
         cache_dir: where decoded photos are kept; ``None`` is ``$SR_GAN_CACHE`` or
             ``~/.cache/sr_gan``.
         on_bad: ``error`` ends at files that cannot be used, ``skip`` goes on without them.
@@ -72,6 +75,7 @@ class SRData(L.LightningDataModule):
         degradation: Degradation | Exact | None = None,
         valid_crop: int | None = None,
         valid_images: int | None = None,
+        valid_kinds: Sequence[str] | None = None,
         cache_dir: str | None = None,
         on_bad: str = "error",
         max_megapixels: float = MAX_MEGAPIXELS,
@@ -101,11 +105,16 @@ class SRData(L.LightningDataModule):
         ):
             if choice not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {choice}")
+        if not isinstance(degradation, (Degradation, Exact, type(None))):
+            raise ValueError(
+                f"degradation must make LR from HR, {type(degradation).__name__} does not"
+            )
         self.scale, self.crop, self.batch_size = scale, crop, batch_size
         self.crops_per_epoch, self.augment, self.seed = crops_per_epoch, augment, seed
         self.feed, self.workers = feed, workers
         self.degradation = degradation if isinstance(degradation, Degradation) else None
         self.valid_crop, self.valid_images = valid_crop, valid_images
+        self.valid_kinds = Kinds(valid_kinds).names if valid_kinds is not None else []
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self.on_bad, self.max_megapixels = on_bad, max_megapixels
         self._resumed = {"epoch": 0, "batch": 0}
@@ -242,7 +251,8 @@ class SRData(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         rank, world = self._place()
-        photos = WholePhotos(self.valid_photos, self.scale, self.valid_crop, rank, world)
+        every = self.valid_photos
+        photos = WholePhotos(every, self.scale, self.valid_crop, rank, world, self.valid_kinds)
         return DataLoader(photos, batch_size=1)
 
     def on_before_batch_transfer(
@@ -256,7 +266,7 @@ class SRData(L.LightningDataModule):
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """From uint8 to float in the networks' ranges, on the device; degraded where asked."""
         lr, hr = batch["lr"] * (1 / 255), batch["hr"]
-        if self.degradation is not None:
+        if self.degradation is not None and "kind" not in batch:
             generator = torch.Generator(hr.device).manual_seed(self._batch_seed())
             lr = self.degradation(hr / 255, self.scale, generator)
             if "name" not in batch:

@@ -45,8 +45,8 @@ class LastConv(nn.Conv2d):
     bfloat16 has 8 bits: near the ends of [-1, 1] half a grey level.
     """
 
-    def __init__(self, inputs: int, kernel: int = 3) -> None:
-        super().__init__(inputs, 3, kernel, padding=kernel // 2)
+    def __init__(self, inputs: int, kernel: int = 3, outputs: int = 3) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):

@@ -38,6 +38,7 @@ class Evaluation:
         images: the scores of each image, by name.
         bicubic: the same of the bicubic enlargement.
         known: whether the published numbers are of the same images and protocol.
+        beside: a row of bicubic below each image's.
     """
 
     model: str
@@ -46,10 +47,16 @@ class Evaluation:
     images: dict[str, Scores]
     bicubic: dict[str, Scores]
     known: bool
+    beside: bool = False
 
     def rows(self) -> dict[str, Scores]:
         """Every image, then the means and what was published, under the names of the rows."""
-        rows = {**self.images, f"mean, {self.model}": mean(self.images)}
+        rows: dict[str, Scores] = {}
+        for name, scores in self.images.items():
+            rows[name] = scores
+            if self.beside and self.model != "bicubic":
+                rows[f"{name}, bicubic"] = self.bicubic[name]
+        rows[f"mean, {self.model}"] = mean(self.images)
         if self.model != "bicubic":
             rows["mean, bicubic"] = mean(self.bicubic)
         if self.known:

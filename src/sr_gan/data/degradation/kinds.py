@@ -1,0 +1,54 @@
+"""The five kinds of input that models for photos are measured on, always the same."""
+
+import zlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sr_gan.data.degradation.passes import Pass
+
+KINDS = {
+    "clean": Pass(),
+    "jpeg75": Pass(jpeg_quality=(75, 75)),
+    "jpeg40": Pass(jpeg_quality=(40, 40)),
+    "noise5": Pass(noise_sigma=(5, 5)),
+    "noise10": Pass(noise_sigma=(10, 10)),
+}
+
+
+class Kinds:
+    """Some of :data:`KINDS`, to measure each of them.
+
+    Args:
+        names: which, in the order of the rows.
+
+    Raises:
+        ValueError: there are none, or one does not exist.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        if not names:
+            raise ValueError(f"no kind of degradation is named: allowed are {', '.join(KINDS)}")
+        for name in names:
+            if name not in KINDS:
+                raise ValueError(
+                    f"{name} is no kind of degradation: allowed are {', '.join(KINDS)}"
+                )
+        self.names = list(dict.fromkeys(names))
+
+
+def spoiled(lr: Tensor, kind: str, name: str) -> Tensor:
+    """The LR image of a photo with the damage of its kind.
+
+    Args:
+        lr: uint8 (1, 1 or 3, h, w), in the host's memory: a GPU would draw other noise.
+        kind: one of :data:`KINDS`.
+        name: of the photo, which seeds what is drawn.
+
+    Returns:
+        uint8, of the shape of ``lr``; grey stays grey.
+    """
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    colour = lr.float().expand(-1, 3, -1, -1)
+    return KINDS[kind].spoil(colour, generator)[:, : lr.shape[1]].to(torch.uint8)

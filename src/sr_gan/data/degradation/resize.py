@@ -1,0 +1,78 @@
+"""Photos that were resized on their way: there and back, by filters drawn for each image."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
+from sr_gan.data.resize import cubic
+
+_FILTERS = 3  # box, triangle and cubic, all widened where they reduce
+
+
+class RandomResize:
+    """HR to LR by way of another size, at which the first pass makes its noise and JPEG.
+
+    Args:
+        factor: side of that size over LR's, drawn evenly in its logarithm; below 1 the image was
+            enlarged since.
+        share: share of images that take the way; the others go straight to LR by the cubic.
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+
+    Source: Wang et al. 2021 (Real-ESRGAN), section 3.1: area, bilinear and bicubic, up and down.
+    """
+
+    def __init__(self, factor: Sequence[float] = (0.7, 1.5), share: float = 1.0) -> None:
+        self.factor = check_range("factor", factor, 0.1, 4)
+        check_shares(share=share)
+        self.share = share
+
+    @property
+    def margin(self) -> int:
+        """LR pixels that both filters together look beyond a crop."""
+        return 2 * math.ceil(2 / min(1, self.factor[0]))
+
+    def ways(
+        self, size: tuple[int, int], scale: int, batch: int, generator: torch.Generator
+    ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """From HR to the size between, and from there to LR of ``size``.
+
+        All images of the batch lie in the corner of one canvas, which has room for the largest.
+        """
+        logarithm = uniform([math.log(bound) for bound in self.factor], batch, generator)
+        taken = chosen(self.share, batch, generator)
+        factor = torch.where(taken, logarithm.exp(), 1.0)
+        there, back = (
+            torch.where(taken, uniform((0, _FILTERS), batch, generator).floor(), 2.0)
+            for _ in range(2)
+        )
+        height, width = (math.ceil(side * max(1, self.factor[1])) for side in size)
+        return (
+            lambda hr: resample(hr, (height, width), scale / factor, there),
+            lambda between: resample(between, size, factor, back),
+        )
+
+
+def resample(images: Tensor, size: tuple[int, int], step: Tensor, filters: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size), ``step`` (B, 1, 1, 1) input pixels an output pixel.
+
+    ``filters`` (B, 1, 1, 1) are 0 for box, 1 for triangle, 2 for Keys' cubic. What lies beyond an
+    edge is the edge's.
+    """
+    rows = _weights(images.shape[-2], size[0], step, filters)
+    columns = _weights(images.shape[-1], size[1], step, filters)
+    return rows @ images @ columns.transpose(-1, -2)
+
+
+def _weights(inputs: int, outputs: int, step: Tensor, filters: Tensor) -> Tensor:
+    """What each output takes of each input: (B, 1, outputs, inputs)."""
+    centres = (torch.arange(outputs, device=step.device)[:, None] + 0.5) * step - 0.5
+    pixels = torch.arange(inputs, device=step.device)
+    distance = (pixels - centres.clamp(0, inputs - 1)).abs() / step.clamp(min=1)
+    box, triangle = (distance <= 0.5).float(), (1 - distance).clamp(min=0)
+    weights = torch.where(filters < 1, box, torch.where(filters < 2, triangle, cubic(distance)))
+    return weights / weights.sum(dim=-1, keepdim=True)
