@@ -26,6 +26,14 @@ def run(
     return run_command(monkeypatch, capsys, _main, "train", *arguments)
 
 
+def test_a_composed_run_can_be_looked_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(monkeypatch, capsys, "experiment=srresnet", "--cfg", "job", "--resolve")
+    assert code == 0, err
+    assert OmegaConf.create(out).pretrain.epochs > 0
+
+
 MISTAKES = {
     "gan.epocs=3": "gan.epocs is not a setting; did you mean epochs?",
     "gan.epochs=many": "gan.epochs=many: expected int",

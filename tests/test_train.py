@@ -133,6 +133,18 @@ def test_a_run_leaves_everything_behind(composed: Compose) -> None:
     assert [image.step for image in events.Images("samples")] == [0, 1]
 
 
+def test_without_lpips_the_best_is_that_of_psnr(composed: Compose) -> None:
+    cfg = composed("quickstart", "stages=[gan]", "callbacks.lpips=null")
+    train(cfg)
+    folder = Path(cfg.run_dir)
+    rows = read_table(folder / "metrics.csv")
+    for row in rows:
+        assert float(row["quality/rank"]) == pytest.approx(-float(row["quality/psnr_y"]))
+    best = torch.load(folder / "checkpoints" / "gan" / "best.ckpt", weights_only=True)
+    ranks = [float(row["quality/rank"]) for row in rows]
+    assert best["epoch"] == ranks.index(min(ranks))
+
+
 def test_checkpoints_load_under_weights_only_and_rebuild(composed: Compose) -> None:
     cfg = composed("quickstart", "stages=[gan]")
     train(cfg)

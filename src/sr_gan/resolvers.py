@@ -22,13 +22,16 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     """
     started = datetime.fromtimestamp(begin or time.time())
 
+    def shown_path(path: str | None) -> str:
+        return str(shown(Path(path))) if path else "???"  # before there is a run
+
     def job_dir(number: int | None, overrides: Sequence[str]) -> str:
         return sweeps.name_job(number, overrides, set(common))
 
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
-    OmegaConf.register_new_resolver("shown", lambda path: str(shown(Path(path))), replace=True)
+    OmegaConf.register_new_resolver("shown", shown_path, replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)

@@ -101,10 +101,15 @@ def test_it_says_so_once_when_the_discriminator_wins(
 
 
 @pytest.mark.usefixtures("fine_looks")
-def test_acting_holds_the_discriminator_back_and_lets_go(composed: Compose, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [1, 3, 32])
+def test_acting_holds_the_discriminator_back_and_lets_go(
+    composed: Compose, tmp_path: Path, every: int
+) -> None:
+    """From the rarity that was asked for, and back to it."""
     health = Health(str(tmp_path / "healthy.ckpt"), every=1, act=True)
     judge = Judge(8.0, -8.0)
     module = gan(composed, judge)
+    module.discriminator_every = every
     seen = []
 
     class Watch(L.Callback):
@@ -114,10 +119,11 @@ def test_acting_holds_the_discriminator_back_and_lets_go(composed: Compose, tmp_
             if health.strength == 9:  # as if it had been overtaken
                 judge.answers.data = torch.tensor([0.5, -0.5])
 
-    fit(module, photographs(400), callbacks=[health, Watch()])
-    assert (16, 1 / 16, 0.1) in seen
-    assert (2, 1.0, 0.0) in seen
-    assert seen[-1] == (1, 1.0, 0.0)
+    fit(module, photographs(400 if every == 1 else 800), callbacks=[health, Watch()])
+    assert (max(16, every), 1 / 16, 0.1) in seen
+    assert (max(every, min(16, 2 * every)), 1.0, 0.0) in seen
+    assert min(seen)[0] == every
+    assert seen[-1] == (every, 1.0, 0.0)
     assert (tmp_path / "healthy.ckpt").exists()
 
 

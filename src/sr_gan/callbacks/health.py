@@ -61,6 +61,7 @@ class Health(L.Callback):
         if self.sums is not None:  # checkpoints are read into the host's memory
             self.sums = self.sums.to(pl_module.device)
         if self.act and isinstance(pl_module, GAN):
+            self.rarity = pl_module.discriminator_every  # that was asked for
             self._hold_back(pl_module, self.strength)  # as before an interruption
 
     def on_train_batch_end(
@@ -135,7 +136,7 @@ class Health(L.Callback):
         before, self.strength = self.strength, min(strength, 9)
         rarer = min(self.strength, 4)
         slower = min(max(0, self.strength - 4), 4)
-        module.discriminator_every = min(2**rarer, _RAREST)
+        module.discriminator_every = max(self.rarity, min(self.rarity * 2**rarer, _RAREST))
         module.discriminator_slowdown = max(0.5**slower, _SLOWEST)
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:

@@ -15,7 +15,7 @@ from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
 from sr_gan.metrics import LPIPS, grain
 from sr_gan.modules import GAN
-from sr_gan.modules.base import gathered, weight
+from sr_gan.modules.base import SRModule, gathered, weight
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class PerceptualQuality(L.Callback):
         self.floor = floor
         self.bicubic: dict[str, float] = {}  # does not learn: measured once a photo
         self.photos: list[tuple[str, dict[str, float]]] = []  # kind and scores, NaN for none
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if isinstance(pl_module, SRModule):
+            pl_module.ranked = True
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.photos = []

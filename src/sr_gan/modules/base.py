@@ -104,6 +104,7 @@ class SRModule(L.LightningModule):
         self.schedule = schedule or Constant()
         self.means = Means()
         self.rehearsing = False
+        self.ranked = False  # whether a callback says which validation was the best
         self.bicubic: dict[str, list[Tensor]] = {}
         self.pieces: tuple[Piece, Piece] | None = None
 
@@ -177,7 +178,8 @@ class SRModule(L.LightningModule):
             "quality/ssim_y": ssim_y(images["sr"], images["hr"], scale),
             **self._bicubic_scores(images, batch["name"][0], scale),
         }
-        for name, score in scores.items():
+        rank = {} if self.ranked else {"quality/rank": -scores["quality/psnr_y"]}
+        for name, score in {**scores, **rank}.items():
             value = score.mean() if weight(batch) else score.new_zeros(())
             self.log(name, value, on_epoch=True, batch_size=weight(batch))
         return {**images, **scores}
