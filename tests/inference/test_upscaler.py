@@ -255,3 +255,39 @@ def test_the_package_offers_it(tmp_path: Path) -> None:
     assert np.abs(large - expected.numpy()).max() < 0.51
     with pytest.raises(AttributeError, match="no attribute Downscaler"):
         _ = sr_gan.Downscaler
+
+
+def test_a_tile_is_made_for_the_type_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of 16 bits takes twice the memory of one of 8 where those compute in bfloat16."""
+    monkeypatch.setattr("sr_gan.inference.upscaler.cpu_computes_bf16", lambda: True)
+    monkeypatch.setattr(tiles, "memory_budget", lambda device: 20_000_000)
+    pixels = random_photo(300, 280)
+    both, alone = upscaler(), upscaler()
+    both(pixels)
+    first = both.tile
+    both(pixels.astype(np.uint16))
+    alone(pixels.astype(np.uint16))
+    assert first is not None
+    assert both.tile == alone.tile is not None
+    assert alone.tile < first
+
+
+def test_a_network_that_sees_far_gets_larger_tiles_or_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tiles, "memory_budget", lambda device: 200_000)
+    deep = Pretrained("deep", SRResNet(filters=2, blocks=20, end_kernel=3).eval())
+    pixels = random_photo(120, 20)
+    rich = Upscaler(deep, Options(precision="fp32"))
+    rich(pixels)
+    assert rich.halo > 40
+    assert rich.tile == 2 * rich.halo
+    assert "times the work" not in caplog.text
+    monkeypatch.setattr(tiles, "free_memory", lambda device: 4_000_000)
+    poor = Upscaler(deep, Options(precision="fp32"))
+    poor(pixels)
+    assert poor.tile is not None
+    assert poor.tile < poor.halo
+    times = round(((poor.tile + 2 * poor.halo) / poor.tile) ** 2)
+    assert f"sees {poor.halo} pixels to each side" in caplog.text
+    assert f"tiles of {poor.tile}: {times} times the work" in caplog.text

@@ -82,18 +82,29 @@ def tiled(
     return whole
 
 
-def memory_budget(device: torch.device) -> int:
-    """Bytes that tiles may take: a share of what is free, on a CPU at most 400 MB."""
+def free_memory(device: torch.device) -> int:
+    """Bytes that tiles may take at most: a share of what is free."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int((free + cached) * _SHARE)
-    return min(int(psutil.virtual_memory().available * _SHARE), _CPU_BUDGET)
+    return int(psutil.virtual_memory().available * _SHARE)
+
+
+def memory_budget(device: torch.device) -> int:
+    """Bytes that tiles take if nothing speaks for more: on a CPU at most 400 MB."""
+    free = free_memory(device)
+    return free if device.type == "cuda" else min(free, _CPU_BUDGET)
 
 
 def tile_side(budget: float, bytes_per_pixel: float, halo: int) -> int:
     """The side of the largest square tile whose window, halo included, fits into ``budget``."""
     return max(_SMALLEST, isqrt(int(budget / bytes_per_pixel)) - 2 * halo)
+
+
+def work(size: int, halo: int) -> float:
+    """How many times the pixels of a tile are computed, as its neighbours need them, too."""
+    return ((size + 2 * halo) / size) ** 2
 
 
 def piece_side(device: torch.device, budget: float, bytes_per_pixel: float, halo: int) -> int:

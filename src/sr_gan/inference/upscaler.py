@@ -189,10 +189,12 @@ class Upscaler:
     def _bands(self, pixels: Pixels, progress: Callable[[int], None]) -> Iterator[Pixels]:
         """As :meth:`bands`, at the network's factor."""
         pixels = spread_colours(pixels)
-        self.dtype = self._type(8 * pixels.dtype.itemsize)
+        dtype = self._type(8 * pixels.dtype.itemsize)
+        if dtype != self.dtype:  # whose pixels take another amount of memory
+            self.dtype, self.tile = dtype, self.options.tile
         top, height = 0, pixels.shape[0]
         while top < height:
-            size = self.tile = self.tile or self._largest_tile()
+            size = self.tile = self.tile or self._largest_tile(pixels)
             span = tiles.span_from(top, height, size, self.halo)
             try:
                 band = self._band(pixels, span, size, progress)
@@ -246,12 +248,29 @@ class Upscaler:
             sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self.dtype)
         return sr.float().add_(1).div_(2)
 
-    def _largest_tile(self) -> int:
-        """For half of the memory; the reconstruction of a part of it at a time has the other."""
+    def _largest_tile(self, pixels: Pixels) -> int:
+        """For half of the memory; the reconstruction of a part of it at a time has the other.
+
+        Where the network sees so far that most of the work would be done on what neighbours share,
+        the tile takes all of the memory that is free, until its overlap is half of it.
+        """
         refining = self.options.consistency or self.options.smooth_sigma
         results = 4 * (16 if refining else 4) * 3 * self.scale**2
         each = self.trunk.bytes(self.dtype) + results
-        return tiles.tile_side(tiles.memory_budget(self.device) / 2, each, self.halo)
+        usual, most = (
+            tiles.tile_side(budget(self.device) / 2, each, self.halo)
+            for budget in (tiles.memory_budget, tiles.free_memory)
+        )
+        size = max(usual, min(most, 2 * self.halo))
+        if size < min(2 * self.halo, max(pixels.shape[:2])):
+            log.warning(
+                "the network sees %d pixels to each side, and memory is there for tiles of %d: "
+                "%.0f times the work; free some memory, or take a smaller network",
+                self.halo,
+                size,
+                tiles.work(size, self.halo),
+            )
+        return size
 
     def _type(self, bits: int) -> torch.dtype | None:
         """What PyTorch's convolutions compute in for images of so many bits; None is float32."""
