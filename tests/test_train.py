@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import signal
 import time
@@ -328,6 +329,7 @@ def test_init_from_brings_its_generator(
 ) -> None:
     """Whatever generator the experiment has, unless one is named, and also when resuming."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.root, "handlers", [])  # Hydra leaves some that write to the run
     run = partial(run_command, monkeypatch, capsys, _main, "train")
     config = {"_target_": "sr_gan.networks.MSRResNet", "filters": 4, "blocks": 1}
     save_generator(MSRResNet(4, 4, 1), {**config, "scale": 4}, tmp_path / "mine.safetensors")

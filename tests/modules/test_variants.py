@@ -22,6 +22,7 @@ SIZES = {
     "patch": ["discriminator.filters=2"],
     "unet": ["discriminator.filters=2"],
     "resnet": ["generator.filters=4", "generator.blocks=1"],
+    "compact": ["generator.filters=4", "generator.blocks=1"],
     "rrdb": ["generator.filters=4", "generator.blocks=1", "generator.growth=2"],
 }
 
@@ -152,18 +153,22 @@ def test_a_penalty_reaches_the_discriminator_only_and_equals_finite_differences(
     assert value.item() == pytest.approx(2.0 / 2 * total, rel=1e-3)
 
 
-def test_every_loss_choice_is_built(composed: Compose, vgg_file: Path) -> None:
+def test_every_loss_choice_is_built(
+    composed: Compose, vgg_file: Path, squeezenet_file: Path
+) -> None:
     for name in choices("loss"):
         text = composed("quickstart", f"loss@gan.loss={name}").gan.loss
         if "adversarial" not in text.weights:
             continue
-        vgg = (
+        files = (
             ["gan.loss.content.vgg.layers=[relu2_2]", f"gan.loss.content.vgg.weights={vgg_file}"]
             if "vgg" in text.content
             else []
         )
         if "layer_weights" in str(text):
-            vgg.append("gan.loss.content.vgg.layer_weights=[1.0]")
-        cfg = composed("quickstart", f"loss@gan.loss={name}", *vgg)
+            files.append("gan.loss.content.vgg.layer_weights=[1.0]")
+        if "lpips" in text.content:
+            files.append(f"gan.loss.content.lpips.weights={squeezenet_file}")
+        cfg = composed("quickstart", f"loss@gan.loss={name}", *files)
         module: GAN = build(cfg.gan, generator=build(cfg.generator))
         fit(module, batches(1))
