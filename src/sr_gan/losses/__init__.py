@@ -17,7 +17,7 @@ from sr_gan.losses.content import (
     WaveletLoss,
 )
 from sr_gan.losses.objective import Objective
-from sr_gan.losses.penalty import GradientPenalty, R1Penalty, WassersteinPenalty
+from sr_gan.losses.penalty import GradientPenalty, R1Penalty, R1R2Penalty, WassersteinPenalty
 
 __all__ = [
     "AdversarialLoss",
@@ -30,6 +30,7 @@ __all__ = [
     "LeastSquaresAdversarialLoss",
     "Objective",
     "R1Penalty",
+    "R1R2Penalty",
     "RelativisticAdversarialLoss",
     "TotalVariationLoss",
     "VGGLoss",
