@@ -16,6 +16,7 @@ from sr_gan.losses.content import (
     VGGLoss,
     WaveletLoss,
 )
+from sr_gan.losses.ldl import LDLLoss
 from sr_gan.losses.objective import Objective
 from sr_gan.losses.penalty import GradientPenalty, R1Penalty, R1R2Penalty, WassersteinPenalty
 
@@ -25,6 +26,7 @@ __all__ = [
     "CharbonnierLoss",
     "GradientPenalty",
     "HingeAdversarialLoss",
+    "LDLLoss",
     "LPIPSLoss",
     "LRConsistencyLoss",
     "LeastSquaresAdversarialLoss",
