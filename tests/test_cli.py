@@ -155,7 +155,7 @@ def test_help_reads_well(
     code, text, _ = run(monkeypatch, capsys, "--help")
     assert code == 0
     assert text.startswith("python -m sr_gan.train [experiment=NAME] [KEY=VALUE ...]")
-    assert "experiment: quickstart, search, search_cpu, srgan_400ep, srgan_modern," in text
+    assert "experiment: gan_bands, gan_ldl, gan_unit, quickstart, search, search_cpu," in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

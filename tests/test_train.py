@@ -34,16 +34,25 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 
 
 @pytest.fixture
-def offline(vgg_file: Path) -> dict[str, list[str]]:
+def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
     """What each experiment needs where nothing can be downloaded."""
     vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
     one_layer = ["gan.loss.content.vgg.layer_weights=[1.0]"]
+    scratch = ["init_from=null"]
     return {
         "quickstart": [],
         "srresnet": [],
         "srgan_400ep": vgg,
         "srgan_paper": [*vgg, "init_from=null"],
         "srgan_modern": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer],
+        "gan_bands": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer, *scratch],
+        "gan_ldl": [*vgg, *one_layer, *scratch],
+        "gan_unit": [
+            *vgg,
+            *one_layer,
+            *scratch,
+            f"gan.loss.content.lpips.weights={squeezenet_file}",
+        ],
         "search": ["init_from=null", "loss@gan.loss=pixel_gan"],
         "search_cpu": ["init_from=null"],
         "sweep_cpu": ["init_from=null"],
@@ -53,7 +62,7 @@ def offline(vgg_file: Path) -> dict[str, list[str]]:
 
 def small(experiment: str) -> list[str]:
     """SMALL without the settings that the experiment's networks do not have."""
-    patch = experiment in ("search", "srgan_modern", "sweep_loss_weights")
+    patch = experiment in ("gan_bands", "gan_unit", "search", "srgan_modern", "sweep_loss_weights")
     return [setting for setting in SMALL if not (patch and "dense" in setting)]
 
 
