@@ -38,7 +38,7 @@ MISTAKES = {
     "gan.epocs=3": "gan.epocs is not a setting; did you mean epochs?",
     "gan.epochs=many": "gan.epochs=many: expected int",
     "gan.epochs=0": "gan: epochs must be at least 1, got 0",
-    "experiment=foo": "experiment=foo: no such choice (allowed: finetune, photo, quickstart, search,",
+    "experiment=foo": "experiment=foo: no such choice (allowed: finetune, gan_bands, gan_ldl,",
     "generator=foo": "generator=foo: no such choice (allowed: compact, compact_large, msrresnet,",
     "scale=3": "scale=3: allowed is 2, 4 or 8",
     "generator.blocks=0": "generator: blocks must be at least 1, got 0",
@@ -162,7 +162,7 @@ def test_help_reads_well(
     code, text, _ = run(monkeypatch, capsys, "--help")
     assert code == 0
     assert text.startswith("python -m sr_gan.train [experiment=NAME] [KEY=VALUE ...]")
-    assert "experiment: finetune, photo, quickstart, search, search_cpu, srgan_400ep," in text
+    assert "experiment: finetune, gan_bands, gan_ldl, gan_unit, photo, quickstart," in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

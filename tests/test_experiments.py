@@ -101,6 +101,7 @@ def test_runs_at_toy_size(study: Path, places: dict[str, Path], tmp_path: Path) 
     assert any(tmp_path.iterdir())
 
 
+GPU_RECIPES = ("modern", "unet", "ldl", "unit", "bands")
 GPU_TOY = f"{TINY} callbacks.compile.when=never trainer.limit_val_batches=2 data.valid_crop=48"
 GPU_STUDIES = {  # what a script is given, the variables before it, what it packs
     "study_1.sh measure": (
@@ -116,7 +117,7 @@ GPU_STUDIES = {  # what a script is given, the variables before it, what it pack
     ),
     "study_2.sh": (
         f"{GPU_TOY} discriminator.filters=4",
-        {"UPDATES": "2", "TRAIN_SECONDS": "1", "EPOCHS": "2"},
+        {"UPDATES": "2", "TRAIN_SECONDS": "1", "EPOCHS": "2", "RECIPES": " ".join(GPU_RECIPES)},
         {"gan-best.safetensors", "gan-last.safetensors", "summary.json"},
     ),
     "study_3.sh": (
@@ -137,7 +138,7 @@ def test_the_gpu_studies_run_at_toy_size_and_are_evaluated(
     (place / "train").symlink_to(photos)
     (place / "valid").mkdir()
     Image.fromarray(chelsea()[:128, 100:228]).save(place / "valid" / "cat.png")  # VGG sees 96
-    for name, file in (("vgg19", "vgg"), ("alexnet", "alexnet")):
+    for name, file in (("vgg19", "vgg"), ("alexnet", "alexnet"), ("squeezenet", "squeezenet")):
         (place / f"{name}.safetensors").symlink_to(places[file])
     common = {**os.environ, "PYTHON": sys.executable, "PLACE": str(place), "PARTS": ""}
     common |= {"PATIENCE": "10", "LIMIT": "3000"}  # two busy cores are no GPU
@@ -164,5 +165,6 @@ def test_the_gpu_studies_run_at_toy_size_and_are_evaluated(
         assert (out / f"{name}.tar.gz").stat().st_size <= 15e6
     given = (out / "study_2.tar.gz", places["sets"], places["alexnet"])
     tables = run({}, str(scripts / "evaluate.sh"), *map(str, given))
-    assert re.search(r"\| modern/gan-best \| \d+\.\d\d \| 0\.\d{4} \|", tables), tables
+    for name in GPU_RECIPES:
+        assert re.search(rf"\| {name}/gan-best \| \d+\.\d\d \| 0\.\d{{4}} \|", tables), tables
     assert (out / "study_2" / "table.md").exists()

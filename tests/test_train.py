@@ -43,6 +43,7 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
     vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
     one_layer = ["gan.loss.content.vgg.layer_weights=[1.0]"]
     squeezenet = f"gan.loss.content.lpips.weights={squeezenet_file}"
+    scratch = ["init_from=null"]
     return {
         "quickstart": [],
         "finetune": ["init_from=null", squeezenet],
@@ -54,6 +55,14 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
             *(vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer),
             *("data.crop=16", "degradation.resize.factor=[1,1.5]"),  # the photos are small
         ],
+        "gan_bands": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer, *scratch],
+        "gan_ldl": [*vgg, *one_layer, *scratch],
+        "gan_unit": [
+            *vgg,
+            *one_layer,
+            *scratch,
+            f"gan.loss.content.lpips.weights={squeezenet_file}",
+        ],
         "search": ["init_from=null", "loss@gan.loss=pixel_gan"],
         "search_cpu": ["init_from=null"],
         "sweep_cpu": ["init_from=null"],
@@ -63,7 +72,10 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
 
 def small(experiment: str) -> list[str]:
     """SMALL without the settings that the experiment's networks do not have."""
-    patch = experiment in ("finetune", "photo", "search", "srgan_modern", "sweep_loss_weights")
+    patch = experiment in (
+        *("finetune", "gan_bands", "gan_unit", "photo"),
+        *("search", "srgan_modern", "sweep_loss_weights"),
+    )
     return [setting for setting in SMALL if not (patch and "dense" in setting)]
 
 

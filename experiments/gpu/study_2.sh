@@ -4,7 +4,8 @@
 #   experiments/gpu/study_2.sh OUT [KEY=VALUE ...]           9.5 minutes; needs train/, valid/, vgg19, alexnet
 #
 #   RECIPES   which of the functions below run, each for its share of the time: "modern unet";
-#             one alone has all of it
+#             one alone has all of it. "ldl unit bands" compares ways to a better GAN at equal time;
+#             unit needs squeezenet, too
 #   START     the generator: a file, or psnr; if not given, the newest *psnr*/pretrain-last.safetensors
 #             in PLACE, or psnr
 #
@@ -23,18 +24,24 @@ newest=$(find "$place/results" -path '*psnr*' -name pretrain-last.safetensors -p
 start=${START:-${newest#* }}
 echo "from ${start:-psnr}" | tee -a "$results/steps.txt"
 
-modern() { :; }  # experiment=srgan_modern as it is: PatchGAN with BN, BCE
-unet() { echo discriminator=unet '~discriminator.norm' '~discriminator.layers' adversarial=relativistic; }
+modern() { chosen=(experiment=srgan_modern); }  # PatchGAN with BN, BCE
+unet() {
+  chosen=(experiment=srgan_modern discriminator=unet '~discriminator.norm' '~discriminator.layers'
+    adversarial=relativistic)
+}
+ldl() { chosen=(experiment=gan_ldl); }
+unit() { chosen=(experiment=gan_unit gan.loss.content.lpips.weights="$place/squeezenet.safetensors"); }
+bands() { chosen=(experiment=gan_bands); }
 
 for recipe in $recipes; do
   until=$((SECONDS + ($(left) - 15) / count))
   count=$((count - 1))
-  read -r -a chosen < <($recipe; echo)
-  common=(experiment=srgan_modern 'stages=[gan]' init_from="${start:-psnr}" data=folder
+  $recipe
+  common=("${chosen[@]}" 'stages=[gan]' init_from="${start:-psnr}" data=folder
     data.train_dir="$place/train" data.valid_dir="$place/valid" data.valid_crop=384
     gan.loss.content.vgg.weights="$place/vgg19.safetensors" logger=none callbacks.every_n=null
     callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors"
-    trainer.check_val_every_n_epoch=1 "${chosen[@]}" "$@")
+    trainer.check_val_every_n_epoch=1 "$@")
   rm -rf "$place/runs/trial_2_$recipe" "$place/runs/$recipe"
   step "trial-$recipe" 100 "$python" -m sr_gan.train "${common[@]}" gan.epochs=2 \
     data.crops_per_epoch=$((${UPDATES:-100} * 16)) trainer.limit_val_batches=1 \

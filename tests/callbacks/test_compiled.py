@@ -18,7 +18,7 @@ from sr_gan.losses import BCEAdversarialLoss, Objective
 from sr_gan.modules import GAN
 from sr_gan.networks import SRResNet, VGGDiscriminator
 from sr_gan.train import train
-from tests.conftest import Compose
+from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import CROP, batches, fit
 
 
@@ -170,15 +170,21 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
         ("gan.ema=0.9", 3),
         ("gan.discriminator_every=2", 3),
         ("health.act=true", 3),
+        ("gan_ldl", 6),  # of D without any gradient, of the artefact map, of VGG
+        ("gan_unit", 11),  # LPIPS is left as it is, the reduction is in pieces
+        ("gan_bands", 5),
     ],
 )
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_nothing_is_compiled_after_the_rehearsal(
-    composed: Compose, counter: Counter, variant: str, graphs: int, precision: str
+    composed: Compose, recipe: Compose, counter: Counter, variant: str, graphs: int, precision: str
 ) -> None:
     """Through both stages with validation, samples, checkpoints and readings of health."""
     common = ["callbacks.compile.when=always", "health.every=2", f"trainer.precision={precision}"]
-    train(composed("quickstart", *common, "penalty=none", variant))
+    if variant in RECIPES:
+        train(recipe(variant, *common))
+    else:
+        train(composed("quickstart", *common, "penalty=none", variant))
     assert (counter.expected, counter.late) == (graphs, 0)
 
 

@@ -66,7 +66,7 @@ def test_gradients_are_those_of_the_weighted_terms(composed: Compose) -> None:
     """Of L1, at every pixel the weight over the number of pixels: by hand."""
     module = gan(composed)
     logged: dict[str, Tensor] = {}
-    sr = torch.rand(2, 3, 32, 32) * 2 - 1
+    lr, sr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32) * 2 - 1
     hr = sr + 0.5
     health = Health("unused", every=1)
 
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_the_weighted_terms(composed: Compose) -> None:
         def on_train_batch_end(self, *args: Any) -> None:
             module.log_dict = lambda values, **_: logged.update(values)  # type: ignore
             before = {k: v.clone() for k, v in module.state_dict().items()}
-            health._log_gradients(module, sr, hr)
+            health._log_gradients(module, lr, sr, hr)
             after = module.state_dict()
             assert all(torch.equal(before[key], after[key]) for key in before)
             assert all(p.requires_grad for p in module.discriminator.parameters())

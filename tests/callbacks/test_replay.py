@@ -14,7 +14,7 @@ from sr_gan.callbacks import ReplayUpdates
 from sr_gan.callbacks.replay import Replay
 from sr_gan.config import build, build_all
 from sr_gan.modules import GAN
-from tests.conftest import Compose
+from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches
 from tests.modules.test_updates import READING_OPS
 
@@ -116,6 +116,7 @@ VARIANTS = {  # how often an update is recorded, and how many are replayed
     "discriminator=vgg_sn": (1, 6),
     "trainer.precision=bf16-mixed": (1, 6),
     "health.act=true": (1, 6),
+    **dict.fromkeys(RECIPES, (1, 6)),
 }
 
 
@@ -186,10 +187,13 @@ def same(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize(("variant", "counts"), VARIANTS.items())
 def test_replayed_updates_equal_those_that_run(
-    small: Callable[..., Any], variant: str, counts: tuple[int, int]
+    small: Callable[..., Any], recipe: Compose, variant: str, counts: tuple[int, int]
 ) -> None:
     """Weights, averages, the optimisers' numbers, steps, rates and what is logged."""
-    cfg = small(*([] if variant.startswith("penalty") else ["penalty=none"]), variant)
+    if variant in RECIPES:
+        cfg = recipe(variant, "health.every=4", "trainer.precision=32-true")
+    else:
+        cfg = small(*([] if variant.startswith("penalty") else ["penalty=none"]), variant)
     if variant == "penalty=r1":
         cfg.gan.penalty.every = 2
     on_tape = OnTape()

@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -77,17 +79,30 @@ def test_relativistic_by_hand() -> None:
         loss.generator(FAKE)
 
 
-LOSSES = [
+def test_relativistic_pairs_by_hand() -> None:
+    """Each photograph against its own image: both halves of either loss are one number."""
+    ahead = [2 - 0.5, -1 - 3]
+    loss = RelativisticAdversarialLoss(pairs=True)
+    expected_d = -sum(math.log(sigmoid(x)) for x in ahead) / 2
+    expected_g = -sum(math.log(sigmoid(-x)) for x in ahead) / 2
+    assert loss.discriminator(REAL, FAKE).item() == pytest.approx(expected_d)
+    assert loss.generator(FAKE, REAL).item() == pytest.approx(expected_g)
+    expected = [sum(sigmoid(sign * x) for x in ahead) / 2 for sign in (1, -1)]
+    assert [float(p) for p in loss.probabilities(REAL, FAKE)] == pytest.approx(expected)
+
+
+LOSSES: list[Callable[[], AdversarialLoss]] = [
     BCEAdversarialLoss,
     LeastSquaresAdversarialLoss,
     HingeAdversarialLoss,
     WassersteinAdversarialLoss,
     RelativisticAdversarialLoss,
+    partial(RelativisticAdversarialLoss, pairs=True),
 ]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_player_is_pulled_the_right_way(loss: type[AdversarialLoss]) -> None:
+def test_each_player_is_pulled_the_right_way(loss: Callable[[], AdversarialLoss]) -> None:
     """D lowers its loss by answering more to photographs and less to the rest; G by being answered
     more. Means over patches, as of a PatchGAN."""
     real, fake, other = (torch.zeros(2, 1, 3, 3, requires_grad=True) for _ in range(3))
@@ -100,7 +115,7 @@ def test_each_player_is_pulled_the_right_way(loss: type[AdversarialLoss]) -> Non
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_probabilities_of_certainty_and_of_guessing(loss: type[AdversarialLoss]) -> None:
+def test_probabilities_of_certainty_and_of_guessing(loss: Callable[[], AdversarialLoss]) -> None:
     sure = loss().probabilities(torch.full((4, 1), 20.0), torch.full((4, 1), -20.0))
     assert [float(p) for p in sure] == pytest.approx([1, 0], abs=1e-4)
     real, fake = loss().probabilities(torch.full((4, 1), 0.3), torch.full((4, 1), 0.3))

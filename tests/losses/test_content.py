@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,9 +14,10 @@ from sr_gan.losses import (
     VGGLoss,
     WaveletLoss,
 )
-from sr_gan.losses.content import haar
+from sr_gan.losses.content import unit
 from sr_gan.metrics import LPIPS
 from sr_gan.networks import VGG19Features
+from sr_gan.networks.bands import haar
 
 
 @pytest.fixture
@@ -37,6 +39,35 @@ def test_vgg_loss_is_the_weighted_mean_distance(
         power = difference.square() if distance == "mse" else difference.abs()
         expected += weight * power.mean().item()
     assert loss(sr, hr).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_unit_vectors_are_those_of_an_explicit_normalisation(
+    images: tuple[Tensor, Tensor], vgg_file: Path
+) -> None:
+    """With a layer's channels as its weight: 2 - 2 cos, in the mean over positions."""
+    sr, hr = images
+    layers, channels = ["relu1_2", "relu2_2"], [64, 128]
+    loss = VGGLoss(layers, str(vgg_file), channels, unit=True)
+    features = VGG19Features(layers, str(vgg_file))
+    expected = 0.0
+    for layer in layers:
+        a, b = (features(image)[layer].double().numpy() for image in (sr, hr))
+        cosines = [
+            (a[i, :, y, x] / np.linalg.norm(a[i, :, y, x]))
+            @ (b[i, :, y, x] / np.linalg.norm(b[i, :, y, x]))
+            for i, y, x in np.ndindex(a.shape[0], *a.shape[2:])
+        ]
+        expected += 2 - 2 * float(np.mean(cosines))
+    assert loss(sr, hr).item() == pytest.approx(expected, rel=1e-4)
+    stronger = VGGLoss(layers, str(vgg_file), channels, feature_scale=50.0, unit=True)
+    assert stronger(sr, hr).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_unit_vectors_of_nothing_have_a_finite_gradient() -> None:
+    features = torch.zeros(1, 4, 2, 2, requires_grad=True)
+    unit(features).square().sum().backward()
+    assert features.grad is not None
+    assert torch.isfinite(features.grad).all()
 
 
 def test_oxford_scale_is_the_papers_0006(images: tuple[Tensor, Tensor], vgg_file: Path) -> None:

@@ -16,7 +16,7 @@ from sr_gan.config import build, build_all
 from sr_gan.losses import R1Penalty
 from sr_gan.modules import GAN, Pretrain
 from sr_gan.networks import VGGDiscriminator
-from tests.conftest import Compose
+from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches, fit
 
 # What reads a tensor's numbers, in Python and below it; on a GPU each waits for all that was asked.
@@ -93,6 +93,7 @@ UPDATES = [
     "loss@gan.loss=wavelet_gan",
     "loss@gan.loss=perceptual_gan",
     "discriminator=unet",
+    *RECIPES,
 ]
 
 
@@ -114,11 +115,19 @@ def stage(composed: Compose, vgg_file: Any, variant: str) -> tuple[Any, Pretrain
 
 @pytest.mark.parametrize("variant", UPDATES)
 def test_an_update_never_waits_for_the_device(
-    composed: Compose, vgg_file: Any, monkeypatch: pytest.MonkeyPatch, variant: str
+    composed: Compose,
+    recipe: Compose,
+    vgg_file: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    variant: str,
 ) -> None:
     """With all callbacks, which see each update; but for the progress bar when it is drawn, the
     reading of health once in a while, and the end of an epoch."""
-    cfg, module = stage(composed, vgg_file, variant)
+    if variant in RECIPES:
+        cfg = recipe(variant)
+        module = build(cfg.gan, generator=build(cfg.generator))
+    else:
+        cfg, module = stage(composed, vgg_file, variant)
     step, ended = module.training_step, module.on_train_batch_end
     guarded = 0
 
@@ -137,7 +146,7 @@ def test_an_update_never_waits_for_the_device(
         after = callback.on_train_batch_end
         if not isinstance(callback, L.pytorch.callbacks.Checkpoint):
             callback.on_train_batch_end = functools.partial(_guard, monkeypatch, after)
-    module.training_step, module.on_train_batch_end = guarded_step, guarded_end  # type: ignore
+    module.training_step, module.on_train_batch_end = guarded_step, guarded_end
     fit_with_checkpoints(module, callbacks)
     assert guarded == 4
 

@@ -10,17 +10,19 @@ import torch
 from torch import nn
 
 from sr_gan.config import build, conf_dir
-from sr_gan.losses import R1Penalty
-from sr_gan.modules import GAN
+from sr_gan.errors import UserError
+from sr_gan.losses import BCEAdversarialLoss, LDLLoss, Objective, R1Penalty
+from sr_gan.modules import GAN, Pretrain
 from sr_gan.modules.average import Average
-from sr_gan.networks import SRResNet
-from tests.conftest import Compose
+from sr_gan.networks import SRResNet, VGGDiscriminator
+from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches, fit
 
 SIZES = {
     "vgg": ["discriminator.filters=2", "discriminator.dense=4"],
     "patch": ["discriminator.filters=2"],
     "unet": ["discriminator.filters=2"],
+    "bands": ["discriminator.filters=2"],
     "resnet": ["generator.filters=4", "generator.blocks=1"],
     "compact": ["generator.filters=4", "generator.blocks=1"],
     "rrdb": ["generator.filters=4", "generator.blocks=1", "generator.growth=2"],
@@ -56,10 +58,13 @@ def small(variant: str) -> list[str]:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_trains(composed: Compose, variant: str, precision: Any) -> None:
-    sizes = [*small(variant), "data.crop=32", "gan.epochs=1"]
-    cfg = composed("quickstart", variant, small=sizes)
+@pytest.mark.parametrize("variant", [*VARIANTS, *RECIPES])
+def test_trains(composed: Compose, recipe: Compose, variant: str, precision: Any) -> None:
+    if variant in RECIPES:
+        cfg = recipe(variant)
+    else:
+        sizes = [*small(variant), "data.crop=32", "gan.epochs=1"]
+        cfg = composed("quickstart", variant, small=sizes)
     generator = build(cfg.generator)
     module: GAN = build(cfg.gan, generator=generator)
     before = copy.deepcopy(module.state_dict())
@@ -169,6 +174,45 @@ def test_every_loss_choice_is_built(
             files.append("gan.loss.content.vgg.layer_weights=[1.0]")
         if "lpips" in text.content:
             files.append(f"gan.loss.content.lpips.weights={squeezenet_file}")
-        cfg = composed("quickstart", f"loss@gan.loss={name}", *files)
+        cfg = composed("quickstart", f"loss@gan.loss={name}", *files, "gan.ema=0.9")
         module: GAN = build(cfg.gan, generator=build(cfg.generator))
         fit(module, batches(1))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_term_is_given_the_averaged_generators_image(parts: int) -> None:
+    """Of the same LR, by the average as it was before this update, without a graph to it."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    class Spy(nn.Module):
+        averaged = True
+
+        def forward(
+            self, sr: torch.Tensor, hr: torch.Tensor, averaged: torch.Tensor
+        ) -> torch.Tensor:
+            assert not averaged.requires_grad
+            assert module.average is not None
+            with torch.no_grad():
+                expected = module.average.generator(given.pop(0))
+            seen.append((averaged, expected))
+            assert not torch.equal(averaged, sr)  # BN: one is in eval mode
+            return (sr - hr).abs().mean()
+
+    objective = Objective({"spy": 1.0, "adversarial": 0.0}, {"spy": Spy()}, BCEAdversarialLoss())
+    networks = SRResNet(filters=4, blocks=1), VGGDiscriminator(32, filters=2, dense=4)
+    module = GAN(*networks, objective, 1, ema=0.9, accumulate=parts)
+    loader = batches(3)
+    given = [part for batch in loader for part in batch["lr"].chunk(parts)]
+    fit(module, loader)
+    assert len(seen) == 3 * parts
+    assert all(torch.equal(*pair) for pair in seen)
+
+
+def test_a_term_of_the_average_needs_one(recipe: Compose) -> None:
+    cfg = recipe("gan_ldl", "gan.ema=0")
+    with pytest.raises(UserError, match=r"^gan: ldl .* ema must be above 0, such as 0.999, got 0"):
+        build(cfg.gan, generator=build(cfg.generator))
+    objective = Objective({"ldl": 1.0}, {"ldl": LDLLoss()})
+    with pytest.raises(ValueError, match="ema must be above 0"):
+        Pretrain(SRResNet(filters=4, blocks=1), objective, 1)
+    fit(Pretrain(SRResNet(filters=4, blocks=1), objective, 1, ema=0.9), batches(2))

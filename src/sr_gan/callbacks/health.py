@@ -81,7 +81,7 @@ class Health(L.Callback):
             self.count += 1
         done = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
         if self.count and done % self.every == 0:
-            self._log_gradients(pl_module, outputs["sr"], outputs["hr"])
+            self._log_gradients(pl_module, *(outputs[name] for name in ("lr", "sr", "hr")))
             self._read(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -166,7 +166,7 @@ class Health(L.Callback):
             saved["epoch"],
         )
 
-    def _log_gradients(self, module: GAN, sr: Tensor, hr: Tensor) -> None:
+    def _log_gradients(self, module: GAN, lr: Tensor, sr: Tensor, hr: Tensor) -> None:
         """Which term leads the generator, and by how much. Graphs of their own: nothing is left,
         and nothing is compiled."""
         sr = sr.detach().float().requires_grad_()
@@ -175,7 +175,7 @@ class Health(L.Callback):
         with unchanged(module), torch.compiler.set_stance("force_eager"):
             module.discriminator.requires_grad_(False)
             with module.trainer.precision_plugin.train_step_context():
-                terms = module.loss.content(sr, hr)
+                terms = module.content(lr, sr, hr)
                 terms["adversarial"] = module.adversarial_term(sr, hr)
             norms = {
                 f"gradient/{name}": weights[name] * torch.autograd.grad(term, sr)[0].norm()

@@ -16,8 +16,9 @@ from sr_gan.losses.content import (
     VGGLoss,
     WaveletLoss,
 )
+from sr_gan.losses.ldl import LDLLoss
 from sr_gan.losses.objective import Objective
-from sr_gan.losses.penalty import GradientPenalty, R1Penalty, WassersteinPenalty
+from sr_gan.losses.penalty import GradientPenalty, R1Penalty, R1R2Penalty, WassersteinPenalty
 
 __all__ = [
     "AdversarialLoss",
@@ -25,11 +26,13 @@ __all__ = [
     "CharbonnierLoss",
     "GradientPenalty",
     "HingeAdversarialLoss",
+    "LDLLoss",
     "LPIPSLoss",
     "LRConsistencyLoss",
     "LeastSquaresAdversarialLoss",
     "Objective",
     "R1Penalty",
+    "R1R2Penalty",
     "RelativisticAdversarialLoss",
     "TotalVariationLoss",
     "VGGLoss",

@@ -117,35 +117,50 @@ class WassersteinAdversarialLoss(AdversarialLoss):
         return -fake.float().mean()
 
     def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
-        return _relative_probabilities(real, fake)
+        ahead, behind = _against_mean(real.float(), fake.float())
+        return ahead.sigmoid().mean(), behind.sigmoid().mean()
 
 
 class RelativisticAdversarialLoss(AdversarialLoss):
-    """The relativistic average loss: is a photograph more real than the average generated image?
+    """The relativistic loss: is a photograph more real than generated images?
 
-    With ``R(a, b) = sigmoid(a - mean b)``:
+    With ``R(a, b) = sigmoid(a - mean b)``, or ``R(a, b) = sigmoid(a - b)`` with ``pairs``:
 
     - discriminator: ``(-mean log R(hr, sr) - mean log(1 - R(sr, hr))) / 2``
     - generator: ``(-mean log(1 - R(hr, sr)) - mean log R(sr, hr)) / 2``
 
-    Source: Jolicoeur-Martineau 2018; Wang et al. 2018 (ESRGAN), equations 1 and 2, halved as in
-    BasicSR.
+    Args:
+        pairs: compare each logit of a photograph with the logit of its own generated image at the
+            same place; otherwise with the mean over all generated images of the batch.
+
+    Source: Jolicoeur-Martineau 2018; the mean as in Wang et al. 2018 (ESRGAN), equations 1 and 2,
+    halved as in BasicSR; pairs as in Huang et al. 2024 (R3GAN), section 2.
     """
 
     relative = True
 
+    def __init__(self, pairs: bool = False) -> None:
+        super().__init__()
+        self.pairs = pairs
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        real, fake = real.float(), fake.float()
-        return (_bce(real - fake.mean(), 1.0) + _bce(fake - real.mean(), 0.0)) / 2
+        ahead, behind = self._compared(real, fake)
+        return (_bce(ahead, 1.0) + _bce(behind, 0.0)) / 2
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         if real is None:
             raise ValueError("a relativistic loss needs the logits of photographs too")
-        real, fake = real.float(), fake.float()
-        return (_bce(real - fake.mean(), 0.0) + _bce(fake - real.mean(), 1.0)) / 2
+        ahead, behind = self._compared(real, fake)
+        return (_bce(ahead, 0.0) + _bce(behind, 1.0)) / 2
 
     def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
-        return _relative_probabilities(real, fake)
+        ahead, behind = self._compared(real, fake)
+        return ahead.sigmoid().mean(), behind.sigmoid().mean()
+
+    def _compared(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """How far photographs are ahead of generated images, and these of photographs."""
+        real, fake = real.float(), fake.float()
+        return (real - fake, fake - real) if self.pairs else _against_mean(real, fake)
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:
@@ -158,6 +173,5 @@ def _squeezed(logits: Tensor) -> Tensor:
     return (logits.float().clamp(-1, 1).mean() + 1) / 2
 
 
-def _relative_probabilities(real: Tensor, fake: Tensor) -> Probabilities:
-    real, fake = real.float(), fake.float()
-    return (real - fake.mean()).sigmoid().mean(), (fake - real.mean()).sigmoid().mean()
+def _against_mean(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    return real - fake.mean(), fake - real.mean()

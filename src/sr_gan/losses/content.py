@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sr_gan.data.resize import downscale
 from sr_gan.networks import LPIPSNetwork, VGG19Features
+from sr_gan.networks.bands import haar
 from sr_gan.networks.lpips import Backbone
 
 
@@ -25,12 +26,16 @@ class VGGLoss(nn.Module):
         feature_scale: ``s``; 1/12.75 with the Oxford weights (so the squared distance is times
             0.006, as in the paper), 1 with torchvision's.
         distance: ``d``, ``"mse"`` or ``"l1"``, the mean over the entries of a map, in fp32.
+        unit: scale the vector of channels at each position to length 1 first, as LPIPS does. What
+            is compared is then which features there are, not how strong the contrast is, and the
+            scale of VGG's weights does not matter.
 
     Raises:
         ValueError: an argument is outside its allowed values.
         UserError: the weights cannot be had.
 
-    Source: Ledig et al. 2017, equation 5 and section 3.2.
+    Source: Ledig et al. 2017, equation 5 and section 3.2; unit vectors as in Zhang et al. 2018
+    (LPIPS), equation 1.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class VGGLoss(nn.Module):
         layer_weights: Sequence[float] | None = None,
         feature_scale: float = 1.0,
         distance: Literal["mse", "l1"] = "mse",
+        unit: bool = False,
     ) -> None:
         super().__init__()
         if distance not in ("mse", "l1"):
@@ -55,6 +61,7 @@ class VGGLoss(nn.Module):
         self.layer_weights = tuple(layer_weights or [1.0] * len(layers))
         self.feature_scale = feature_scale
         self.distance = F.mse_loss if distance == "mse" else F.l1_loss
+        self.unit = unit
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Mean feature distance of two (B, 3, H, W) batches; no gradient on the side of ``hr``."""
@@ -62,14 +69,20 @@ class VGGLoss(nn.Module):
             targets = self.features(hr)
         maps = self.features(sr)
         distances = [
-            weight
-            * self.distance(
-                maps[layer].float() * self.feature_scale,
-                targets[layer].float() * self.feature_scale,
-            )
+            weight * self.distance(self._scaled(maps[layer]), self._scaled(targets[layer]))
             for layer, weight in zip(self.features.layers, self.layer_weights)
         ]
         return torch.stack(distances).sum()
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        """(B, C, h, w), in fp32."""
+        scaled = features.float() * self.feature_scale
+        return unit(scaled) if self.unit else scaled
+
+
+def unit(features: Tensor) -> Tensor:
+    """Vectors of channels of length 1; those that are 0 stay so, with a finite gradient."""
+    return features * (features.square().sum(1, keepdim=True) + 1e-8).rsqrt()
 
 
 class TotalVariationLoss(nn.Module):
@@ -187,15 +200,3 @@ class WaveletLoss(nn.Module):
             low, details = haar(low)
             distances.append(details.abs().mean())
         return torch.stack(distances).mean()
-
-
-def haar(image: Tensor) -> tuple[Tensor, Tensor]:
-    """One level of the orthonormal Haar transform.
-
-    (B, C, H, W) -> low (B, C, H / 2, W / 2) and the horizontal, vertical and diagonal details
-    (B, C, 3, H / 2, W / 2).
-    """
-    a, b = image[..., 0::2, 0::2], image[..., 0::2, 1::2]
-    c, d = image[..., 1::2, 0::2], image[..., 1::2, 1::2]
-    details = torch.stack([a - b + c - d, a + b - c - d, a - b - c + d], dim=-3)
-    return (a + b + c + d) / 2, details / 2

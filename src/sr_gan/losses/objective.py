@@ -13,7 +13,8 @@ class Objective(nn.Module):
 
     Args:
         weights: the weight of every term, at least 0, under the term's name.
-        content: terms that compare ``sr`` with ``hr``.
+        content: terms that compare ``sr`` with ``hr``; one with a true attribute ``averaged`` is
+            also given the image of the averaged generator.
         adversarial: the GAN loss, weighted as ``adversarial``; ``None`` for a pretrain.
 
     Raises:
@@ -39,9 +40,18 @@ class Objective(nn.Module):
         self.terms = nn.ModuleDict(content)
         self.adversarial = adversarial
 
-    def content(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """The content terms, not weighted: scalars under their names."""
-        return {name: term(sr, hr) for name, term in self.terms.items()}
+    @property
+    def averaged(self) -> list[str]:
+        """The content terms that look at the image of the averaged generator."""
+        return [name for name, term in self.terms.items() if getattr(term, "averaged", False)]
+
+    def content(self, sr: Tensor, hr: Tensor, averaged: Tensor | None = None) -> dict[str, Tensor]:
+        """The content terms, not weighted: scalars under their names. ``averaged`` is the image of
+        the averaged generator, for the terms of that name."""
+        return {
+            name: term(sr, hr, averaged) if name in self.averaged else term(sr, hr)
+            for name, term in self.terms.items()
+        }
 
     def total(self, terms: Mapping[str, Tensor], adversarial: float | Tensor = 1.0) -> Tensor:
         """The weighted sum of ``terms``, a scalar with gradients; the adversarial weight counts

@@ -73,6 +73,26 @@ class R1Penalty(GradientPenalty):
         return norms.square().mean() / 2
 
 
+class R1R2Penalty(GradientPenalty):
+    """``weight / 2 * (mean |grad D(hr)|^2 + mean |grad D(sr)|^2)``: R1, and the same around
+    generated images (R2).
+
+    Both are taken in one pass of D over photographs and generated images together, so a
+    discriminator with BN would mix their averages: take one without.
+
+    Source: Mescheder et al. 2018, section 4.1; both at once as in Huang et al. 2024 (R3GAN).
+    """
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
+        return torch.cat([real, fake])
+
+    def measure(self, norms: Tensor) -> Tensor:
+        return norms.square().mean()  # over twice the images: half the sum of two means
+
+
 class WassersteinPenalty(GradientPenalty):
     """``weight * mean (|grad D(x)| - 1)^2`` at random points x between a photograph and its SR.
 

@@ -96,6 +96,11 @@ class SRModule(L.LightningModule):
             raise ValueError(f"epochs must be at least 1, got {epochs}")
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {list(betas)}")
+        if loss.averaged and not ema:
+            raise ValueError(
+                f"{', '.join(loss.averaged)} of the loss looks at the averaged generator's image: "
+                f"ema must be above 0, such as 0.999, got {ema}"
+            )
         self.generator = channels_last(generator)
         self.average = Average(self.generator, ema) if ema else None
         self.loss = loss
@@ -136,6 +141,14 @@ class SRModule(L.LightningModule):
         """Outside of autocast, in which the gradient of a gradient would be taken in 16 bits."""
         with torch.autocast(loss.device.type, enabled=False):
             super().backward(loss, *args, **kwargs)
+
+    def content(self, lr: Tensor, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """The loss's content terms, not weighted; ``sr`` is the generator's image of ``lr``."""
+        averaged = None
+        if self.average and self.loss.averaged:
+            with torch.no_grad():
+                averaged = self.average.generator(lr)
+        return self.loss.content(sr, hr, averaged)
 
     def follow(self) -> None:
         """Moves the average, as a part of the update: a checkpoint never lies in between."""

@@ -171,13 +171,13 @@ class GAN(SRModule):
         with self._stepping(optimizer_g, numbers["generator_lr"]):
             for lr, hr in parts:
                 sr = self.generator(lr) if whole is None else whole
-                terms = self.loss.content(sr, hr)
+                terms = self.content(lr, sr, hr)
                 terms["adversarial"] = self.adversarial_term(sr, hr, judge)
                 loss_g = self.loss.total(terms, adversarial=numbers["ramp"])
                 self._propagate(loss_g / len(parts))
                 self.log_terms(terms, loss_g)
 
-        return {**answers, "G": loss_g.detach(), "sr": sr.detach(), "hr": hr}
+        return {**answers, "G": loss_g.detach(), "lr": lr, "sr": sr.detach(), "hr": hr}
 
     def adversarial_term(self, sr: Tensor, hr: Tensor, judge: Any = None) -> Tensor:
         """The adversarial loss of ``sr``, not weighted; ``judge`` is the discriminator."""

@@ -50,7 +50,7 @@ class Pretrain(SRModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lr, hr = images(batch)
         sr = self.generator(lr)  # (B, 3, H, W) in [-1, 1]
-        terms = self.loss.content(sr, hr)
+        terms = self.content(lr, sr, hr)
         total = self.loss.total(terms)
         self.log_terms(terms, total)
         return total

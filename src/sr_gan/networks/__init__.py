@@ -5,6 +5,7 @@ at the size of its input and sees far, and a reconstruction, which enlarges and 
 nearly all of the memory goes into the second, so that any-size inference runs it on smaller pieces.
 """
 
+from sr_gan.networks.bands import BandDiscriminator
 from sr_gan.networks.compact import CompactNet
 from sr_gan.networks.discriminator import PatchDiscriminator, UNetDiscriminator, VGGDiscriminator
 from sr_gan.networks.features import VGG19Features
@@ -13,6 +14,7 @@ from sr_gan.networks.resnet import MSRResNet, SRResNet
 from sr_gan.networks.rrdb import RRDBNet
 
 __all__ = [
+    "BandDiscriminator",
     "CompactNet",
     "LPIPSNetwork",
     "MSRResNet",

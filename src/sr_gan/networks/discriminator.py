@@ -92,9 +92,10 @@ class PatchDiscriminator(nn.Module):
         layers: strided convolutions; fewer see smaller patches (1: 16 pixels, 2: 34, 3: 70).
         norm: on all but the first and last convolution ``batch``; on every one ``spectral``; or
             ``none``.
+        channels: of the input.
 
     Shapes:
-        (B, 3, H, W) in [-1, 1], sides of at least ``8 * 2^(layers - 1)``
+        (B, channels, H, W) in [-1, 1], sides of at least ``8 * 2^(layers - 1)``
         -> (B, 1, H / 2^layers - 2, W / 2^layers - 2), unbounded logits
 
     Raises:
@@ -103,18 +104,20 @@ class PatchDiscriminator(nn.Module):
     Source: Isola et al. 2017, appendix 6.1.2.
     """
 
-    def __init__(self, filters: int = 64, layers: int = 3, norm: Norm = "batch") -> None:
+    def __init__(
+        self, filters: int = 64, layers: int = 3, norm: Norm = "batch", channels: int = 3
+    ) -> None:
         super().__init__()
-        _check(norm, filters=filters, layers=layers)
-        channels = [filters * min(2**i, 8) for i in range(layers + 1)]
+        _check(norm, filters=filters, layers=layers, channels=channels)
+        widths = [filters * min(2**i, 8) for i in range(layers + 1)]
         self.layers = nn.Sequential(
-            _bounded(nn.Conv2d(3, filters, 4, stride=2, padding=1), norm),
+            _bounded(nn.Conv2d(channels, filters, 4, stride=2, padding=1), norm),
             nn.LeakyReLU(0.2),
             *(
                 ConvBlock(inputs, outputs, stride=1 if i == layers else 2, norm=norm, kernel=4)
-                for i, (inputs, outputs) in enumerate(pairwise(channels), start=1)
+                for i, (inputs, outputs) in enumerate(pairwise(widths), start=1)
             ),
-            _bounded(nn.Conv2d(channels[-1], 1, 4, padding=1), norm),
+            _bounded(nn.Conv2d(widths[-1], 1, 4, padding=1), norm),
         )
 
     def forward(self, image: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ class LPIPSNetwork(nn.Module):
         _load(self.distance.net, _read(net, weights), net, weights or "torch's cache")
         self.requires_grad_(False).eval()
 
+    @torch.compiler.disable  # torchmetrics makes a class in each pass: each would compile anew
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         distances: Tensor = self.distance(a, b)
         return distances
