@@ -5,7 +5,8 @@
 #
 #   RECIPES   which of the functions below run, each for its share of the time: "modern unet";
 #             one alone has all of it. "ldl unit bands" compares ways to a better GAN at equal time;
-#             unit needs squeezenet, too
+#             unit needs squeezenet, too. "photo" validates on five kinds: EVERY=10
+#   EVERY     epochs, of 20, from one validation to the next: 1
 #   START     the generator: a file, or psnr; if not given, the newest *psnr*/pretrain-last.safetensors
 #             in PLACE, or psnr
 #
@@ -32,6 +33,7 @@ unet() {
 ldl() { chosen=(experiment=gan_ldl); }
 unit() { chosen=(experiment=gan_unit gan.loss.content.lpips.weights="$place/squeezenet.safetensors"); }
 bands() { chosen=(experiment=gan_bands); }
+photo() { chosen=(experiment=photo); }  # on damaged photographs
 
 for recipe in $recipes; do
   until=$((SECONDS + ($(left) - 15) / count))
@@ -41,7 +43,7 @@ for recipe in $recipes; do
     data.train_dir="$place/train" data.valid_dir="$place/valid" data.valid_crop=384
     gan.loss.content.vgg.weights="$place/vgg19.safetensors" logger=none callbacks.every_n=null
     callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors"
-    trainer.check_val_every_n_epoch=1 "$@")
+    trainer.check_val_every_n_epoch="${EVERY:-1}" "$@")
   rm -rf "$place/runs/trial_2_$recipe" "$place/runs/$recipe"
   step "trial-$recipe" 100 "$python" -m sr_gan.train "${common[@]}" gan.epochs=2 \
     data.crops_per_epoch=$((${UPDATES:-100} * 16)) trainer.limit_val_batches=1 \
