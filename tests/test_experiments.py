@@ -22,6 +22,8 @@ TINY = (
 )
 GAN = f"{TINY} gan.epochs=2 trainer.check_val_every_n_epoch=1"
 ARGUMENTS = {  # what follows the script's name, and the variables before it
+    "compact_cpu": "{photos} {photos} generator.filters=8 generator.blocks=1 data.crop=32 "
+    "data.batch_size=2 data.crops_per_epoch=4 data.valid_crop=48 pretrain.epochs=1",
     "data_speed": "{photos} images=4 batch_size=2 growth=[]",
     "finetune": "{photos} {photos} {squeezenet} {alexnet} data.crop=32 data.batch_size=2 "
     "data.crops_per_epoch=4 data.valid_crop=48 gan.epochs=1 trainer.check_val_every_n_epoch=1",
