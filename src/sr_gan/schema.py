@@ -178,7 +178,7 @@ class UpscaleConfig(EnlargingConfig):
     input: str | list[str]
     output: str
     scale: PositiveInt | None
-    outscale: PositiveInt | PositiveFloat | None
+    outscale: Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)] | None
     width: PositiveInt | None
     height: PositiveInt | None
     longest: PositiveInt | None

@@ -143,7 +143,9 @@ def test_the_command_makes_the_size_that_is_asked_for(shell: Shell, tmp_path: Pa
         ("scale=8",): "scale=8: this model enlarges by 4 at most",
         ("scale=2", "width=20"): "scale=2 and width=20: give one of them",
         ("outscale=2", "width=20"): "outscale=2 and width=20: give one of",
-        ("outscale=-1",): "outscale",
+        ("outscale=-1",): "outscale=-1: should be greater than 0",
+        ("outscale=abc",): "outscale=abc: should be a valid number",
+        ("overwrite=true", "output=in"): "all that input=in names lies in output=in: give another",
     }.items():
         code, _, err = shell("upscale", "model=psnr", "input=in", "output=no", *wrong)
         assert code == 1

@@ -38,6 +38,10 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
         jobs = [Job(found[0][0], place)]
     else:
         jobs = _into_folder(dict.fromkeys(found), place, suffix)
+    if not jobs:
+        raise UserError(
+            f"all that input={inputs[0]} names lies in output={output}: give another folder"
+        )
     for job in jobs:
         if job.target.exists() and job.target.samefile(job.source):
             raise UserError(
