@@ -16,8 +16,10 @@ from PIL import Image
 from skimage import data as skimage_data
 
 from sr_gan.cli import command
-from sr_gan.config import conf_dir
 from sr_gan.resolvers import register_resolvers
+from sr_gan.settings.conf import conf_dir
+
+pytest_plugins = ["tests.made_runs"]
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -16,11 +16,11 @@ from skimage import data as skimage_data
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sr_gan.callbacks.record import read_table
 from sr_gan.data.crops import WholePhotos
 from sr_gan.losses import BCEAdversarialLoss, Objective, R1Penalty
 from sr_gan.modules import GAN
 from sr_gan.networks import MSRResNet, VGGDiscriminator
+from sr_gan.runs.metrics_table import read_table
 from tests.conftest import SMALL
 
 CROP, BATCH, UPDATES = 32, 2, 3

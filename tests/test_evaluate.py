@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data as skimage_data
 
 from sr_gan.networks import MSRResNet
-from sr_gan.weights import save_generator
+from sr_gan.runs.weights import save_generator
 from tests.conftest import Shell
 
 CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 4, "filters": 8, "blocks": 1}

@@ -11,7 +11,7 @@ from sr_gan.errors import UserError
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.interpolate import parse_alphas
 from sr_gan.networks import SRResNet
-from sr_gan.weights import save_generator
+from sr_gan.runs.weights import save_generator
 from tests.conftest import Shell, random_photo
 
 CONFIG = {"_target_": "sr_gan.networks.SRResNet", "scale": 4, "filters": 4, "blocks": 1}

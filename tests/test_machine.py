@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory, out_of_memory
+from sr_gan.devices import out_of_memory
+from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory
 
 
 def test_the_processor_has_a_name() -> None:

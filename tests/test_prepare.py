@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sr_gan.data import photo_sets
-from sr_gan.data.archive import Archive
+from sr_gan.data import datasets
 from sr_gan.data.div2k import ARCHIVES
+from sr_gan.data.download.archive import Archive
 from tests.conftest import Shell
 
 
@@ -41,7 +41,7 @@ def mirror(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         size = file.stat().st_size
         small.append(replace(archive, count=3, size=size, sha256=digest))
-    monkeypatch.setattr(photo_sets, "ARCHIVES", tuple(small))
+    monkeypatch.setattr(datasets, "ARCHIVES", tuple(small))
     handler = partial(Silent, directory=str(tmp_path / "www"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

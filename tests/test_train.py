@@ -21,17 +21,17 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sr_gan.callbacks.interrupt import Interrupted
-from sr_gan.callbacks.record import read_table
-from sr_gan.config import build, build_all
 from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
-from sr_gan.explain import memory_advice
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.loggers.tensorboard import tag
 from sr_gan.networks import MSRResNet
-from sr_gan.schema import check
+from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.weights import save_generator
+from sr_gan.settings.build import build, build_all
+from sr_gan.settings.check import check
+from sr_gan.settings.explain import memory_advice
 from sr_gan.train import _main, train
-from sr_gan.weights import save_generator
 from tests.conftest import ROOT, SMALL, Compose, run_command
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -88,7 +88,9 @@ def test_every_experiment_composes_and_builds(
     generator = build(cfg.generator)
     for stage in cfg.stages:
         assert build(cfg[stage], generator=generator).schedule.factor(0.5) > 0
-    trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=build_all(cfg.logger))
+    stage = cfg.stages[0]
+    callbacks, loggers = build_all(cfg.callbacks, stage), build_all(cfg.logger, stage)
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
     assert isinstance(trainer, L.Trainer)
     build(cfg.data).setup()
 

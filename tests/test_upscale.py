@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_gan.data.resize import upscale as bicubic
+from sr_gan.images.resize import upscale as bicubic
 from sr_gan.inference import Upscaler
 from sr_gan.networks import MSRResNet
-from sr_gan.weights import save_generator
+from sr_gan.runs.weights import save_generator
 from tests.conftest import Shell, random_photo
 
 CONFIG = {"_target_": "sr_gan.networks.MSRResNet", "scale": 2, "filters": 8, "blocks": 1}

@@ -7,7 +7,7 @@ import torch
 from skimage import data
 
 from sr_gan import Upscaler
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
 
 SIGMAS = (0.0, 0.4, 0.6, 0.8, 1.0, 1.5)
 TOP, LEFT, SIDE = 60, 130, 120  # of the crop, in pixels

@@ -3,8 +3,8 @@
 import sys
 from statistics import fmean
 
-from sr_gan.metrics.health import STATES
-from sr_gan.reports.history import Stage, find_runs, read_run
+from sr_gan.runs.health import STATES
+from sr_gan.runs.history import Stage, find_runs, read_run
 
 COLUMNS = {
     "loss/discriminator": ("D loss", ".2g"),

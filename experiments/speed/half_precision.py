@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_gan.data.decode import decode
-from sr_gan.data.resize import downscale, upscale
-from sr_gan.data.sources import list_images
+from sr_gan.images.decode import decode
+from sr_gan.images.find import list_images
+from sr_gan.images.resize import downscale, upscale
 from sr_gan.losses import VGGLoss
 
 CROP, SCALE = 96, 4

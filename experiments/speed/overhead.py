@@ -24,10 +24,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from sr_gan.bench.machine import quiet
-from sr_gan.bench.photos import make_photos, originals
-from sr_gan.config import build, build_all, conf_dir
+from sr_gan.bench.make_photos import make_photos, originals
 from sr_gan.machine import keep_freed_memory
 from sr_gan.resolvers import register_resolvers
+from sr_gan.settings.build import build, build_all
+from sr_gan.settings.conf import conf_dir
 
 UPDATES, WARM_UP, ROUNDS = 200, 30, 8
 NEARLY_EMPTY = [

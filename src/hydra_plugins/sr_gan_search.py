@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 
 class OptunaSweeper(Sweeper):
-    """Hydra's side of :func:`sr_gan.search.search`, which says what ``settings`` are.
+    """Hydra's side of :func:`sr_gan.sweeps.search.search`, which says what ``settings`` are.
 
     Args:
         params: settings and their ranges; those of the command line count before them.
@@ -36,7 +36,7 @@ class OptunaSweeper(Sweeper):
         from sr_gan.errors import UserError
 
         try:  # here, as Hydra imports this file in every program
-            from sr_gan.search import search
+            from sr_gan.sweeps.search import search
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "optuna":
                 raise

@@ -16,22 +16,20 @@ from typing import Any, ClassVar
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import ChoiceSweep
-from hydra.errors import (
-    HydraException,
-)
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback as HydraCallback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_gan import sweeps
-from sr_gan.config import conf_dir
 from sr_gan.errors import UserError
-from sr_gan.explain import explain, no_such_choice
-from sr_gan.launchers import check_launcher
-from sr_gan.machine import out_of_memory
+from sr_gan.files import relative
 from sr_gan.resolvers import register_resolvers
-from sr_gan.runs import shown
+from sr_gan.runs.folder import ERROR, failures, record_failure
+from sr_gan.settings.conf import conf_dir
+from sr_gan.settings.explain import explain, no_such_choice
+from sr_gan.settings.extras import check_launcher
+from sr_gan.settings.overrides import parse_overrides, shared_keys
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +56,7 @@ def command(
     SweepFolder.last = None
     try:
         _check_choices(sys.argv[1:])
-        common = sweeps.shared_keys(sys.argv[1:])
+        common = shared_keys(sys.argv[1:])
         job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
         def run(cfg: DictConfig) -> None:
@@ -125,19 +123,21 @@ class _Job:
                 _forget_empty_run(folder)
             _fail(error)
         except RuntimeError as error:
+            from sr_gan.devices import out_of_memory  # imports PyTorch
+
             if self.debug or several or not out_of_memory(error):
                 raise
             _fail(UserError("memory is full: end other programs that use it, or use device=cpu"))
 
     def _one_of_several(self, cfg: DictConfig, folder: Path) -> None:
-        (folder / sweeps.ERROR).unlink(missing_ok=True)
+        (folder / ERROR).unlink(missing_ok=True)
         try:
             self.task(cfg)
         except Exception as error:  # whatever it is, the others go on
             message = explain(error) or type(error).__name__
             ours = isinstance(error, (UserError, OSError))
             log.error("error: %s", message, exc_info=self.debug or not ours)
-            sweeps.record_failure(folder, message)
+            record_failure(folder, message)
 
 
 class SweepFolder(HydraCallback):
@@ -161,9 +161,9 @@ class SweepFolder(HydraCallback):
 def _conclude(folder: Path, begin: float, after: Callable[[Path], None]) -> None:
     """The end of a sweep that began at the time ``begin``: exits 1 if a job failed."""
     after(folder)
-    failed = sweeps.failures(folder, begin)
+    failed = failures(folder, begin)
     if failed:
-        print(f"{len(failed)} of the jobs in {shown(folder)} failed:", file=sys.stderr)
+        print(f"{len(failed)} of the jobs in {relative(folder)} failed:", file=sys.stderr)
         for name, why in failed.items():
             print(f"  {name}: {why}", file=sys.stderr)
         sys.exit(1)
@@ -197,7 +197,7 @@ def _check_choices(arguments: Sequence[str]) -> None:
     Raises:
         UserError: null or a number stands where a choice is to be named.
     """
-    for override in sweeps.parse(arguments):
+    for override in parse_overrides(arguments):
         group, value = override.key_or_group, override.value()
         values = value.list if isinstance(value, ChoiceSweep) else [value]
         if override.is_delete() or not (conf_dir() / group).is_dir():

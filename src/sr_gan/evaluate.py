@@ -4,37 +4,24 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
-from tqdm import tqdm
 
-from sr_gan import metrics
 from sr_gan.cli import command
-from sr_gan.config import build
-from sr_gan.data.decode import BadImage
 from sr_gan.data.degradation import Exact, Kinds
-from sr_gan.data.degradation.kinds import spoiled
-from sr_gan.data.resize import downscale
-from sr_gan.data.resize import upscale as bicubic
-from sr_gan.data.sources import Source, folder_photos
 from sr_gan.errors import UserError
-from sr_gan.files import bar_interval
+from sr_gan.evaluation import scores
+from sr_gan.evaluation.measure import folders, measure, measure_kinds, perceptual
+from sr_gan.files import relative
 from sr_gan.inference import Upscaler
-from sr_gan.inference.pictures import read_picture
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.inference.upscaler import Options
-from sr_gan.inference.writers import Layout, convert
 from sr_gan.machine import keep_freed_memory
-from sr_gan.reports import scores
-from sr_gan.reports.published import recognise
-from sr_gan.runs import shown
-from sr_gan.schema import EvaluateConfig, check
+from sr_gan.settings.build import build
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import EvaluateConfig
 
 log = logging.getLogger(__name__)
 
-Perceptual = dict[str, metrics.LPIPS]  # by the name of the score
 
 PATHS = (
     "model",
@@ -67,7 +54,7 @@ def evaluate(cfg: DictConfig) -> None:
         )
         files = scores.write(evaluation, _output(settings["output"], model))
         log.info("\n%s\n", scores.as_text(evaluation))
-        log.info("written %s", ", ".join(str(shown(path)) for path in files))
+        log.info("written %s", ", ".join(str(relative(path)) for path in files))
 
 
 def upscaler(model: Pretrained, settings: dict[str, Any]) -> Upscaler:
@@ -81,12 +68,6 @@ def upscaler(model: Pretrained, settings: dict[str, Any]) -> Upscaler:
         return Upscaler(model, Options(**options))
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def folders(benchmark: str | list[str]) -> list[Path]:
-    """The folders that a setting names."""
-    names = benchmark if isinstance(benchmark, list) else [benchmark]
-    return [Path(name).expanduser() for name in names]
 
 
 def asked_kinds(cfg: DictConfig) -> list[str]:
@@ -103,121 +84,6 @@ def asked_kinds(cfg: DictConfig) -> list[str]:
     if cfg.lr is not None:
         raise UserError("degradation and lr contradict: LR images that are given stay as they are")
     return degradation.names
-
-
-def measure_kinds(
-    upscaler: Upscaler, folder: Path, kinds: list[str], lpips: Perceptual
-) -> scores.Evaluation:
-    """The mean scores of every kind of degradation, as :func:`measure` has each.
-
-    Raises:
-        UserError: as :func:`measure`.
-    """
-    each = {kind: measure(upscaler, folder, None, lpips, kind) for kind in kinds}
-    ours = {kind: scores.mean(one.images) for kind, one in each.items()}
-    bicubics = {kind: scores.mean(one.bicubic) for kind, one in each.items()}
-    label = f"{each[kinds[0]].benchmark}-degraded"
-    name, scale = upscaler.model.name, upscaler.scale
-    return scores.Evaluation(name, label, scale, ours, bicubics, known=False, beside=True)
-
-
-def measure(
-    upscaler: Upscaler,
-    folder: Path,
-    lr_folder: str | None,
-    lpips: Perceptual,
-    kind: str | None = None,
-) -> scores.Evaluation:
-    """Scores of every photo below ``folder``, its LR image reduced from it or given; the reduced
-    one degraded, where a kind of degradation is named.
-
-    Raises:
-        UserError: the folder has no images, or one that cannot be used.
-    """
-    scale = upscaler.scale
-    given = Path(lr_folder).expanduser() if lr_folder else None
-    photos = folder_photos(folder, given, scale, key="benchmark")
-    known = recognise(folder.resolve().parts, len(photos.sources)) if scale == 4 else None
-    ours: dict[str, scores.Scores] = {}
-    bicubics: dict[str, scores.Scores] = {}
-    for source in tqdm(photos.sources, kind or known or folder.name, mininterval=bar_interval()):
-        name = str(source.hr.relative_to(folder))
-        hr, lr = _pair(source, scale)
-        lr = spoiled(lr, kind, name) if kind else lr
-        sr = upscaler(lr[0])[None].cpu()
-        ours[name] = score(sr, hr, lr, scale, lpips)
-        bicubics[name] = score(bicubic(lr, scale), hr, lr, scale, lpips)
-    same = known is not None and given is None and kind is None
-    label = known or folder.resolve().name
-    return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
-
-
-def score(sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: Perceptual) -> scores.Scores:
-    """Every metric of one image, each uint8 (1, C, H, W); NaN becomes None."""
-    values = {
-        "psnr_y": metrics.psnr_y(sr, hr, scale),
-        "ssim_y": metrics.ssim_y(sr, hr, scale),
-        "psnr_rgb": metrics.psnr(sr, hr, scale),
-        "ssim_rgb": metrics.ssim(sr, hr, scale),
-        "lr_consistency": metrics.lr_consistency(sr, lr, scale),
-        "colour_shift": metrics.colour_shift(sr, hr),
-        "grain": metrics.grain(sr, hr, scale),
-    }
-    if min(hr.shape[-2:]) >= metrics.LPIPS.smallest:
-        values |= {name: distance(sr, hr) for name, distance in lpips.items()}
-    numbers = {key: float(value) for key, value in values.items()}
-    return {key: None if np.isnan(value) else value for key, value in numbers.items()}
-
-
-def _pair(source: Source, scale: int) -> tuple[Tensor, Tensor]:
-    """HR, cut to a multiple of the scale, and LR: uint8 (1, 1 or 3, H, W)."""
-    hr = _read(source.hr)
-    height, width = (side // scale * scale for side in hr.shape[-2:])
-    if min(height, width) < 11 + 2 * scale:
-        raise UserError(f"{source.hr}: {hr.shape[-1]}x{hr.shape[-2]} pixels are too few to measure")
-    hr = hr[..., :height, :width].contiguous()
-    if source.lr is None:
-        return hr, downscale(hr, scale)
-    lr = _read(source.lr).expand(-1, hr.shape[1], -1, -1)
-    if lr.shape[-2] * scale != height or lr.shape[-1] * scale != width:
-        raise UserError(
-            f"{source.lr}: {lr.shape[-1]}x{lr.shape[-2]} pixels are not {source.hr} reduced by "
-            f"{scale}, {width // scale}x{height // scale}"
-        )
-    return hr, lr
-
-
-def _read(path: Path) -> Tensor:
-    """uint8 (1, 1 or 3, H, W): grey is measured as grey, transparency lies over white."""
-    try:
-        pixels = read_picture(path).pixels
-    except BadImage as error:
-        raise UserError(f"{path}: {error}") from error
-    height, width, channels = pixels.shape
-    plain = convert(pixels, Layout(width, height, channels - (channels + 1) % 2, 8))
-    return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
-
-
-def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device) -> Perceptual:
-    """LPIPS by AlexNet and, where it is asked for, by SqueezeNet. Without AlexNet the other metrics
-    are still worth having; a file that was named must do.
-
-    Raises:
-        UserError: a file that was named does not hold the weights.
-    """
-    found: Perceptual = {}
-    try:
-        found["lpips"] = metrics.LPIPS(alexnet, device)
-    except UserError as error:
-        if alexnet is not None:
-            raise UserError(f"lpips: {error}") from error
-        log.warning("LPIPS is not measured: %s", error)
-    if squeezenet is not None:
-        try:
-            found["lpips_squeeze"] = metrics.LPIPS(squeezenet, device, "squeeze")
-        except UserError as error:
-            raise UserError(f"lpips_squeeze: {error}") from error
-    return found
 
 
 def _output(output: str | None, model: Pretrained) -> Path:

@@ -13,21 +13,22 @@ from skimage import data as skimage_data
 from torch import Tensor
 
 from sr_gan.cli import command
-from sr_gan.data.decode import BadImage
-from sr_gan.data.resize import downscale
 from sr_gan.data.sources import folder_photos
 from sr_gan.errors import UserError
-from sr_gan.evaluate import folders, measure, perceptual, upscaler
-from sr_gan.files import atomic_write
+from sr_gan.evaluate import upscaler
+from sr_gan.evaluation import scores
+from sr_gan.evaluation.measure import folders, measure, perceptual
+from sr_gan.files import atomic_write, relative
+from sr_gan.images.decode import BadImage
+from sr_gan.images.picture import read_picture
+from sr_gan.images.resize import downscale
 from sr_gan.inference.blend import blend
-from sr_gan.inference.pictures import read_picture
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.machine import keep_freed_memory
-from sr_gan.reports import scores
 from sr_gan.reports.figures import Point, perception_distortion
-from sr_gan.runs import shown
-from sr_gan.schema import InterpolateConfig, check
-from sr_gan.weights import read_weights, save_generator
+from sr_gan.runs.weights import read_weights, save_generator
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import InterpolateConfig
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def interpolate(cfg: DictConfig) -> None:
         generator = blend(a.generator, b.generator, alpha, batches)
         path = output / f"alpha_{alpha:.2f}.safetensors"
         save_generator(generator, config, path)
-        log.info("written %s", shown(path))
+        log.info("written %s", relative(path))
         models.append(Pretrained(f"alpha {alpha:.2f}", generator, path))
     if settings["benchmark"] is None:
         log.info("benchmark=FOLDER measures them all")
@@ -150,7 +151,7 @@ def _report(found: list[scores.Evaluation], alphas: list[float], output: Path) -
         plot = perception_distortion(points[:-1], points[-1], where)
         with atomic_write(output / f"{plot.name}.png", "wb") as file:
             file.write(plot.png())
-    log.info("written %s", shown(output / f"{where}.md"))
+    log.info("written %s", relative(output / f"{where}.md"))
 
 
 def as_markdown(rows: dict[str, scores.Scores]) -> str:

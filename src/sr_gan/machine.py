@@ -1,24 +1,15 @@
 """What the machine is and can do."""
 
 import ctypes
+import os
 import platform
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
-_FULL = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "nable to find an engine",  # cuDNN, which found no workspace; Unable or unable
-    "not enough memory",  # of the CPU, on Windows
-    "can't allocate memory",
-)
 _INFO = Path("/proc/cpuinfo")
+_GPU_FILES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/kfd", "/dev/dxg")  # CUDA, Jetson, ROCm, WSL
 
 # mallopt's parameters, and their values by default and to keep everything, from glibc's malloc.h
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
@@ -40,18 +31,18 @@ def cpu_computes_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
 
 
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def sees_gpu() -> bool:
+    """Whether PyTorch can use a GPU.
 
+    PyTorch takes seconds to import. It is asked only where Linux has the device file of a GPU, or
+    where it has been imported already.
+    """
+    absent = sys.platform == "linux" and not any(map(os.path.exists, _GPU_FILES))
+    if absent and "torch" not in sys.modules:
+        return False
+    import torch
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not allocate, on a GPU or on the CPU; libraries have words of their own
-    for a GPU's memory that is full."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
-    )
+    return torch.cuda.is_available()
 
 
 def installed(package: str) -> bool:
@@ -83,3 +74,8 @@ def _told(key: str) -> str:
     lines = _INFO.read_text().splitlines() if _INFO.exists() else []
     values = [line.partition(":")[2].strip() for line in lines if line.startswith(key)]
     return values[0] if values else ""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,10 +6,11 @@ from time import perf_counter
 from omegaconf import DictConfig
 
 from sr_gan.cli import command
-from sr_gan.config import build
-from sr_gan.data.report import usable
+from sr_gan.data.usable import usable
 from sr_gan.files import readable
-from sr_gan.schema import PrepareConfig, check
+from sr_gan.settings.build import build
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import PrepareConfig
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.reports.history import find_runs, newest
 from sr_gan.reports.write import write_report
-from sr_gan.runs import RUNS
-from sr_gan.schema import ReportConfig, check
+from sr_gan.runs.folder import RUNS
+from sr_gan.runs.history import find_runs, newest
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import ReportConfig
 
 # settings whose values are taken as they are
 PATHS = ("run", "output")

@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import torch
 from omegaconf import OmegaConf
 
-from sr_gan import sweeps
-from sr_gan.machine import cpu_computes_bf16
-from sr_gan.runs import choose_run_dir, shown
+from sr_gan.files import relative
+from sr_gan.machine import cpu_computes_bf16, sees_gpu
+from sr_gan.runs.resume import choose_run_dir
+from sr_gan.settings.overrides import name_job
 
 
 def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
@@ -23,10 +23,10 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     started = datetime.fromtimestamp(begin or time.time())
 
     def shown_path(path: str | None) -> str:
-        return str(shown(Path(path))) if path else "???"  # before there is a run
+        return str(relative(Path(path))) if path else "???"  # before there is a run
 
     def job_dir(number: int | None, overrides: Sequence[str]) -> str:
-        return sweeps.name_job(number, overrides, set(common))
+        return name_job(number, overrides, set(common))
 
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
@@ -39,12 +39,12 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
 
 def _auto_accelerator() -> str:
     """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
-    return "gpu" if torch.cuda.is_available() else "cpu"
+    return "gpu" if sees_gpu() else "cpu"
 
 
 def _auto_gpus() -> int:
     """The GPUs that a job takes."""
-    return int(torch.cuda.is_available())
+    return int(sees_gpu())
 
 
 def _auto_precision(accelerator: str) -> str:
@@ -53,7 +53,9 @@ def _auto_precision(accelerator: str) -> str:
     bfloat16, where the GPU has it, has the range of fp32: it needs no loss scaling, which waits for
     the GPU at each step, skips the first ones, and keeps Adam from being fused.
     """
-    if accelerator != "cpu" and torch.cuda.is_available():
+    if accelerator != "cpu" and sees_gpu():
+        import torch
+
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if native else "16-mixed"
     return "bf16-mixed" if cpu_computes_bf16() else "32-true"

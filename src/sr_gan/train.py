@@ -1,4 +1,8 @@
-"""``python -m sr_gan.train``: composes a run from conf/, builds it, trains its stages."""
+"""``python -m sr_gan.train``: composes a run from conf/, builds it and trains its stages.
+
+PyTorch takes seconds to import, so that the functions below import what needs it once the settings
+have been checked.
+"""
 
 import logging
 import os
@@ -6,49 +10,47 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, open_dict
 
-from sr_gan import networks
-from sr_gan.callbacks.interrupt import Interrupted
-from sr_gan.callbacks.recipe import Recipe
 from sr_gan.cli import command
-from sr_gan.config import build, build_all
 from sr_gan.errors import UserError
-from sr_gan.explain import memory_advice
+from sr_gan.files import relative
 from sr_gan.machine import installed, keep_freed_memory
-from sr_gan.reports.history import find_runs
-from sr_gan.reports.summary import describe, summarise
-from sr_gan.reports.write import write_report
-from sr_gan.runs import Checkpoint, check_resumable, find_checkpoint, shown, write_records
-from sr_gan.schema import check
-from sr_gan.sweeps import PRUNED, STUDY, begun, finished
-from sr_gan.weights import (
-    FINISHED,
-    find_weights,
-    load_generator,
-    read_weights,
-    save_generator,
-    stated_generator,
-)
+from sr_gan.runs.folder import PRUNED
+from sr_gan.settings.build import build, build_all
+from sr_gan.settings.check import check
+from sr_gan.settings.explain import memory_advice
+
+if TYPE_CHECKING:
+    from sr_gan.runs.resume import Checkpoint
 
 log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
-    """Trains every stage of ``cfg`` and returns the summary that it writes to the run folder; of
-    several processes the first one does, the others return nothing.
+    """Trains every stage of ``cfg``.
+
+    Returns:
+        The summary that it writes to the run folder. Where several processes train together, the
+        first one returns it, and the others return an empty dictionary.
 
     Raises:
         UserError: a setting, a file or a checkpoint is not usable; the message says which.
         Interrupted: the run was asked to stop and has saved its state.
     """
     config = check(cfg)
+    import lightning as L
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from sr_gan.callbacks.recipe import Recipe
+    from sr_gan.runs.records import write_records
+    from sr_gan.runs.summary import describe, summarise
+    from sr_gan.runs.weights import load_generator, save_generator
+
     first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
     for logger in (log, logging.getLogger("sr_gan")):
         logger.setLevel(logging.INFO if first else logging.WARNING)
@@ -61,25 +63,26 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     generator = build(cfg.generator)
     if cfg.init_from and not resumed:  # a checkpoint's weights are further
         load_generator(generator, cfg.init_from)
-    data.collections()  # missing photos are told before VGG19 is downloaded
+    data.collections()  # missing photos are reported before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
-    watchers = {stage: _watchers(cfg, config, stage) for stage in stages}
+    callbacks = {
+        stage: [*build_all(cfg.callbacks, stage), Recipe(stage, config)] for stage in stages
+    }
     data.setup()
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
-    log.info("run        %s", shown(run_dir))
+    log.info("run        %s", relative(run_dir))
     if first:
         write_records(cfg, run_dir)
         (run_dir / PRUNED).unlink(missing_ok=True)
 
     for stage, module in modules.items():
-        cfg.stage = stage
         trainer = build(
             cfg.trainer,
             max_epochs=module.epochs,
-            callbacks=watchers[stage],
-            logger=build_all(cfg.logger),
+            callbacks=callbacks[stage],
+            logger=build_all(cfg.logger, stage),
         )
         ckpt_path = resumed.path if resumed and resumed.stage == stage else None
         trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
@@ -98,14 +101,18 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
 
 def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """Takes over the generator of ``init_from`` where its file says which one it is, unless the
-    command line, of which ``overrides`` are the settings, names one.
+    """Adopts the generator of ``init_from`` where its file says which one it is.
+
+    A generator that the command line names, by one of its ``overrides``, is left alone.
 
     Raises:
         UserError: the file cannot be used, or enlarges by another factor.
     """
     if not cfg.init_from or any(re.match(r"[+~]*generator\b", each) for each in overrides):
         return
+    from sr_gan import networks
+    from sr_gan.runs.weights import FINISHED, find_weights, read_weights, stated_generator
+
     weights = read_weights(find_weights(cfg.init_from, "init_from", (FINISHED,)), "init_from")
     if weights.config is None:
         return
@@ -119,7 +126,9 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
         cfg.generator = {"_target_": f"{networks.__name__}.{kind.__name__}", **settings}
 
 
-def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:
+def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> "Checkpoint | None":
+    from sr_gan.runs.resume import check_resumable, find_checkpoint
+
     if cfg.ckpt_path is None:
         return None
     checkpoint = find_checkpoint(cfg.ckpt_path, run_dir)
@@ -128,12 +137,7 @@ def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoi
     return checkpoint
 
 
-def _watchers(cfg: DictConfig, config: dict[str, Any], stage: str) -> list[L.Callback]:
-    cfg.stage = stage  # in the names of what they write
-    return [*build_all(cfg.callbacks), Recipe(stage, config)]
-
-
-def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:
+def _remaining(stages: list[str], resumed: "Checkpoint | None") -> list[str]:
     return stages[stages.index(resumed.stage) :] if resumed else stages
 
 
@@ -142,6 +146,9 @@ def _count(network: Any) -> int:
 
 
 def _main(cfg: DictConfig) -> None:
+    check(cfg)
+    from sr_gan.callbacks.interrupt import Interrupted
+
     output = HydraConfig.get().runtime.output_dir
     if Path(cfg.run_dir).resolve() != Path(output).resolve():
         raise UserError(
@@ -154,7 +161,7 @@ def _main(cfg: DictConfig) -> None:
         with memory_advice(cfg):
             train(cfg)
     except Interrupted as stop:
-        checkpoint = shown(stop.checkpoint)
+        checkpoint = relative(stop.checkpoint)
         log.info("%s; saved %s", stop, checkpoint)
         log.info("go on with the same command and ckpt_path=%s", checkpoint)
         sys.exit(128 + stop.signum)
@@ -162,6 +169,8 @@ def _main(cfg: DictConfig) -> None:
 
 def _is_to_be_done(cfg: DictConfig) -> bool:
     """Whether a sweep's job has not finished before; one that was interrupted goes on."""
+    from sr_gan.sweeps.jobs import begun, finished
+
     run_dir = Path(cfg.run_dir)
     if cfg.trainer.devices not in (1, "1") and "LOCAL_RANK" not in os.environ:
         raise UserError(
@@ -169,7 +178,7 @@ def _is_to_be_done(cfg: DictConfig) -> bool:
             "can be part of one group only; run them one by one, or with one device each"
         )
     if finished(cfg, run_dir):
-        log.info("done       %s, finished before", shown(run_dir))
+        log.info("done       %s, finished before", relative(run_dir))
         return False
     checkpoint = begun(cfg, run_dir)
     if checkpoint:
@@ -178,14 +187,18 @@ def _is_to_be_done(cfg: DictConfig) -> bool:
 
 
 def _report(sweep_dir: Path) -> None:
-    """A sweep ends with its report, a search with its best trials."""
+    """Ends a sweep with its report, and a search with its Pareto-optimal trials."""
+    from sr_gan.reports.write import write_report
+    from sr_gan.runs.history import find_runs
+    from sr_gan.sweeps.jobs import STUDY
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     try:
         write_report(find_runs([str(sweep_dir)]), sweep_dir / "report")
     except UserError as error:
         log.warning("no report of the sweep: %s", error)
     if (sweep_dir / STUDY).exists() and installed("optuna"):
-        from sr_gan.search import front  # an extra
+        from sr_gan.sweeps.search import front  # needs the extra optuna
 
         log.info("\n%s", front(sweep_dir))
 

@@ -12,17 +12,18 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from sr_gan.cli import command
-from sr_gan.data.decode import BadImage, count_pixels
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, bar_interval
+from sr_gan.images.decode import BadImage, count_pixels
+from sr_gan.images.picture import Picture, read_picture
+from sr_gan.images.writers import FORMATS, Layout, write_picture
 from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.jobs import Job, plan
-from sr_gan.inference.pictures import Picture, read_picture
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.inference.sizes import Size
-from sr_gan.inference.writers import FORMATS, Layout, write_picture
 from sr_gan.machine import keep_freed_memory
-from sr_gan.schema import UpscaleConfig, check
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import UpscaleConfig
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

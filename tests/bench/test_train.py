@@ -15,7 +15,7 @@ from sr_gan import bench
 from sr_gan.bench.clock import PARTS, Clock
 from sr_gan.bench.train import bench_train
 from sr_gan.bench.usual import plain_updates
-from sr_gan.data.sources import list_images
+from sr_gan.images.find import list_images
 from sr_gan.losses import BCEAdversarialLoss, Objective, VGGLoss
 from sr_gan.modules import GAN
 from sr_gan.networks import MSRResNet, SRResNet, VGGDiscriminator

@@ -9,7 +9,7 @@ import torch
 from sr_gan.bench.upscale import PLAIN, bench_upscale, ways
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.networks import MSRResNet
-from sr_gan.weights import save_generator
+from sr_gan.runs.weights import save_generator
 from tests.conftest import run_command
 
 SETTINGS = {"device": "cpu", "model": None}

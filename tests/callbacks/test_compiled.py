@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from sr_gan.callbacks import CompileNetworks
-from sr_gan.callbacks.record import read_table
 from sr_gan.losses import BCEAdversarialLoss, Objective
 from sr_gan.modules import GAN
 from sr_gan.networks import SRResNet, VGGDiscriminator
+from sr_gan.runs.metrics_table import read_table
 from sr_gan.train import train
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import CROP, batches, fit

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from sr_gan.callbacks import Health
-from sr_gan.callbacks.record import read_table
-from sr_gan.config import build
 from sr_gan.errors import UserError
-from sr_gan.metrics.health import STATES
 from sr_gan.modules import GAN
+from sr_gan.runs.health import STATES
+from sr_gan.runs.metrics_table import read_table
+from sr_gan.settings.build import build
 from sr_gan.train import train
 from tests.conftest import Compose
 from tests.modules.test_stages import batches, fit

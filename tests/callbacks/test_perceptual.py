@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from sr_gan.callbacks.perceptual import PerceptualQuality, _lpips
-from sr_gan.callbacks.record import read_table
-from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
+from sr_gan.images.resize import upscale
 from sr_gan.metrics import LPIPS, grain
+from sr_gan.runs.metrics_table import read_table
 from sr_gan.train import train
 from tests.conftest import Compose
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sr_gan.callbacks import MetricsTable, PruneByMedian
-from sr_gan.sweeps import PRUNED
+from sr_gan.runs.folder import PRUNED
 from sr_gan.train import train
 from tests.conftest import Compose
 

@@ -5,8 +5,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from sr_gan.callbacks.record import MetricsTable, StopOnNaN, read_table
+from sr_gan.callbacks.record import MetricsTable, StopOnNaN
 from sr_gan.errors import UserError
+from sr_gan.runs.metrics_table import read_table
 
 
 def trainer(epoch: int, metrics: dict[str, float], every: int = 1) -> Any:

@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from sr_gan.callbacks import ReplayUpdates
 from sr_gan.callbacks.replay import Replay
-from sr_gan.config import build, build_all
 from sr_gan.modules import GAN
+from sr_gan.settings.build import build, build_all
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches
 from tests.modules.test_updates import READING_OPS
@@ -135,7 +135,7 @@ def run(cfg: Any, *extra: L.Callback, accelerator: str = "cpu") -> tuple[GAN, L.
         enable_checkpointing=True,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[*build_all(cfg.callbacks), *extra],
+        callbacks=[*build_all(cfg.callbacks, "gan"), *extra],
     )
     trainer.fit(module, loader)
     return module, trainer

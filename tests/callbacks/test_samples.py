@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from sr_gan.callbacks import SampleGrid
-from sr_gan.callbacks.samples import draw_grid
-from sr_gan.data.resize import downscale, upscale
+from sr_gan.images.resize import downscale, upscale
+from sr_gan.runs.grid import draw_grid
 
 
 def test_a_row_shows_one_place_four_times() -> None:

@@ -15,15 +15,17 @@ import pytest
 import torch
 from filelock import FileLock
 
-from sr_gan.data import build
-from sr_gan.data.cache import Cache, default_cache_dir
-from sr_gan.data.decode import Pixels, decode
+from sr_gan.data import cache_build as build
+from sr_gan.data.cache import Cache
 from sr_gan.data.photos import Photos
-from sr_gan.data.resize import downscale
 from sr_gan.data.sources import Collection, Source, folder_photos
 from sr_gan.errors import UserError
+from sr_gan.files import default_cache_dir
+from sr_gan.images.decode import Pixels, decode
+from sr_gan.images.resize import downscale
+from sr_gan.machine import cores
 from tests.conftest import random_photo
-from tests.data.test_decode import save
+from tests.images.test_decode import save
 
 Decoded = list[str]
 
@@ -205,7 +207,8 @@ def test_a_journal_is_not_believed_without_its_pixels(folder: Path) -> None:
 BUILD = """
 import sys, time
 from pathlib import Path
-from sr_gan.data import build
+from sr_gan.data import cache_build as build
+from sr_gan.machine import cores
 from sr_gan.data.cache import Cache
 from sr_gan.data.sources import folder_photos
 decode = build.decode
@@ -236,7 +239,7 @@ def test_two_processes_build_once(folder: Path) -> None:
 def test_a_killed_build_goes_on(folder: Path, decoded: Decoded) -> None:
     process = start(folder, 0.5)
     assert process.stdout is not None
-    for _ in range(2 + build.cores()):  # the journal has the first ones by then
+    for _ in range(2 + cores()):  # the journal has the first ones by then
         process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -12,11 +12,11 @@ from skimage import data as skimage_data
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sr_gan.config import conf_dir
 from sr_gan.data.degradation import Degradation, Exact, Pass, RandomResize
 from sr_gan.data.degradation.kinds import KINDS, Kinds, spoiled
 from sr_gan.data.degradation.resize import resample
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
+from sr_gan.settings.conf import conf_dir
 
 
 def seeded(seed: int = 0, device: str = "cpu") -> torch.Generator:

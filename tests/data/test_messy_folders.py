@@ -13,10 +13,11 @@ from PIL import Image
 
 from sr_gan.data import FolderData
 from sr_gan.data.cache import Cache
-from sr_gan.data.decode import decode
-from sr_gan.data.sources import EXTENSIONS, folder_photos
+from sr_gan.data.sources import folder_photos
 from sr_gan.errors import UserError
-from tests.data.test_decode import claim
+from sr_gan.images.decode import decode
+from sr_gan.images.find import EXTENSIONS
+from tests.images.test_decode import claim
 
 Maker = Callable[[Path, np.random.Generator], bool]  # whether the file it makes is of use
 

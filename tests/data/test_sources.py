@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from sr_gan.data.sources import folder_photos, hold_out, list_images
+from sr_gan.data.sources import folder_photos, hold_out
 from sr_gan.errors import UserError
+from sr_gan.images.find import list_images
 
 
 def touch(folder: Path, *names: str) -> list[Path]:

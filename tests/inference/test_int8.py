@@ -12,7 +12,7 @@ from skimage import data
 
 from sr_gan.errors import UserError
 from sr_gan.inference import Upscaler, int8
-from sr_gan.inference.network import prepare
+from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Pretrained
 from sr_gan.inference.upscaler import Options
 from sr_gan.networks import MSRResNet

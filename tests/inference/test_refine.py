@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data as skimage_data
 from torch import Tensor
 
-from sr_gan.data.resize import downscale, upscale
+from sr_gan.images.resize import downscale, upscale
 from sr_gan.inference.refine import (
     back_project,
     gaussian,

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from skimage.data import astronaut
 
-from sr_gan.data.resize import downscale
+from sr_gan.images.pixels import Pixels
+from sr_gan.images.resize import downscale
 from sr_gan.inference import Options, Size, Upscaler
-from sr_gan.inference.pixels import Pixels
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.inference.sizes import reduced
 from tests.conftest import Shell, random_photo

@@ -11,13 +11,13 @@ from skimage import data as skimage_data
 from torch import nn
 
 import sr_gan
-from sr_gan.data.resize import downscale, upscale
 from sr_gan.errors import UserError
-from sr_gan.inference import Options, Upscaler, tiles
+from sr_gan.images.resize import downscale, upscale
+from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Interpolation, Pretrained
-from sr_gan.networks import CompactNet, MSRResNet, SRResNet
+from sr_gan.networks import CompactNet, MSRResNet, SRResNet, tiles
 from tests.conftest import random_photo
-from tests.inference.test_network import trained
+from tests.networks.test_split import trained
 
 NETWORKS: dict[str, nn.Module] = {
     "srresnet": trained(SRResNet(filters=12, blocks=2)),

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sr_gan.callbacks.record import read_table
 from sr_gan.errors import UserError
-from sr_gan.schema import check
+from sr_gan.runs.metrics_table import read_table
+from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose, Shell
 

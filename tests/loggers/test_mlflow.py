@@ -5,8 +5,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from sr_gan.callbacks.record import read_table
-from sr_gan.schema import check
+from sr_gan.runs.metrics_table import read_table
+from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose
 

@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 
-from sr_gan.callbacks.record import read_table
 from sr_gan.loggers.tensorboard import LAYOUT, RESULT
-from sr_gan.schema import check
+from sr_gan.runs.metrics_table import read_table
+from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose
 

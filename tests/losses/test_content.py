@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
 from sr_gan.losses import (
     CharbonnierLoss,
     LPIPSLoss,

@@ -6,7 +6,7 @@ import torch
 from skimage import data as skimage_data
 from torch import Tensor
 
-from sr_gan.data.resize import downscale, upscale
+from sr_gan.images.resize import downscale, upscale
 from sr_gan.metrics import colour_shift, grain, lr_consistency
 
 

@@ -9,7 +9,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from sr_gan.data.resize import downscale, upscale
+from sr_gan.images.resize import downscale, upscale
 from sr_gan.metrics import psnr, psnr_y, rgb_to_y, ssim, ssim_y, to_uint8
 
 

@@ -7,8 +7,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sr_gan.data.resize import downscale, upscale
 from sr_gan.errors import UserError
+from sr_gan.images.resize import downscale, upscale
 from sr_gan.metrics import LPIPS
 
 
@@ -59,7 +59,7 @@ def test_missing_and_wrong_weights(tmp_path: Path) -> None:
 def test_torchs_cache_is_used(alexnet_file: Path) -> None:
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     cache.mkdir(parents=True, exist_ok=True)
-    from sr_gan.files import load_tensors
+    from sr_gan.tensor_files import load_tensors
 
     cached = cache / "alexnet-owt-7be5be79.pth"
     torch.save(load_tensors(alexnet_file), cached)

@@ -7,7 +7,7 @@ import pytest
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.models import PURPOSES
 from sr_gan.models.__main__ import main
-from sr_gan.weights import shipped
+from sr_gan.runs.weights import shipped
 
 
 def test_every_model_is_listed_with_its_purpose(

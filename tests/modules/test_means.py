@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from sr_gan.callbacks import Health
-from sr_gan.config import build
 from sr_gan.modules import GAN, Pretrain
 from sr_gan.modules.means import Means
+from sr_gan.settings.build import build
 from tests.conftest import Compose
 from tests.modules.test_stages import batches, fit
 

@@ -258,7 +258,7 @@ def test_validation_measures_bicubic_beside_the_generator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A generator that is bicubic's equal by construction must score like it."""
-    from sr_gan.data.resize import downscale, upscale
+    from sr_gan.images.resize import downscale, upscale
 
     class Bicubic(nn.Module):
         scale, halo = 4, 3

@@ -12,10 +12,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sr_gan.callbacks import Health
-from sr_gan.config import build, build_all
 from sr_gan.losses import R1Penalty
 from sr_gan.modules import GAN, Pretrain
 from sr_gan.networks import VGGDiscriminator
+from sr_gan.settings.build import build, build_all
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches, fit
 
@@ -141,7 +141,7 @@ def test_an_update_never_waits_for_the_device(
         with no_waiting(monkeypatch):
             ended(*args)
 
-    callbacks = build_all(cfg.callbacks)
+    callbacks = build_all(cfg.callbacks, "gan")
     for callback in callbacks:
         after = callback.on_train_batch_end
         if not isinstance(callback, L.pytorch.callbacks.Checkpoint):

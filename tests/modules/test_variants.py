@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from sr_gan.config import build, conf_dir
 from sr_gan.errors import UserError
 from sr_gan.losses import BCEAdversarialLoss, LDLLoss, Objective, R1Penalty
 from sr_gan.modules import GAN, Pretrain
-from sr_gan.modules.average import Average
+from sr_gan.modules.ema import Average
 from sr_gan.networks import SRResNet, VGGDiscriminator
+from sr_gan.settings.build import build
+from sr_gan.settings.conf import conf_dir
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches, fit
 

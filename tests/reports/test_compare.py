@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 from sr_gan.reports.compare import compare, differing, titles
-from sr_gan.reports.history import Run, read_run
-from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+from sr_gan.runs.history import Run, read_run
+from tests.made_runs import BALANCED, MakeRun, gan_rows
 
 
 def weighted(weight: float) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from sr_gan.reports.figures import Plot, Point, front, of_run, of_runs, perception_distortion
-from sr_gan.reports.history import read_run
-from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+from sr_gan.runs.history import read_run
+from tests.made_runs import BALANCED, MakeRun, gan_rows
 
 
 def pixels(png: bytes) -> np.ndarray:

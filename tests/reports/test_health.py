@@ -5,10 +5,11 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
-from sr_gan.config import build, conf_dir
 from sr_gan.reports.health import diagnose, guessing
-from sr_gan.reports.history import Stage
-from tests.reports.conftest import gan_rows
+from sr_gan.runs.history import Stage
+from sr_gan.settings.build import build
+from sr_gan.settings.conf import conf_dir
+from tests.made_runs import gan_rows
 
 
 def stage(answers: list[tuple[float, float]]) -> Stage:

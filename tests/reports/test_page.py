@@ -3,7 +3,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from sr_gan.reports.page import Picture, Section, Table, write
+from sr_gan.reports.page import Picture, Section, write
+from sr_gan.tables import Table
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

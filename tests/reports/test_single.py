@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_gan.reports.history import read_run
 from sr_gan.reports.page import Picture
 from sr_gan.reports.single import describe
-from tests.reports.conftest import BALANCED, MakeRun, gan_rows
+from sr_gan.runs.history import read_run
+from tests.made_runs import BALANCED, MakeRun, gan_rows
 
 
 def test_what_came_out_is_said_first(make_run: MakeRun) -> None:

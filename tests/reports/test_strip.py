@@ -3,9 +3,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from sr_gan.reports.history import read_run
 from sr_gan.reports.strip import strip
-from tests.reports.conftest import MakeRun, grid
+from sr_gan.runs.history import read_run
+from tests.made_runs import MakeRun, grid
 
 
 def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.profiler import profile
 
 from sr_gan.bench.machine import peak_memory
-from sr_gan.machine import wait
+from sr_gan.devices import wait
 from sr_gan.modules import GAN
 
 PARTS = ("data", "G", "D", "content loss", "optimisers", "logging", "other")

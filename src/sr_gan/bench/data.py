@@ -22,21 +22,23 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from sr_gan.bench.machine import quiet
-from sr_gan.bench.photos import make_photos, originals
+from sr_gan.bench.make_photos import make_photos, originals
 from sr_gan.bench.usual import DecodeEachTime, SubImages
 from sr_gan.data import FolderData
-from sr_gan.data.build import cores
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import EpochSampler, RandomCrops
-from sr_gan.data.decode import Pixels, decode
 from sr_gan.data.feed import DeviceFeed, Resident
 from sr_gan.data.photos import Photos
-from sr_gan.data.sources import folder_photos, list_images
+from sr_gan.data.sources import folder_photos
+from sr_gan.devices import wait
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
-from sr_gan.machine import wait
-from sr_gan.runs import environment
-from sr_gan.schema import BenchDataConfig, check
+from sr_gan.images.decode import Pixels, decode
+from sr_gan.images.find import list_images
+from sr_gan.machine import cores
+from sr_gan.runs.records import environment
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import BenchDataConfig
 
 log = logging.getLogger(__name__)
 

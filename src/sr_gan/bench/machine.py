@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from sr_gan.machine import wait
+from sr_gan.devices import wait
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:

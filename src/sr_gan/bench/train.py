@@ -17,15 +17,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sr_gan.bench.clock import PARTS, Clock, Stopwatch, Trace
 from sr_gan.bench.machine import matrix_peak, quiet
-from sr_gan.bench.photos import make_photos, originals
+from sr_gan.bench.make_photos import make_photos, originals
 from sr_gan.bench.usual import plain_updates
-from sr_gan.config import build, build_all
-from sr_gan.data.sources import list_images
-from sr_gan.explain import memory_advice
+from sr_gan.devices import wait
 from sr_gan.files import atomic_write
-from sr_gan.machine import keep_freed_memory, wait
-from sr_gan.runs import environment
-from sr_gan.schema import BenchTrainConfig, check
+from sr_gan.images.find import list_images
+from sr_gan.machine import keep_freed_memory
+from sr_gan.runs.records import environment
+from sr_gan.settings.build import build, build_all
+from sr_gan.settings.check import check
+from sr_gan.settings.explain import memory_advice
+from sr_gan.settings.schema import BenchTrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def bench_train(cfg: DictConfig) -> None:
             log.info("making %d PNG files of %dx%d pixels", cfg.bench.photos, *_SIZE)
             folder = make_photos(originals(None), Path(scratch), cfg.bench.photos, _SIZE)
             cfg.data.train_dir, cfg.data.cache_dir = str(folder), scratch
-        cfg.run_dir, cfg.stage = scratch, "gan"
+        cfg.run_dir = scratch
         check(cfg, BenchTrainConfig)
         with memory_advice(cfg):
             result = measure(deepcopy(cfg))  # building resolves what growth changes
@@ -167,7 +169,7 @@ def _fit(
         limit_train_batches=updates,
         limit_val_batches=0,
         callbacks=list(callbacks),
-        logger=build_all(cfg.logger),
+        logger=build_all(cfg.logger, "gan"),
         enable_checkpointing=False,
         enable_progress_bar=False,
     )

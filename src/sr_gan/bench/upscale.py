@@ -17,15 +17,17 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from sr_gan.bench.machine import peak_memory
-from sr_gan.bench.photos import originals
+from sr_gan.bench.make_photos import originals
+from sr_gan.devices import wait
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
 from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
-from sr_gan.machine import cpu_computes_bf16, wait
+from sr_gan.machine import cpu_computes_bf16
 from sr_gan.networks import SRResNet
-from sr_gan.runs import environment
-from sr_gan.schema import BenchUpscaleConfig, check
+from sr_gan.runs.records import environment
+from sr_gan.settings.check import check
+from sr_gan.settings.schema import BenchUpscaleConfig
 
 log = logging.getLogger(__name__)
 

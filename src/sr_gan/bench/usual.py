@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from sr_gan.data.decode import Pixels
 from sr_gan.data.photos import Photos
+from sr_gan.images.decode import Pixels
 from sr_gan.losses import Objective
 
 _SUB_IMAGE = 480  # side of BasicSR's sub-images

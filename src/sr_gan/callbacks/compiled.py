@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import lightning as L
 import torch
 
-from sr_gan.machine import wait
+from sr_gan.devices import wait
 
 log = logging.getLogger(__name__)
 

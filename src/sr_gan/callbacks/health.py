@@ -9,9 +9,9 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from sr_gan.metrics.health import STATES, Reading, State, classify, explain, formed
 from sr_gan.modules import GAN
 from sr_gan.modules.base import unchanged
+from sr_gan.runs.health import STATES, Reading, State, classify, explain, formed
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _KEPT = 16  # readings
 class Health(L.Callback):
     """Reads D's answers, contrast and colours over every ``every`` updates, and classifies.
 
-    Logs the state as ``health/state`` (0 healthy, then as in :data:`sr_gan.metrics.health.STATES`),
+    Logs the state as ``health/state`` (0 healthy, then as in :data:`sr_gan.runs.health.STATES`),
     ``health/contrast`` and ``health/colour``, and once in ``every`` updates the norm of each
     weighted term's gradient at the generator's output, as ``gradient/<term>``. A change of state is
     one sentence, with the setting that usually helps. A pretrain is not watched.

@@ -11,8 +11,8 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from sr_gan.data.resize import upscale
 from sr_gan.errors import UserError
+from sr_gan.images.resize import upscale
 from sr_gan.metrics import LPIPS, grain
 from sr_gan.modules import GAN
 from sr_gan.modules.base import SRModule, gathered, weight

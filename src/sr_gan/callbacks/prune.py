@@ -6,9 +6,9 @@ from statistics import median
 
 import lightning as L
 
-from sr_gan.callbacks.record import read_table
 from sr_gan.files import atomic_write
-from sr_gan.sweeps import PRUNED
+from sr_gan.runs.folder import PRUNED
+from sr_gan.runs.metrics_table import read_table
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import lightning as L
 from sr_gan.callbacks.health import Health
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
+from sr_gan.runs.metrics_table import read_table
 
 
 class MetricsTable(L.Callback):
@@ -52,14 +53,6 @@ class MetricsTable(L.Callback):
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a ``metrics.csv``; none where there is no file yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class StopOnNaN(L.Callback):

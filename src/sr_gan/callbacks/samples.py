@@ -4,19 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_gan.data.decode import Pixels
-from sr_gan.data.resize import upscale
-from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
-
-COLUMNS = ("LR", "bicubic", "SR", "HR")
-_GAP, _TITLE = 4, 16
+from sr_gan.images.decode import Pixels
+from sr_gan.images.resize import upscale
+from sr_gan.runs.grid import draw_grid
 
 
 class SampleGrid(L.Callback):
@@ -68,42 +63,6 @@ class SampleGrid(L.Callback):
         scale = hr.shape[-1] // lr.shape[-1]
         whole = [F.interpolate(lr, scale_factor=scale), upscale(lr, scale), sr, hr]
         return [_centre(image[0], self.size, scale) for image in whole]
-
-
-def draw_grid(rows: list[list[Pixels]], titles: tuple[str, ...] = COLUMNS) -> Image.Image:
-    """Pictures in rows under titles: uint8 (H, W, 3) each, sizes may differ from row to row."""
-    widths = [max(row[i].shape[1] for row in rows) for i in range(len(titles))]
-    heights = [max(picture.shape[0] for picture in row) for row in rows]
-    size = (sum(widths) + _GAP * (len(widths) - 1), _TITLE + sum(heights) + _GAP * (len(rows) - 1))
-    grid = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(grid)
-    top = _TITLE
-    for row, height in zip(rows, heights):
-        left = 0
-        for picture, width, title in zip(row, widths, titles):
-            pen.text((left + 2, 2), title, fill="black")
-            grid.paste(Image.fromarray(picture), (left, top))
-            left += width + _GAP
-        top += height + _GAP
-    return grid
-
-
-def read_grid(path: Path) -> dict[str, Pixels]:
-    """The columns of a picture that :class:`SampleGrid` wrote, by title: uint8 (H, W, 3) each.
-
-    Raises:
-        UserError: the file cannot be read or is not such a picture.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))[_TITLE:]
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    width, rest = divmod(pixels.shape[1] - _GAP * (len(COLUMNS) - 1), len(COLUMNS))
-    if rest or width < 1 or not len(pixels):
-        raise UserError(f"{path} is not a picture of the columns {', '.join(COLUMNS)}")
-    starts = range(0, pixels.shape[1], width + _GAP)
-    return {title: pixels[:, left : left + width] for title, left in zip(COLUMNS, starts)}
 
 
 def _centre(image: Tensor, size: int, scale: int) -> Tensor:

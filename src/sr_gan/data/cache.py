@@ -16,7 +16,6 @@ import errno
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,30 +28,25 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from sr_gan.data.build import Result, build, checksum, cores, fingerprint
-from sr_gan.data.decode import (
+from sr_gan.data.cache_build import Result, build, checksum, fingerprint
+from sr_gan.data.photos import HR_FILE, LR_FILE, Entry, Photos, view
+from sr_gan.data.sources import Collection, Source
+from sr_gan.errors import UserError
+from sr_gan.files import atomic_write, default_cache_dir, readable
+from sr_gan.images.decode import (
     MAX_MEGAPIXELS,
     BadImage,
     count_pixels,
     own_size_limit,
 )
-from sr_gan.data.photos import HR_FILE, LR_FILE, Entry, Photos, view
-from sr_gan.data.resize import RESIZE_VERSION
-from sr_gan.data.sources import Collection, Source
-from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, readable
+from sr_gan.images.resize import RESIZE_VERSION
+from sr_gan.machine import cores
 
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MOST_WASTE = 0.5  # share of the files that may belong to photos which are gone
-
-
-def default_cache_dir() -> Path:
-    """``$SR_GAN_CACHE``, or ``sr_gan`` in the user's cache folder."""
-    user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan").expanduser()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from sr_gan.data.decode import Pixels
 from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.photos import Photo
+from sr_gan.images.decode import Pixels
 
 Draw = tuple[int, int]  # (epoch, index in the epoch)
 Table = NDArray[np.int64]  # a row a crop: photo, top and left in LR pixels, turn

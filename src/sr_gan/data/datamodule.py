@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sr_gan.data.build import cores
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
-from sr_gan.data.decode import MAX_MEGAPIXELS
 from sr_gan.data.degradation import Degradation, Exact, Kinds
 from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, parcel, unpacked
 from sr_gan.data.photos import Photos
-from sr_gan.data.report import printable, usable, warn_of_leaks
 from sr_gan.data.sources import Collection
+from sr_gan.data.usable import printable, usable, warn_of_leaks
 from sr_gan.errors import UserError
 from sr_gan.files import readable
+from sr_gan.images.decode import MAX_MEGAPIXELS
+from sr_gan.machine import cores
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from sr_gan.data.archive import Archive
+from sr_gan.data.download.archive import Archive
 from sr_gan.data.sources import Collection, folder_photos
 from sr_gan.errors import UserError
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
 from sr_gan.data.crops import EpochSampler, RandomCrops, Table, cut
-from sr_gan.data.decode import Pixels
 from sr_gan.data.photos import Photo
+from sr_gan.devices import free_memory
 from sr_gan.files import readable
+from sr_gan.images.decode import Pixels
 
 FEEDS = ("auto", "loader", "device")
 _SHARE = 0.4  # of the free memory that resident photos may take; the rest is for training
@@ -31,13 +31,6 @@ def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]
     if feed != "auto":
         return feed, f"as set; {sizes}"
     return ("device" if nbytes <= _SHARE * free else "loader"), sizes
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had on a GPU, or in the machine for the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
 
 
 def parcel(batch: dict[str, Any]) -> dict[str, Any]:

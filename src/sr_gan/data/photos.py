@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from sr_gan.data.decode import Pixels
+from sr_gan.images.decode import Pixels
 
 HR_FILE, LR_FILE = "hr.bin", "lr.bin"
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.errors import UserError
-from sr_gan.weights import differing
+from sr_gan.runs.weights import differing
 
 
 @torch.no_grad()

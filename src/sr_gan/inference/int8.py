@@ -13,12 +13,12 @@ import torch
 from skimage import data
 from torch import Tensor, nn
 
-from sr_gan.data.cache import default_cache_dir
-from sr_gan.data.resize import downscale
 from sr_gan.errors import UserError
-from sr_gan.inference.network import enlarge, pieces
+from sr_gan.files import default_cache_dir
+from sr_gan.images.resize import downscale
 from sr_gan.inference.openvino import Model, convert, load, run_by_openvino
 from sr_gan.metrics import psnr_y, to_uint8
+from sr_gan.networks.split import enlarge, pieces
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_gan.data.sources import EXTENSIONS, list_images
 from sr_gan.errors import UserError
-from sr_gan.inference.writers import FORMATS
+from sr_gan.images.find import EXTENSIONS, list_images
+from sr_gan.images.writers import FORMATS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_gan.errors import UserError
-from sr_gan.inference.network import Piece, pieces
+from sr_gan.networks.split import Piece, pieces
 
 Model = Any  # openvino.Model
 

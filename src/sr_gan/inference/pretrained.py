@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from sr_gan.data.resize import Kernel, upscale
 from sr_gan.errors import UserError
+from sr_gan.images.resize import Kernel, upscale
 from sr_gan.models import PURPOSES
-from sr_gan.weights import (
+from sr_gan.runs.weights import (
     FINISHED,
     Weights,
     differing,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_gan.data.resize import downscale, mirror, upscale
+from sr_gan.images.resize import downscale, mirror, upscale
 
 BACK_PROJECTIONS = 5  # rounds after which 8-bit images change no more
 BACK_PROJECTION_HALO = 4  # LR pixels a round: the bicubic down reaches two, up two more

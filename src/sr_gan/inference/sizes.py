@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_gan.data.resize import cubic, mirror
-from sr_gan.inference.pixels import Pixels
+from sr_gan.images.pixels import Pixels
+from sr_gan.images.resize import cubic, mirror
 
 _CHUNK = 64  # rows at a time
 

@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from sr_gan.data.resize import upscale
+from sr_gan.devices import out_of_memory
 from sr_gan.errors import UserError
-from sr_gan.inference import refine, tiles
-from sr_gan.inference.int8 import quantised
-from sr_gan.inference.network import Piece, enlarge, pieces, prepare
-from sr_gan.inference.openvino import convert, run_by_openvino
-from sr_gan.inference.pixels import (
+from sr_gan.images.pixels import (
     Pixels,
     check_pixels,
     plain_mode,
@@ -26,9 +22,16 @@ from sr_gan.inference.pixels import (
     to_pixels,
     to_tensor,
 )
+from sr_gan.images.resize import upscale
+from sr_gan.inference import refine
+from sr_gan.inference.int8 import quantised
+from sr_gan.inference.openvino import convert, run_by_openvino
+from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.inference.sizes import Size, reduced
-from sr_gan.machine import cpu_computes_bf16, out_of_memory
+from sr_gan.machine import cpu_computes_bf16
+from sr_gan.networks import tiles
+from sr_gan.networks.split import Piece, enlarge, pieces
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
 from sr_gan.networks import LPIPSNetwork, VGG19Features
 from sr_gan.networks.bands import haar
 from sr_gan.networks.lpips import Backbone

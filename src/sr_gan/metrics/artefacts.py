@@ -7,7 +7,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
 from sr_gan.metrics.fidelity import luma, psnr
 
 FLAT = 3.0  # grey levels: below this standard deviation a photograph counts as flat

@@ -5,10 +5,10 @@ from time import perf_counter
 
 import torch
 
+from sr_gan.devices import wait
 from sr_gan.inference import Upscaler
-from sr_gan.machine import wait
 from sr_gan.models import PURPOSES
-from sr_gan.weights import shipped
+from sr_gan.runs.weights import shipped
 
 _SIDE = 128  # pixels of the input that is enlarged to measure the speed
 _SECONDS = 1.0  # that are measured, at least

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from sr_gan.data.resize import upscale
-from sr_gan.inference.network import Piece, enlarge, pieces
+from sr_gan.images.resize import upscale
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
-from sr_gan.modules.average import Average
+from sr_gan.modules.ema import Average
 from sr_gan.modules.means import Means
 from sr_gan.modules.schedules import Constant
+from sr_gan.networks.split import Piece, enlarge, pieces
 
 Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
 from sr_gan.errors import UserError
-from sr_gan.files import load_tensors
+from sr_gan.tensor_files import load_tensors
 
 _BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

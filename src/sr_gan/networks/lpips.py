@@ -10,7 +10,7 @@ from torchmetrics.functional.image.lpips import _LPIPS
 from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
 
 from sr_gan.errors import UserError
-from sr_gan.files import load_tensors
+from sr_gan.tensor_files import load_tensors
 
 Backbone = Literal["alex", "squeeze"]
 

@@ -7,11 +7,12 @@ from typing import Any
 from sr_gan.reports import figures
 from sr_gan.reports.figures import Point
 from sr_gan.reports.health import diagnose
-from sr_gan.reports.history import Run
-from sr_gan.reports.page import Section, Table
+from sr_gan.reports.page import Section
 from sr_gan.reports.single import draw, progress
 from sr_gan.reports.strip import strip
-from sr_gan.sweeps import label, short, shortened
+from sr_gan.runs.history import Run
+from sr_gan.settings.overrides import label, short, shortened
+from sr_gan.tables import Table
 
 _MOST_KEYS = 6  # settings beside the scores; more have a table of their own
 _LONGEST = 60  # letters of a run's name

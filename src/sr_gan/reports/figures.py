@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sr_gan.reports.history import Run
-from sr_gan.reports.published import ORIGINAL_RUN
+from sr_gan.runs.history import Run
+from sr_gan.runs.published import ORIGINAL_RUN
 
 _SIZE, _DPI = (5.0, 3.2), 180  # in inches: text stays readable at the width of a phone
 _BASE: dict[str, Any] = {

@@ -5,8 +5,8 @@ from math import isnan, log
 from statistics import median
 from typing import Any
 
-from sr_gan.metrics.health import AHEAD, BEHIND, SATURATED
-from sr_gan.reports.history import Stage
+from sr_gan.runs.health import AHEAD, BEHIND, SATURATED
+from sr_gan.runs.history import Stage
 
 _CHANCE = {
     "BCEAdversarialLoss": 2 * log(2),

@@ -8,15 +8,16 @@ from typing import Any
 
 import yaml
 
-from sr_gan.callbacks.samples import draw_grid, read_grid
 from sr_gan.errors import UserError
+from sr_gan.evaluation.scores import METRICS, columns
 from sr_gan.reports import figures
 from sr_gan.reports.health import diagnose, guessing
-from sr_gan.reports.history import Run, Stage
-from sr_gan.reports.page import Picture, Section, Table
-from sr_gan.reports.published import ORIGINAL_RUN, X4
-from sr_gan.reports.scores import METRICS, columns
-from sr_gan.sweeps import PRUNED
+from sr_gan.reports.page import Picture, Section
+from sr_gan.runs.folder import PRUNED
+from sr_gan.runs.grid import draw_grid, read_grid
+from sr_gan.runs.history import Run, Stage
+from sr_gan.runs.published import ORIGINAL_RUN, X4
+from sr_gan.tables import Table
 
 _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
 

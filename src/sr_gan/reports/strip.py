@@ -7,11 +7,11 @@ from textwrap import wrap
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sr_gan.callbacks.samples import read_grid
-from sr_gan.data.decode import Pixels
 from sr_gan.errors import UserError
-from sr_gan.reports.history import Run
+from sr_gan.images.decode import Pixels
 from sr_gan.reports.page import Picture
+from sr_gan.runs.grid import read_grid
+from sr_gan.runs.history import Run
 
 _ACROSS = 4  # runs in a row
 _GAP, _LINE = 4, 13  # pixels

@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from sr_gan.errors import UserError
-from sr_gan.files import readable
+from sr_gan.files import readable, relative
 from sr_gan.reports import page
 from sr_gan.reports.compare import compare, titles
-from sr_gan.reports.history import Run, read_run
-from sr_gan.reports.published import ORIGINAL_RUN
 from sr_gan.reports.single import describe
-from sr_gan.runs import shown
-from sr_gan.sweeps import ERROR
+from sr_gan.runs.folder import ERROR
+from sr_gan.runs.history import Run, read_run
+from sr_gan.runs.published import ORIGINAL_RUN
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +45,8 @@ def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | No
     if len(paths) > 1:
         log.info("\n%s\n", sections[0].tables[0].plain())
     html = folder / "report.html"
-    log.info("written %s (%s) and report.md", shown(html), readable(html.stat().st_size))
-    log.info("        %d pictures in %s", len(files) - 2, shown(folder / "figures"))
+    log.info("written %s (%s) and report.md", relative(html), readable(html.stat().st_size))
+    log.info("        %d pictures in %s", len(files) - 2, relative(folder / "figures"))
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from sr_gan.data.degradation.draws import check_shares, chosen
+from sr_gan.data.degradation.jpeg import levels
 from sr_gan.data.degradation.passes import Pass
 from sr_gan.data.degradation.resize import RandomResize
-from sr_gan.data.jpeg import levels
-from sr_gan.data.resize import downscale
+from sr_gan.images.resize import downscale
 
 
 class Exact:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sr_gan.data.degradation.blur import convolve, gaussians
 from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
-from sr_gan.data.jpeg import jpeg, levels
+from sr_gan.data.degradation.jpeg import jpeg, levels
 
 _BLOCKS = 16  # pixels after which JPEG's blocks repeat: 8 of colour at half the resolution
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
-from sr_gan.data.resize import cubic
+from sr_gan.images.resize import cubic
 
 _FILTERS = 3  # box, triangle and cubic, all widened where they reduce
 

@@ -1,0 +1,124 @@
+"""The photo collections to choose from: a folder, DIV2K, and what scikit-image brings along."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import skimage
+
+from sr_gan.data.datamodule import SRData
+from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k, lr_archives
+from sr_gan.data.download.http import obtain
+from sr_gan.data.photos import Photos
+from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
+from sr_gan.errors import UserError
+
+
+class FolderData(SRData):
+    """Any folder of photos, nested or not; DIV2K's own layout is recognised.
+
+    Args:
+        train_dir: the photos; or a folder that holds ``DIV2K_train_HR`` and its companions.
+        valid_dir: photos to validate on; ``None`` holds out every n-th of ``train_dir``.
+        valid_fraction: the share held out where there is no ``valid_dir``.
+        train_lr_dir: reduced photos of the same names; ``None`` computes them.
+        valid_lr_dir: the same for ``valid_dir``.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(
+        self,
+        train_dir: str,
+        valid_dir: str | None = None,
+        valid_fraction: float = 0.1,
+        train_lr_dir: str | None = None,
+        valid_lr_dir: str | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        if not 0 < valid_fraction < 1:
+            raise ValueError(f"valid_fraction must be between 0 and 1, got {valid_fraction}")
+        if valid_lr_dir is not None and valid_dir is None:
+            raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
+        self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
+        self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
+        self.valid_fraction = valid_fraction
+
+    def collections(self) -> tuple[Collection, Collection | None]:
+        assert self.train_dir is not None
+        if is_div2k(self.train_dir):
+            train = div2k_photos(self.train_dir, "train", self.scale)
+        else:
+            train = folder_photos(self.train_dir, self.train_lr_dir, self.scale)
+        if self.valid_dir is not None:
+            return train, folder_photos(self.valid_dir, self.valid_lr_dir, self.scale, "valid")
+        if (self.train_dir / "DIV2K_valid_HR").is_dir():
+            return train, div2k_photos(self.train_dir, "valid", self.scale)
+        return train, None
+
+    def split(self, photos: Photos) -> tuple[Photos, Photos]:
+        held = hold_out(len(photos), self.valid_fraction)
+        kept = [i for i in range(len(photos)) if i not in set(held)]
+        return photos.pick(kept), photos.pick(held)
+
+
+class Div2kData(SRData):
+    """DIV2K: 800 photos to train on, 100 to validate on (Agustsson and Timofte 2017).
+
+    Args:
+        root: the folder that holds ``DIV2K_train_HR`` and ``DIV2K_valid_HR``.
+        url: the folder on the web that :mod:`sr_gan.prepare` gets the archives from.
+        official_lr: get the data set's own reductions too; ours are the same pixels.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(
+        self, root: str, url: str = URL, official_lr: bool = False, **settings: Any
+    ) -> None:
+        super().__init__(**settings)
+        self.root, self.url, self.official_lr = Path(root).expanduser(), url, official_lr
+
+    def obtain(self) -> None:
+        """Downloads and unpacks what is not there yet.
+
+        Raises:
+            UserError: as :func:`sr_gan.data.download.http.obtain`.
+        """
+        reduced = lr_archives(self.scale) if self.official_lr else ()
+        obtain((*ARCHIVES, *reduced), self.root, self.url)
+
+    def collections(self) -> tuple[Collection, Collection | None]:
+        train = div2k_photos(self.root, "train", self.scale)
+        return train, div2k_photos(self.root, "valid", self.scale)
+
+
+class SkimageData(SRData):
+    """The colour photos inside scikit-image's wheel: real photographs without a network.
+
+    Args:
+        train: file names to train on.
+        valid: file names to hold out.
+        settings: those of :class:`SRData`.
+    """
+
+    def __init__(self, train: list[str], valid: list[str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.train, self.valid = train, valid
+
+    def collections(self) -> tuple[Collection, Collection | None]:
+        folder = Path(skimage.__file__).parent / "data"
+        for name in [*self.train, *self.valid]:
+            if not (folder / name).is_file():
+                raise UserError(
+                    f"scikit-image {version('scikit-image')} does not bring {name}: install the "
+                    "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
+                )
+        train, valid = (
+            Collection(folder, [Source(folder / name) for name in names])
+            for names in (self.train, self.valid)
+        )
+        return train, valid
+
+
+def _folder(path: str | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()

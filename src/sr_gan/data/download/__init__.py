@@ -1,0 +1,1 @@
+"""Gets the archives of data sets: downloads, verifies and unpacks them."""

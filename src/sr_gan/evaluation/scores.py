@@ -1,0 +1,156 @@
+"""Scores of a model on a benchmark, as text, CSV, JSON and Markdown."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from sr_gan.files import atomic_write
+from sr_gan.runs.published import X4
+
+# key: (title, decimals)
+METRICS = {
+    "psnr_y": ("PSNR-Y", 2),
+    "ssim_y": ("SSIM-Y", 4),
+    "psnr_rgb": ("PSNR-RGB", 2),
+    "ssim_rgb": ("SSIM-RGB", 4),
+    "lpips": ("LPIPS", 4),
+    "lpips_squeeze": ("LPIPS-Sq", 4),
+    "lr_consistency": ("LR-PSNR", 2),
+    "colour_shift": ("colour", 2),
+    "grain": ("grain", 2),
+}
+_ASKED_FOR = "lpips_squeeze"  # a column only where it was measured
+Scores = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model reaches on a benchmark.
+
+    Args:
+        model: its name.
+        benchmark: name of the set or the folder.
+        scale: factor.
+        images: the scores of each image, by name.
+        bicubic: the same of the bicubic enlargement.
+        known: whether the published numbers are of the same images and protocol.
+        beside: a row of bicubic below each image's.
+    """
+
+    model: str
+    benchmark: str
+    scale: int
+    images: dict[str, Scores]
+    bicubic: dict[str, Scores]
+    known: bool
+    beside: bool = False
+
+    def rows(self) -> dict[str, Scores]:
+        """Every image, then the means and what was published, under the names of the rows."""
+        rows: dict[str, Scores] = {}
+        for name, scores in self.images.items():
+            rows[name] = scores
+            if self.beside and self.model != "bicubic":
+                rows[f"{name}, bicubic"] = self.bicubic[name]
+        rows[f"mean, {self.model}"] = mean(self.images)
+        if self.model != "bicubic":
+            rows["mean, bicubic"] = mean(self.bicubic)
+        if self.known:
+            for who, sets in X4.items():
+                psnr_y, lpips = sets.get(self.benchmark, (None, None))
+                if psnr_y or lpips:
+                    rows[who] = {"psnr_y": psnr_y, "lpips": lpips}
+        return rows
+
+
+def mean(images: dict[str, Scores]) -> Scores:
+    """The mean over images of each score, over those that have it; None where none has."""
+    means: Scores = {}
+    for key in METRICS:
+        values = [value for scores in images.values() if (value := scores.get(key)) is not None]
+        means[key] = sum(values) / len(values) if values else None
+    return means
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """A table for the terminal."""
+    rows = evaluation.rows()
+    first = max(len(name) for name in rows) + 2
+    shown = columns(rows)
+    lines = [" " * first + "".join(f"{title:>10}" for title, _ in shown.values())]
+    for name, scores in rows.items():
+        cells = [f"{_cell(scores.get(key), digits):>10}" for key, (_, digits) in shown.items()]
+        lines.append(f"{name:<{first}}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def as_markdown(evaluation: Evaluation) -> str:
+    """A table with a heading."""
+    shown = columns(evaluation.rows())
+    titles = " | ".join(title for title, _ in shown.values())
+    lines = [
+        f"# {evaluation.model} on {evaluation.benchmark}, x{evaluation.scale}",
+        "",
+        f"| image | {titles} |",
+        "| --- |" + " --: |" * len(shown),
+    ]
+    for name, scores in evaluation.rows().items():
+        cells = [_cell(scores.get(key), digits) for key, (_, digits) in shown.items()]
+        lines.append(f"| {name.replace('|', ' ')} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def as_csv(evaluation: Evaluation) -> str:
+    """A row an image, then the means, with all decimals."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", *METRICS])
+    for name, scores in evaluation.rows().items():
+        values = [scores.get(key) for key in METRICS]
+        writer.writerow([name, *("" if value is None else f"{value:.6g}" for value in values)])
+    return text.getvalue()
+
+
+def as_json(evaluation: Evaluation) -> str:
+    """Everything; numbers that are none, the PSNR of equal images for one, are null."""
+    content = {
+        "model": evaluation.model,
+        "benchmark": evaluation.benchmark,
+        "scale": evaluation.scale,
+        "mean": mean(evaluation.images),
+        "bicubic": mean(evaluation.bicubic),
+        "images": [{"name": name, **scores} for name, scores in evaluation.images.items()],
+    }
+    return json.dumps(_finite(content), indent=2) + "\n"
+
+
+def write(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Writes ``<benchmark>.{csv,json,md}`` into ``folder``; earlier ones are replaced."""
+    kinds = {".csv": as_csv, ".json": as_json, ".md": as_markdown}
+    paths = [folder / f"{evaluation.benchmark}{suffix}" for suffix in kinds]
+    for path, kind in zip(paths, kinds.values()):
+        with atomic_write(path) as file:
+            file.write(kind(evaluation))
+    return paths
+
+
+def columns(rows: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, int]]:
+    """Those of :data:`METRICS` that a table of ``rows`` has, with title and decimals."""
+    asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
+    return {key: column for key, column in METRICS.items() if asked or key != _ASKED_FOR}
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _finite(node: object) -> object:
+    if isinstance(node, dict):
+        return {key: _finite(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_finite(value) for value in node]
+    return None if isinstance(node, float) and not isfinite(node) else node

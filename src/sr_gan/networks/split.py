@@ -1,0 +1,109 @@
+"""A generator split into its trunk and its reconstruction, and what each needs to run on tiles."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sr_gan.networks import tiles
+
+_OVERHEAD = 1.5  # what a convolution needs besides its input and output
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a generator, and what it takes to run it on tiles.
+
+    Args:
+        run: the function.
+        halo: LR pixels around a tile that its result depends on.
+        floats: numbers alive at the worst moment, for each LR pixel.
+    """
+
+    run: Callable[..., Tensor]
+    halo: int
+    floats: float
+
+    def bytes(self, dtype: torch.dtype | None = None) -> float:
+        """Of memory for each LR pixel, where it computes in ``dtype``."""
+        return self.floats * (dtype or torch.float32).itemsize * _OVERHEAD
+
+
+def pieces(network: nn.Module) -> tuple[Piece, Piece]:
+    """The trunk, ``lr -> features``, and the reconstruction, ``(features, lr) -> sr``.
+
+    Of a generator that has no ``trunk`` and ``reconstruct`` the whole is the second. A generator
+    that is no stack of convolutions says how far it sees in ``halo``.
+    """
+    lr = torch.zeros(1, 3, 8, 8, device=_device(network))
+    trunk: Any = getattr(network, "trunk", None)
+    reconstruct: Any = getattr(network, "reconstruct", None)
+    if trunk and reconstruct:
+        return _survey(network, trunk, lr), _survey(network, reconstruct, trunk(lr), lr)
+    whole = _survey(network, lambda features, lr: network(lr), lr, lr)
+    halo = int(getattr(network, "halo", whole.halo))
+    return Piece(lambda lr: lr, 0, 3), Piece(whole.run, halo, whole.floats)
+
+
+def enlarge(
+    trunk: Piece, reconstruction: Piece, lr: Tensor, scale: int, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Runs the trunk on the whole of ``lr`` and the reconstruction on as much of it at a time as
+    fits into half of the memory that is free.
+
+    Args:
+        trunk: see :func:`pieces`.
+        reconstruction: see :func:`pieces`.
+        lr: (B, 3, h, w) in [0, 1].
+        scale: the generator's.
+        dtype: that it computes in.
+
+    Returns:
+        (B, 3, scale * h, scale * w), nominally in [-1, 1]
+    """
+    features = trunk.run(lr)
+    budget = tiles.memory_budget(lr.device) / 2
+    side = tiles.piece_side(lr.device, budget, reconstruction.bytes(dtype), reconstruction.halo)
+    return tiles.tiled(reconstruction.run, (features, lr), side, reconstruction.halo, scale)
+
+
+def _device(network: nn.Module) -> torch.device:
+    parameter = next(network.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+@torch.inference_mode()
+def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> Piece:
+    """Runs a part on a few pixels and adds up what its layers look at and hold."""
+    pixels = inputs[-1].shape[-2] * inputs[-1].shape[-1]
+    reach, size, floats = 0.0, 1.0, [0.0]
+
+    def watch(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal reach, size
+        floats.append((arguments[0].numel() + output.numel()) / pixels)
+        if isinstance(layer, nn.Conv2d):
+            reach += layer.dilation[0] * (layer.kernel_size[0] // 2) / size
+        elif isinstance(layer, nn.PixelShuffle):
+            size *= layer.upscale_factor
+        elif isinstance(layer, nn.Upsample):
+            size *= float(layer.scale_factor)  # type: ignore[arg-type]
+
+    with _watched(network, watch):
+        output = run(*inputs)
+    held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep the ends alive
+    return Piece(run, ceil(reach), max(floats) + held)
+
+
+@contextmanager
+def _watched(network: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
+    leaves = [module for module in network.modules() if not list(module.children())]
+    handles = [leaf.register_forward_hook(hook) for leaf in leaves if leaf is not network]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

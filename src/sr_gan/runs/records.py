@@ -1,0 +1,67 @@
+"""Records what ran: the resolved configuration, the versions, the machine and the command."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sr_gan import __version__
+from sr_gan.files import atomic_write
+from sr_gan.machine import cpu_name
+
+
+def write_records(cfg: DictConfig, run_dir: Path) -> None:
+    """Writes ``config.yaml`` and ``environment.json``; a config that is there is kept, numbered."""
+    config = run_dir / "config.yaml"
+    if config.exists():
+        number = len(list(run_dir.glob("config.*.yaml"))) + 1
+        config.rename(run_dir / f"config.{number}.yaml")
+    with atomic_write(config) as file:
+        file.write(OmegaConf.to_yaml(cfg, resolve=True))
+    with atomic_write(run_dir / "environment.json") as file:
+        json.dump(environment(), file, indent=2)
+
+
+def environment() -> dict[str, Any]:
+    """What a run needs to be repeated: command, versions, git commit, machine."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "date": datetime.now().isoformat(timespec="seconds"),
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "packages": {"sr_gan": __version__, **{name: _version(name) for name in _PACKAGES}},
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "cpu": cpu_name(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }
+
+
+def _version(package: str) -> str | None:
+    """None of one that is on the path without having been installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The source tree's commit, with ``-dirty`` where it was changed; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+_PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")

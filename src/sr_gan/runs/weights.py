@@ -1,0 +1,197 @@
+"""Generator weights in a file: saved with what rebuilds the network, loaded from any run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sr_gan import networks
+from sr_gan.errors import UserError
+from sr_gan.tensor_files import load_tensors
+
+_PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better one first
+SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors, with a model card beside them
+_PLAIN = (bool, int, float, str)
+FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A generator's tensors, and its configuration where the file tells it."""
+
+    path: Path
+    state: dict[str, Tensor]
+    config: dict[str, Any] | None
+
+
+def shipped() -> dict[str, Path]:
+    """The models inside the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
+    """Writes the weights as ``.safetensors`` with the generator's configuration as metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()
+    }
+    temporary = path.with_suffix(".part")
+    try:
+        save_file(state, temporary, {"format": "pt", "generator": json.dumps(config)})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_generator(generator: nn.Module, origin: str) -> None:
+    """Loads weights, and nothing else, into a generator of the same architecture.
+
+    Args:
+        generator: the network that receives them.
+        origin: the name of a shipped model, a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a
+            run, or a folder of a run or of several, of which the newest finished generator is
+            taken.
+
+    Raises:
+        UserError: the file is missing, cannot be read, or holds another architecture.
+    """
+    weights = read_weights(find_weights(origin, "init_from", (FINISHED,)), "init_from")
+    wrong = differing(generator, weights.state)
+    if wrong:
+        raise UserError(
+            f"init_from={origin}: the weights are of another generator than "
+            f"{type(generator).__name__} as configured ({len(wrong)} tensors differ, first "
+            f"{wrong[0]}): use the generator settings of the run that made them"
+        )
+    generator.load_state_dict(weights.state)
+
+
+def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """Names of the tensors that only one of the two has, or that differ in shape."""
+    expected = generator.state_dict()
+    return sorted(
+        key
+        for key in expected.keys() | state.keys()
+        if key not in expected or key not in state or expected[key].shape != state[key].shape
+    )
+
+
+def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
+    """The file of a shipped model, the file itself, or of a folder the newest file below it that
+    has one of the ``names``.
+
+    Raises:
+        UserError: there is none; the message names the setting ``key``.
+    """
+    if origin in shipped():
+        return shipped()[origin]
+    path = Path(origin).expanduser()
+    if path.is_dir():
+        files = [file for name in names for file in path.rglob(name)]
+        newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+        if newest is None:
+            raise UserError(
+                f"{key}={path}: no stage of a run in it is finished (no checkpoints/*/{FINISHED}): "
+                "give another run's folder or a weights file"
+            )
+        return newest
+    if not path.is_file():
+        raise UserError(
+            f"{key}={path} does not exist: give a .safetensors, .pth or .ckpt file, the folder of "
+            f"a run, for example of experiment=srresnet, or a shipped model: {', '.join(shipped())}"
+        )
+    return path
+
+
+def read_weights(path: Path, key: str) -> Weights:
+    """A generator's weights from any file that holds them.
+
+    Raises:
+        UserError: the file cannot be read; the message names the setting ``key``.
+    """
+    try:
+        content = load_tensors(path)
+    except UserError as error:
+        raise UserError(f"{key}={error}; give another file of weights") from error
+    state = content.get("state_dict", content)
+    _check_tensors(state, path, key)
+    for prefix in _PREFIXES:
+        inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
+        if inner:
+            return Weights(path, inner, _config(path, content))
+    return Weights(path, state, _config(path, content))
+
+
+def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any, dict[str, Any]]:
+    """The class and the arguments of the network that a file asks for.
+
+    A file may have come from anywhere, so that neither Hydra nor OmegaConf, which import and call
+    what a text tells them to, ever see it: the class is one of ours, the arguments are plain.
+
+    Args:
+        config: as the file has it.
+        path: of the file.
+        key: the setting that named it.
+
+    Raises:
+        UserError: the file asks for anything else.
+    """
+    settings = dict(config)
+    target = str(settings.pop("_target_", None))
+    room, _, name = target.rpartition(".")
+    kind = getattr(networks, name, None) if room == networks.__name__ else None
+    if not (hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
+        raise UserError(
+            f"{key}={path} wants to build {printable(target)}: allowed are the generators of "
+            f"{networks.__name__}"
+        )
+    for argument, value in settings.items():
+        plain = isinstance(argument, str) and (value is None or type(value) in _PLAIN)
+        if not plain or "${" in f"{argument}{value}":
+            raise UserError(
+                f"{key}={path} wants to build {name} with {printable(f'{argument}={value}')}: "
+                "allowed are numbers, words, true, false and null"
+            )
+    return kind, settings
+
+
+def printable(text: object) -> str:
+    """A stranger's words for a terminal: short, on one line, without its control characters."""
+    words = str(text).encode("unicode_escape").decode()
+    return words if len(words) <= 200 else f"{words[:200]}..."
+
+
+def _check_tensors(state: Any, path: Path, key: str) -> None:
+    """Refuses what no generator's weights are; a few bytes can claim to be a tensor of any size."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{key}={path} holds no tensors by name; give another file of weights")
+    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    plain = all(
+        x.layout == torch.strided
+        and x.device.type == "cpu"
+        and (x.is_floating_point() or x.dtype == torch.int64)  # BN counts its batches
+        for x in tensors
+    )
+    if not plain or sum(x.nbytes for x in tensors) > path.stat().st_size:
+        raise UserError(
+            f"{key}={path}: its tensors are not plain numbers, or larger than the file; give "
+            "another file of weights"
+        )
+
+
+def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
+    """What was told of the generator to the run that made the file."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                config = json.loads((file.metadata() or {})["generator"])
+        else:
+            config = content["sr_gan"]["config"]["generator"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return config if isinstance(config, dict) else None

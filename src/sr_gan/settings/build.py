@@ -1,0 +1,69 @@
+"""Builds objects from the nodes of a configuration; nothing else in the package instantiates."""
+
+from typing import Any
+
+import hydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from sr_gan.errors import UserError
+
+
+def build(node: DictConfig, **arguments: Any) -> Any:
+    """Instantiates a node and everything inside it.
+
+    Args:
+        node: a node of the configuration that has a ``_target_``.
+        arguments: objects made elsewhere, which the constructor gets, too.
+
+    Raises:
+        UserError: a constructor refused its settings; the message names the key.
+    """
+    key = node._get_full_key("")
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", _partial_=True)(**arguments)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if not _is_refusal(cause):
+            raise
+        inner = str(error).rsplit("full_key: ", 1)
+        raise UserError(f"{inner[1].strip() if len(inner) > 1 else key}: {cause}") from error
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
+        raise UserError(f"{key}: {error}") from error
+
+
+def build_all(nodes: DictConfig, stage: str) -> list[Any]:
+    """Builds each node of a group of named nodes for a stage of a run.
+
+    Args:
+        nodes: nodes by name; one that is ``null`` is switched off.
+        stage: the name that takes the place of ``{stage}`` in their settings.
+
+    Raises:
+        UserError: as :func:`build`.
+    """
+    present = [node for node in nodes.values() if node is not None]
+    return [build(_at_stage(node, stage)) for node in present]
+
+
+def fill_stage(settings: Any, stage: str) -> Any:
+    """Plain settings, however nested, with the name of a stage in the place of ``{stage}``."""
+    if isinstance(settings, dict):
+        return {key: fill_stage(value, stage) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [fill_stage(value, stage) for value in settings]
+    return settings.replace("{stage}", stage) if isinstance(settings, str) else settings
+
+
+def _at_stage(node: DictConfig, stage: str) -> DictConfig:
+    filled = fill_stage(OmegaConf.to_container(node, resolve=True), stage)
+    return DictConfig(filled, key=node._key(), parent=node._get_parent())
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether a constructor refused its arguments; Lightning has an exception of its own for it."""
+    return isinstance(error, (ValueError, TypeError, UserError)) or (
+        type(error).__name__ == "MisconfigurationException"
+    )

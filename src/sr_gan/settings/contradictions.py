@@ -1,0 +1,44 @@
+"""Settings of a training run that contradict each other or this machine."""
+
+from typing import Any
+
+from sr_gan.errors import UserError
+from sr_gan.machine import sees_gpu
+
+
+def check_contradictions(plain: dict[str, Any]) -> None:
+    """Refuses the settings of a training run that contradict each other or this machine.
+
+    Raises:
+        UserError: the message names the settings and says what to do.
+    """
+    stages, trainer = plain["stages"], plain["trainer"]
+    if stages not in (["pretrain"], ["gan"], ["pretrain", "gan"]):
+        raise UserError(f"stages={stages}: allowed are [pretrain], [gan] and [pretrain,gan]")
+    for part in ("generator", "data"):
+        if plain[part].get("scale", plain["scale"]) != plain["scale"]:
+            raise UserError(
+                f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
+                "set scale only, the others follow"
+            )
+    batch, parts = plain["data"].get("batch_size"), plain["gan"].get("accumulate", 1)
+    if batch is not None and batch % max(parts, 1):
+        raise UserError(f"gan.accumulate={parts} does not divide data.batch_size={batch}")
+    discriminator = plain["discriminator"]
+    fixed = discriminator.get("crop") if discriminator.get("pooled_size") is None else None
+    if "gan" in stages and fixed not in (None, plain["data"]["crop"]):
+        raise UserError(
+            f"discriminator.crop={fixed} contradicts data.crop={plain['data']['crop']}: set "
+            "data.crop only, or use discriminator=vgg_pool, which takes any size"
+        )
+    if trainer["accelerator"] in ("gpu", "cuda") and not sees_gpu():
+        raise UserError(
+            f"trainer.accelerator={trainer['accelerator']}: PyTorch sees no GPU here; "
+            "use trainer=cpu or trainer=auto"
+        )
+    on_cpu = trainer["accelerator"] == "cpu" or not sees_gpu()
+    if on_cpu and str(trainer["precision"]).startswith("16"):
+        raise UserError(
+            f"trainer.precision={trainer['precision']} needs a GPU: "
+            "on a CPU use 32-true or bf16-mixed"
+        )

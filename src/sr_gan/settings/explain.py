@@ -1,0 +1,91 @@
+"""What is wrong, in one line that names the key, the value or the file, and what is allowed."""
+
+import difflib
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.errors import (
+    ConfigCompositionException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_gan.errors import UserError
+from sr_gan.settings.conf import conf_dir
+from sr_gan.settings.extras import explain_missing
+
+_LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_RESOLVING = "UserError raised while resolving interpolation: "
+
+
+def explain(error: Exception) -> str:
+    """What is wrong, in one line: an error of ours, of the system's, Hydra's or OmegaConf's."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, UserError):
+        inner = inner.__cause__
+    if inner is not None:
+        return str(inner)
+    if isinstance(error, OSError) and error.strerror:
+        hint = "; choose another folder with hydra.run.dir=FOLDER" if error.errno in _LOCKED else ""
+        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
+    if isinstance(error, MissingConfigException):
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        missing = explain_missing(name) if group == "hydra/launcher" else None
+        return missing or no_such_choice(group, name, group, error.options)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
+    if isinstance(error, ConfigCompositionException):
+        return _explain_composition(error)
+    if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
+        return str(error).splitlines()[0].removeprefix(_RESOLVING)
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+@contextmanager
+def memory_advice(cfg: DictConfig) -> Iterator[None]:
+    """Names the settings of a training that take less memory, where a device's is full.
+
+    Raises:
+        UserError: what runs inside could not allocate.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        from sr_gan.devices import out_of_memory  # imports PyTorch
+
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"memory is full: set data.batch_size below {cfg.data.batch_size}, data.crop below "
+            f"{cfg.data.crop}, gan.accumulate above {cfg.gan.accumulate}, or data.valid_crop to "
+            "validate on less of a photo"
+        ) from error
+
+
+def no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
+    """What a choice could have been: those of ``group`` in conf/, unless they are given."""
+    allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
+
+
+def _explain_composition(error: ConfigCompositionException) -> str:
+    cause: Any = error.__cause__
+    node = getattr(cause, "parent_node", None)
+    if getattr(cause, "full_key", None) and isinstance(node, DictConfig):
+        return f"{cause.full_key} is not a setting{suggest(str(cause.key), list(node))}"
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if cause is not None and str(cause).splitlines()[0] not in text:
+        text += f" ({str(cause).splitlines()[0]})"
+    return text.split(" To append to your default list")[0]
+
+
+def suggest(name: str, allowed: Iterable[Any]) -> str:
+    """``; did you mean x?`` where something is close, and the names that are allowed."""
+    names = sorted(str(key) for key in allowed if str(key) != "_target_")
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{hint} (allowed: {', '.join(names)})"

@@ -1,0 +1,59 @@
+"""Choices that need an optional package, checked before a run or a sweep begins."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from sr_gan.errors import UserError
+from sr_gan.machine import installed
+
+# the package that is needed, and the extra of pyproject.toml that brings it
+_EXTRAS = {
+    "joblib": "launchers",
+    "submitit": "launchers",
+    "ray": "ray",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+}
+_LAUNCHERS = ("joblib", "submitit", "ray")  # driven by Hydra's plugins hydra-NAME-launcher
+
+
+def check_loggers(loggers: Mapping[str, Any]) -> None:
+    """Checks that the packages of the loggers that are switched on are installed.
+
+    Raises:
+        UserError: a package is missing; the message says how to install it.
+    """
+    for name, node in loggers.items():
+        if node and name in _EXTRAS and not installed(name):
+            raise UserError(f"logger={name} needs {name}: {_install(name)}")
+
+
+def check_launcher(choice: str, target: str) -> None:
+    """Checks that the launcher ``choice``, of the class ``target``, can work on this machine.
+
+    Raises:
+        UserError: a package of an extra, or Slurm, is not here.
+    """
+    plugin = re.match(r"hydra_plugins\.hydra_([a-z]+)_launcher\b", target)
+    package = plugin[1] if plugin else ""
+    if plugin and package in _LAUNCHERS and not (installed(plugin[0]) and installed(package)):
+        raise UserError(explain_missing(package, choice))
+    if target.endswith(".SlurmLauncher") and not (shutil.which("sbatch") and shutil.which("srun")):
+        raise UserError(
+            f"hydra/launcher={choice} needs Slurm's sbatch and srun, which are not here: "
+            "start it on a login node, or try it here with hydra/launcher=slurm_local"
+        )
+
+
+def explain_missing(name: str, choice: str | None = None) -> str | None:
+    """What to do where Hydra has no launcher ``name``; None if no extra of ours brings it."""
+    package = name.partition("_")[0]
+    if package not in _LAUNCHERS:
+        return None
+    return f"hydra/launcher={choice or name} needs hydra-{package}-launcher: {_install(package)}"
+
+
+def _install(package: str) -> str:
+    return f"pip install 'sr_gan[{_EXTRAS[package]}]'"

@@ -1,0 +1,46 @@
+"""The jobs of a sweep: which of them are finished, and which can go on."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sr_gan.errors import UserError
+from sr_gan.files import relative
+from sr_gan.runs.resume import changed_settings, find_checkpoint
+from sr_gan.settings.check import check
+
+STUDY = "study.db"  # in a sweep's folder, where Optuna proposes the jobs
+
+
+def finished(cfg: DictConfig, run_dir: Path) -> bool:
+    """Whether the job ``cfg`` has been run to its end in ``run_dir``.
+
+    Raises:
+        UserError: a job with other settings has.
+    """
+    if not (run_dir / "summary.json").exists() or not (run_dir / "config.yaml").exists():
+        return False
+    before: Any = OmegaConf.to_container(OmegaConf.load(run_dir / "config.yaml"))
+    changes = _changes(before, check(cfg))
+    if changes:
+        raise UserError(
+            f"{relative(run_dir)} holds a run with other settings ({'; '.join(changes[:3])}): "
+            "choose another folder with hydra.sweep.dir=FOLDER, or delete it"
+        )
+    return True
+
+
+def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
+    """The checkpoint from which the job ``cfg`` can go on; None if it has to start anew."""
+    try:
+        checkpoint = find_checkpoint("last", run_dir)
+    except UserError:
+        return None
+    return None if _changes(checkpoint.config, check(cfg)) else checkpoint.path
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs, but for how a run was begun; one that went on names no ``init_from``."""
+    ignored = ["ckpt_path", *(["init_from"] if before.get("ckpt_path") else [])]
+    return [line for line in changed_settings(before, now) if not line.startswith(tuple(ignored))]

@@ -1,0 +1,41 @@
+"""Files of tensors, read without running anything that is in them."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from sr_gan.errors import UserError
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Reads a ``.safetensors`` file, or anything that torch saved, onto the CPU.
+
+    Nothing but tensors and plain data is unpickled, and a checkpoint is mapped, not copied.
+
+    Raises:
+        UserError: the file cannot be read, or holds no dictionary.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "PytorchStreamReader" in reason:
+            reason = "the file is damaged or cut off"
+        elif isinstance(error, UnpicklingError):
+            reason = "it holds more than tensors and plain data, or is no such file"
+        raise UserError(f"{path} cannot be read: {reason}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
+    return content
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether torch wrote it in its format since 1.6, the only one that can be mapped."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"

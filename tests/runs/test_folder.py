@@ -1,0 +1,69 @@
+import importlib.metadata
+import os
+from pathlib import Path
+
+import pytest
+
+from sr_gan import __version__
+from sr_gan.errors import UserError
+from sr_gan.files import relative
+from sr_gan.runs.records import environment
+from sr_gan.runs.resume import choose_run_dir
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def checkpoint(run: str, stage: str = "gan", age: int = 0) -> Path:
+    path = Path(run) / "checkpoints" / stage / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return path
+
+
+def test_a_new_run_has_its_experiment_and_time() -> None:
+    folder = Path(choose_run_dir("srgan_400ep", None))
+    assert folder.parts[:2] == ("runs", "srgan_400ep")
+    assert len(folder.name) == len("2026-01-31-235959")
+
+
+def test_last_is_the_newest_run_of_the_experiment() -> None:
+    checkpoint("runs/a/1", age=50)
+    checkpoint("runs/a/2", age=10)
+    checkpoint("runs/a/3", age=90)
+    checkpoint("runs/b/4", age=0)
+    assert choose_run_dir("a", "last") == str(Path("runs/a/2"))
+    with pytest.raises(UserError, match="no run to resume in runs/c"):
+        choose_run_dir("c", "last")
+
+
+def test_a_checkpoint_is_resumed_in_its_own_folder(tmp_path: Path) -> None:
+    path = checkpoint("elsewhere/run")
+    assert choose_run_dir("a", str(path)) == str(Path("elsewhere/run"))
+    (tmp_path / "loose.ckpt").touch()
+    assert choose_run_dir("a", str(tmp_path / "loose.ckpt")).startswith("runs/a/")
+
+
+def test_a_run_folder_is_resumed_too() -> None:
+    checkpoint("runs/a/1")
+    assert choose_run_dir("b", "runs/a/1") == str(Path("runs/a/1"))
+
+
+def test_paths_are_shown_relative_to_where_one_is(tmp_path: Path) -> None:
+    assert relative(tmp_path / "runs" / "a") == Path("runs/a")
+    assert relative(Path("/elsewhere/a")) == Path("/elsewhere/a")
+
+
+def test_the_environment_of_a_tree_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the path by PYTHONPATH=src, no package has metadata."""
+
+    def version(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr("sr_gan.runs.records.version", version)
+    packages = environment()["packages"]
+    assert packages["sr_gan"] == __version__
+    assert packages["torch"] is None
