@@ -55,7 +55,7 @@ remedy 12_unet discriminator=unet discriminator.filters=32
 remedy 13_icnr generator.icnr=true
 remedy 14_ema gan.ema=0.99
 remedy 15_image_skip generator=msrresnet
-remedy 16_health_acts health.act=true
+remedy 16_health_acts health.intervene=true
 remedy 17_no_adversarial gan.loss.weights.adversarial=0  # a control: what is left without a GAN
 remedy 18_l1_too +gan.loss.content.l1._target_=torch.nn.L1Loss +gan.loss.weights.l1=1.0
 run 19_together "${modern[@]}" 'stages=[pretrain,gan]' pretrain.epochs=$((epochs / 2)) gan.epochs=$((epochs / 2)) pretrain.ema=0.99

@@ -30,6 +30,7 @@ from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.explain import explain, no_such_choice
 from sr_gan.settings.extras import check_launcher
 from sr_gan.settings.overrides import parse_overrides, shared_keys
+from sr_gan.settings.schema import SCHEMAS, paths
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,19 @@ def command(
     verbatim: tuple[str, ...] = (),
     after_sweep: Callable[[Path], None] | None = None,
 ) -> None:
-    """Runs ``task`` on the configuration composed from the command line; exits 1 on a mistake.
+    """Runs a function on the configuration that is composed from the command line.
 
-    The values of ``verbatim`` keys are paths: taken as they are, whatever signs are in them, unless
-    they are a list in brackets. ``HYDRA_FULL_ERROR=1`` in the environment shows tracebacks instead.
+    A mistake ends the program with one line and the exit code 1. ``HYDRA_FULL_ERROR=1`` in the
+    environment shows tracebacks instead. Settings that are paths are taken as they are, whatever
+    signs are in them, unless they are a list in brackets.
 
-    With ``after_sweep``, a job of a sweep (``-m``) that fails does not stop the others; at the end
-    it is called with the sweep's folder, and the jobs that failed are listed.
+    Args:
+        task: the function.
+        config_name: the name of the configuration's file in conf/.
+        after_sweep: is called with the folder of a sweep (``-m``) at its end. With it, a job that
+            fails does not stop the others, and the jobs that failed are listed.
     """
+    verbatim = paths(SCHEMAS[config_name])
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them

@@ -2,35 +2,23 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from sr_gan.cli import command
-from sr_gan.data.degradation import Exact, Kinds
 from sr_gan.errors import UserError
-from sr_gan.evaluation import scores
-from sr_gan.evaluation.measure import folders, measure, measure_kinds, perceptual
 from sr_gan.files import relative
-from sr_gan.inference import Upscaler
-from sr_gan.inference.pretrained import Pretrained, load_pretrained
-from sr_gan.inference.upscaler import Options
 from sr_gan.machine import keep_freed_memory
 from sr_gan.settings.build import build
 from sr_gan.settings.check import check
+from sr_gan.settings.options import Options
 from sr_gan.settings.schema import EvaluateConfig
 
+if TYPE_CHECKING:
+    from sr_gan.inference.pretrained import Pretrained
+
 log = logging.getLogger(__name__)
-
-
-PATHS = (
-    "model",
-    "benchmark",
-    "lr",
-    "output",
-    "lpips",
-    "lpips_squeeze",
-)  # settings whose values are taken as they are
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -40,42 +28,39 @@ def evaluate(cfg: DictConfig) -> None:
         UserError: a setting, the model or an image is not usable.
     """
     settings = check(cfg, EvaluateConfig)
+    from sr_gan.evaluation import scores  # imports PyTorch, as all of these do
+    from sr_gan.evaluation.measure import folders, measure, measure_kinds, perceptual
+    from sr_gan.inference import Upscaler
+    from sr_gan.inference.pretrained import load_pretrained
+
     kinds = asked_kinds(cfg)
     model = load_pretrained(settings["model"], settings["scale"])
     keep_freed_memory()
-    enlarger = upscaler(model, settings)
-    lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], enlarger.device)
+    upscaler = Upscaler(model, Options.among(settings))
+    lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)
     log.info("model   %s", model.describe())
     for folder in folders(settings["benchmark"]):
         evaluation = (
-            measure_kinds(enlarger, folder, kinds, lpips)
+            measure_kinds(upscaler, folder, kinds, lpips)
             if kinds
-            else measure(enlarger, folder, settings["lr"], lpips)
+            else measure(upscaler, folder, settings["lr"], lpips)
         )
         files = scores.write(evaluation, _output(settings["output"], model))
-        log.info("\n%s\n", scores.as_text(evaluation))
+        log.info("\n%s\n", evaluation.table().plain())
         log.info("written %s", ", ".join(str(relative(path)) for path in files))
 
 
-def upscaler(model: Pretrained, settings: dict[str, Any]) -> Upscaler:
-    """An upscaler by those of ``settings`` that are its options.
-
-    Raises:
-        UserError: a setting is not allowed, or the device is not there.
-    """
-    try:
-        options = {key: settings[key] for key in Options.__dataclass_fields__ if key in settings}
-        return Upscaler(model, Options(**options))
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
 def asked_kinds(cfg: DictConfig) -> list[str]:
-    """The kinds of LR images to measure; none where they are to be exact or are given.
+    """The kinds of LR images to measure.
+
+    Returns:
+        No kinds where LR images are reduced exactly, or are given.
 
     Raises:
         UserError: the degradation is another one, or contradicts the LR images that are given.
     """
+    from sr_gan.data.degradation import Exact, Kinds
+
     degradation = build(cfg.degradation)
     if isinstance(degradation, Exact):
         return []
@@ -86,8 +71,8 @@ def asked_kinds(cfg: DictConfig) -> list[str]:
     return degradation.names
 
 
-def _output(output: str | None, model: Pretrained) -> Path:
-    """Beside the run that the model is from, so that its report finds it."""
+def _output(output: str | None, model: "Pretrained") -> Path:
+    """The folder of the tables: in the run that the model is from, where its report finds them."""
     if output is not None:
         return Path(output).expanduser()
     if model.path is not None and model.path.parent.parent.name == "checkpoints":
@@ -96,4 +81,4 @@ def _output(output: str | None, model: Pretrained) -> Path:
 
 
 if __name__ == "__main__":
-    command(evaluate, "evaluate", verbatim=PATHS)
+    command(evaluate, "evaluate")

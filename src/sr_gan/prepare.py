@@ -6,7 +6,6 @@ from time import perf_counter
 from omegaconf import DictConfig
 
 from sr_gan.cli import command
-from sr_gan.data.usable import usable
 from sr_gan.files import readable
 from sr_gan.settings.build import build
 from sr_gan.settings.check import check
@@ -22,6 +21,8 @@ def prepare(cfg: DictConfig) -> None:
         UserError: a setting, a file, the server or the disk is not usable; the message says which.
     """
     check(cfg, PrepareConfig)
+    from sr_gan.data.usable import usable  # imports NumPy and, with its room, PyTorch
+
     data = build(cfg.data)
     data.obtain()
     for cache, files in data.caches():

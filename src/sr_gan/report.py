@@ -6,14 +6,10 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.reports.write import write_report
 from sr_gan.runs.folder import RUNS
 from sr_gan.runs.history import find_runs, newest
 from sr_gan.settings.check import check
 from sr_gan.settings.schema import ReportConfig
-
-# settings whose values are taken as they are
-PATHS = ("run", "output")
 
 
 def report(cfg: DictConfig) -> None:
@@ -23,6 +19,8 @@ def report(cfg: DictConfig) -> None:
         UserError: there is no such run, or all that there are cannot be read.
     """
     settings = check(cfg, ReportConfig)
+    from sr_gan.reports.write import write_report  # imports matplotlib
+
     paths = _paths(settings["run"])
     folder = Path(settings["output"]).expanduser() if settings["output"] else _folder(paths)
     write_report(paths, folder, settings["epochs"])
@@ -48,4 +46,4 @@ def _folder(runs: list[Path]) -> Path:
 
 
 if __name__ == "__main__":
-    command(report, "report", verbatim=PATHS)
+    command(report, "report")

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from sr_gan.files import relative
 from sr_gan.machine import cpu_computes_bf16, sees_gpu
 from sr_gan.runs.resume import choose_run_dir
+from sr_gan.settings.help import describe_settings
 from sr_gan.settings.overrides import name_job
 
 
@@ -32,6 +33,7 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
     OmegaConf.register_new_resolver("shown", shown_path, replace=True)
+    OmegaConf.register_new_resolver("settings", describe_settings, replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)

@@ -169,7 +169,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
         ("gan.instance_noise=0.1", 3),
         ("gan.ema=0.9", 3),
         ("gan.discriminator_every=2", 3),
-        ("health.act=true", 3),
+        ("health.intervene=true", 3),
         ("gan_ldl", 6),  # of D without any gradient, of the artefact map, of VGG
         ("gan_unit", 11),  # LPIPS is left as it is, the reduction is in pieces
         ("gan_bands", 5),

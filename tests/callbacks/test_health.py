@@ -106,7 +106,7 @@ def test_acting_holds_the_discriminator_back_and_lets_go(
     composed: Compose, tmp_path: Path, every: int
 ) -> None:
     """From the rarity that was asked for, and back to it."""
-    health = Health(str(tmp_path / "healthy.ckpt"), every=1, act=True)
+    health = Health(str(tmp_path / "healthy.ckpt"), every=1, intervene=True)
     judge = Judge(8.0, -8.0)
     module = gan(composed, judge)
     module.discriminator_every = every
@@ -158,7 +158,7 @@ def test_acting_returns_from_nan_to_the_last_healthy_state(
     settings = ("stages=[gan]", "health.every=1", "gan.epochs=3")
     with pytest.raises(UserError, match="became NaN in epoch 1"):
         train(composed("quickstart", *settings))
-    cfg = composed("quickstart", *settings, "health.act=true", "hydra.run.dir=other")
+    cfg = composed("quickstart", *settings, "health.intervene=true", "hydra.run.dir=other")
     train(cfg)
     assert any("back to the state of epoch 0" in line for line in caplog.messages)
     weights = torch.load(Path(cfg.run_dir) / "checkpoints/gan/last.ckpt", weights_only=True)

@@ -115,7 +115,7 @@ VARIANTS = {  # how often an update is recorded, and how many are replayed
     "adversarial=relativistic": (1, 6),
     "discriminator=vgg_sn": (1, 6),
     "trainer.precision=bf16-mixed": (1, 6),
-    "health.act=true": (1, 6),
+    "health.intervene=true": (1, 6),
     **dict.fromkeys(RECIPES, (1, 6)),
 }
 

@@ -14,10 +14,12 @@ from sr_gan.errors import UserError
 from sr_gan.inference import Upscaler, int8
 from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Pretrained
-from sr_gan.inference.upscaler import Options
 from sr_gan.networks import MSRResNet
+from sr_gan.settings.options import Options
 
 pytestmark = pytest.mark.skipif(not find_spec("nncf"), reason="needs the extra openvino")
+
+INT8 = Options(device="cpu", backend="openvino", precision="int8")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     NNCF imports absl, whose log handler closes the stream that it found, pytest's, when logging is
     configured anew; not so the process's own.
     """
-    monkeypatch.setattr(int8, "_PHOTOS", ("chelsea",))
+    monkeypatch.setattr(int8, "bundled_pixels", lambda: [data.chelsea()])
     monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path / "cache"))
     yield
     if "absl.logging" in sys.modules:
@@ -48,13 +50,13 @@ def test_an_image_in_integers_is_close_and_the_calibration_is_kept(
     caplog.set_level(logging.INFO)
     model = Pretrained("tiny", tiny())
     image = torch.from_numpy(data.chelsea()[:60, :80].copy()).permute(2, 0, 1)
-    exact = Upscaler(model, Options("cpu", precision="fp32"))(image).int()
-    close = Upscaler(model, Options("cpu", "openvino", "int8"))(image).int()
+    exact = Upscaler(model, Options(device="cpu", precision="fp32"))(image).int()
+    close = Upscaler(model, INT8)(image).int()
     assert 0 < (exact - close).abs().float().mean() < 2
     assert "calibrating" in caplog.text
     assert "below fp32" in caplog.text
     caplog.clear()
-    again = Upscaler(model, Options("cpu", "openvino", "int8"))(image).int()
+    again = Upscaler(model, INT8)(image).int()
     assert torch.equal(again, close)
     assert "calibrating" not in caplog.text
     (folder,) = (tmp_path / "cache").iterdir()  # and nothing half-made beside it

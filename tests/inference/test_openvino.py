@@ -14,9 +14,9 @@ from sr_gan.inference import Upscaler
 from sr_gan.inference.openvino import convert, load, run_by_openvino
 from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Interpolation, Pretrained
-from sr_gan.inference.upscaler import Options
 from sr_gan.networks import CompactNet, MSRResNet, SRResNet
 from sr_gan.networks.split import enlarge
+from sr_gan.settings.options import Options
 
 pytestmark = pytest.mark.skipif(not find_spec("openvino"), reason="needs the extra openvino")
 
@@ -37,8 +37,10 @@ def test_equals_pytorch_at_any_size(network: nn.Module) -> None:
 def test_an_upscaler_of_it_makes_the_same_image_in_tiles() -> None:
     model = Pretrained("tiny", MSRResNet(filters=8, blocks=1))
     image = torch.randint(0, 256, (3, 37, 50), dtype=torch.uint8)
-    plain = Upscaler(model, Options("cpu", precision="fp32"))(image)
-    tiled = Upscaler(model, Options("cpu", "openvino", "fp32", tile=16))(image)
+    plain = Upscaler(model, Options(device="cpu", precision="fp32"))(image)
+    tiled = Upscaler(model, Options(device="cpu", backend="openvino", precision="fp32", tile=16))(
+        image
+    )
     assert (plain.int() - tiled.int()).abs().max() <= 1
     assert (plain != tiled).float().mean() < 0.001
 

@@ -94,8 +94,8 @@ def test_no_result_is_larger_than_what_the_network_makes(size: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ({"width": 0}, "width=0: allowed are positive numbers"),
-        ({"outscale": float("nan")}, "outscale=nan: allowed are positive numbers"),
+        ({"width": 0}, "width=0: should be greater than 0"),
+        ({"outscale": float("nan")}, "outscale=nan: should be a finite number"),
         ({"outscale": 2, "longest": 10}, "outscale=2 and longest=10: give one of"),
         ({"width": 2, "height": 4, "longest": 3}, "give one of"),
     ],

@@ -30,24 +30,24 @@ class Health(L.Callback):
     weighted term's gradient at the generator's output, as ``gradient/<term>``. A change of state is
     one sentence, with the setting that usually helps. A pretrain is not watched.
 
-    With ``act``, while the discriminator wins, its updates become rarer by a factor of two a
+    With ``intervene``, while the discriminator wins, its updates become rarer by a factor of two a
     reading, then its learning rate falls, then noise is laid on what it sees; taken back step by
     step once it does not. After a collapse or a NaN the run returns to the last healthy state,
     which is kept in ``path``, and goes on with half the learning rates, three times at most.
 
     Args:
-        path: where the last healthy state is kept, if ``act``.
+        path: where the last healthy state is kept, if ``intervene``.
         every: updates a reading.
-        act: whether to act, or only to say.
+        intervene: whether to intervene, or only to report.
 
     Raises:
         ValueError: ``every`` is below 1.
     """
 
-    def __init__(self, path: str, every: int = 50, act: bool = False) -> None:
+    def __init__(self, path: str, every: int = 50, intervene: bool = False) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
-        self.path, self.every, self.act = Path(path), every, act
+        self.path, self.every, self.intervene = Path(path), every, intervene
         self.state: State = "healthy"
         self.readings: list[Reading] = []
         self.formed = False  # whether the images ever looked like photographs
@@ -60,7 +60,7 @@ class Health(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.sums is not None:  # checkpoints are read into the host's memory
             self.sums = self.sums.to(pl_module.device)
-        if self.act and isinstance(pl_module, GAN):
+        if self.intervene and isinstance(pl_module, GAN):
             self.rarity = pl_module.discriminator_every  # that was asked for
             self._hold_back(pl_module, self.strength)  # as before an interruption
 
@@ -87,7 +87,7 @@ class Health(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if isinstance(pl_module, GAN):
             pl_module.log("health/state", float(STATES.index(self.state)))
-            if self.act and self.state == "healthy" and _finite(pl_module):
+            if self.intervene and self.state == "healthy" and _finite(pl_module):
                 trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,10 +121,10 @@ class Health(L.Callback):
             epoch = trainer.current_epoch
             _say("health     epoch %d: %s", epoch, explain(state, self.readings))
             self.state = state
-        if self.act:
-            self._act(trainer, module)
+        if self.intervene:
+            self._intervene(trainer, module)
 
-    def _act(self, trainer: L.Trainer, module: GAN) -> None:
+    def _intervene(self, trainer: L.Trainer, module: GAN) -> None:
         if self.state in ("NaN", "collapsed"):
             self._return(trainer, module)
         else:

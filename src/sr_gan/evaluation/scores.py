@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sr_gan.files import atomic_write
 from sr_gan.runs.published import X4
+from sr_gan.tables import Table, number
 
 # key: (title, decimals)
 METRICS = {
@@ -66,6 +67,16 @@ class Evaluation:
                     rows[who] = {"psnr_y": psnr_y, "lpips": lpips}
         return rows
 
+    def table(self) -> Table:
+        """The rows, with the decimals that are usual."""
+        rows = self.rows()
+        shown = columns(rows)
+        cells = [
+            [name, *(number(row.get(key), f".{digits}f") for key, (_, digits) in shown.items())]
+            for name, row in rows.items()
+        ]
+        return Table("", ["image", *(title for title, _ in shown.values())], cells)
+
 
 def mean(images: dict[str, Scores]) -> Scores:
     """The mean over images of each score, over those that have it; None where none has."""
@@ -76,32 +87,10 @@ def mean(images: dict[str, Scores]) -> Scores:
     return means
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """A table for the terminal."""
-    rows = evaluation.rows()
-    first = max(len(name) for name in rows) + 2
-    shown = columns(rows)
-    lines = [" " * first + "".join(f"{title:>10}" for title, _ in shown.values())]
-    for name, scores in rows.items():
-        cells = [f"{_cell(scores.get(key), digits):>10}" for key, (_, digits) in shown.items()]
-        lines.append(f"{name:<{first}}" + "".join(cells))
-    return "\n".join(lines)
-
-
 def as_markdown(evaluation: Evaluation) -> str:
-    """A table with a heading."""
-    shown = columns(evaluation.rows())
-    titles = " | ".join(title for title, _ in shown.values())
-    lines = [
-        f"# {evaluation.model} on {evaluation.benchmark}, x{evaluation.scale}",
-        "",
-        f"| image | {titles} |",
-        "| --- |" + " --: |" * len(shown),
-    ]
-    for name, scores in evaluation.rows().items():
-        cells = [_cell(scores.get(key), digits) for key, (_, digits) in shown.items()]
-        lines.append(f"| {name.replace('|', ' ')} | {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    """The table under a heading."""
+    heading = f"# {evaluation.model} on {evaluation.benchmark}, x{evaluation.scale}"
+    return f"{heading}\n\n{evaluation.table().markdown()}\n"
 
 
 def as_csv(evaluation: Evaluation) -> str:
@@ -142,10 +131,6 @@ def columns(rows: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, in
     """Those of :data:`METRICS` that a table of ``rows`` has, with title and decimals."""
     asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
     return {key: column for key, column in METRICS.items() if asked or key != _ASKED_FOR}
-
-
-def _cell(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _finite(node: object) -> object:

@@ -1,14 +1,26 @@
 """Generators between two: their weights interpolated, BN's statistics taken anew."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.errors import UserError
+from sr_gan.images.bundled import bundled_pixels
+from sr_gan.images.decode import BadImage
+from sr_gan.images.find import list_images
+from sr_gan.images.picture import read_picture
+from sr_gan.images.resize import downscale
 from sr_gan.runs.weights import differing
+
+_CROP = 192  # HR pixels of the crops on which BatchNorm's statistics are measured
+_CROPS, _BATCH = 128, 16
 
 
 @torch.no_grad()
@@ -57,3 +69,42 @@ def _measure(network: nn.Module, norms: list[_BatchNorm], batches: Iterable[Tens
     for lr in batches:
         network(lr)
     network.eval()
+
+
+def calibration_batches(folder: str | None, scale: int) -> Iterator[Tensor]:
+    """LR images on which the statistics of BatchNorm are measured: (16, 3, h, w) in [0, 1].
+
+    Args:
+        folder: photographs, of which random crops are reduced; ``None`` takes those that come with
+            scikit-image.
+        scale: factor of the reduction.
+
+    Raises:
+        UserError: the folder holds no colour photograph that is large enough.
+    """
+    photos = bundled_pixels() if folder is None else _photos(folder)
+    rng = np.random.default_rng(0)
+    side = _CROP // scale * scale
+    for _ in range(_CROPS // _BATCH):
+        crops = []
+        for index in rng.integers(len(photos), size=_BATCH):
+            photo = photos[index]
+            top, left = (rng.integers(size - side + 1) for size in photo.shape[:2])
+            crops.append(photo[top : top + side, left : left + side])
+        hr = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+        yield downscale(hr, scale).float() / 255
+
+
+def _photos(folder: str) -> list[NDArray[np.uint8]]:
+    """The photographs of a folder that can be cropped: uint8 (H, W, 3)."""
+    photos: list[Any] = []
+    for path in list_images(Path(folder).expanduser(), "photos"):
+        try:
+            pixels = read_picture(path).pixels
+        except BadImage as error:
+            raise UserError(f"{path}: {error}") from error
+        if pixels.dtype == np.uint8 and pixels.shape[2] >= 3 and min(pixels.shape[:2]) >= _CROP:
+            photos.append(pixels[..., :3])
+    if not photos:
+        raise UserError(f"photos={folder}: no colour photo of {_CROP}x{_CROP} pixels or more")
+    return photos

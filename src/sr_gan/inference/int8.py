@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from skimage import data
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_gan.errors import UserError
 from sr_gan.files import default_cache_dir
+from sr_gan.images.bundled import PHOTOS, bundled_pixels
 from sr_gan.images.resize import downscale
 from sr_gan.inference.openvino import Model, convert, load, run_by_openvino
 from sr_gan.metrics import psnr_y, to_uint8
@@ -23,7 +25,6 @@ from sr_gan.networks.split import enlarge, pieces
 log = logging.getLogger(__name__)
 
 MOST_LOSS = 0.05  # dB PSNR-Y against fp32: on other photographs it can be twice as much
-_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # that come with scikit-image
 _CROP, _STRIDE = 64, 96  # LR pixels, of the calibration
 _SKIP = ("Interpolate", "Multiply", "Add", "Subtract")  # of the skip past a reconstruction
 _FORMAT = 1
@@ -44,17 +45,17 @@ def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
     versions = f"{_FORMAT} {openvino.__version__} {nncf.__version__}"
     folder = default_cache_dir() / f"int8-{_key(network, versions)}"
     if not folder.is_dir():
-        log.info("int8    calibrating on %d photographs, once: some minutes", len(_PHOTOS))
+        log.info("int8    calibrating on %d photographs, once: some minutes", len(PHOTOS))
         _write(folder, *_calibrated(network, scale, nncf))
     lost = json.loads((folder / "loss.json").read_text())
-    log.info("int8    %.3f dB PSNR-Y below fp32 on %d photographs", lost["psnr_y"], len(_PHOTOS))
+    log.info("int8    %.3f dB PSNR-Y below fp32 on %d photographs", lost["psnr_y"], len(PHOTOS))
     core = openvino.Core()
     return core.read_model(folder / "trunk.xml"), core.read_model(folder / "reconstruction.xml")
 
 
 def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model, Model], float]:
     """The models, and what they lose in dB."""
-    photos = [_pair(name, scale) for name in _PHOTOS]
+    photos = [_pair(pixels, scale) for pixels in bundled_pixels()]
     crops = [crop for hr, lr in photos for image in (lr, hr / 255) for crop in _crops(image)]
     models = convert(network)
     best = _score(network, models, photos, scale)
@@ -118,9 +119,8 @@ def _score(
     return float(torch.stack(values).mean())
 
 
-def _pair(name: str, scale: int) -> tuple[Tensor, Tensor]:
+def _pair(pixels: NDArray[np.uint8], scale: int) -> tuple[Tensor, Tensor]:
     """HR (1, 3, H, W) in [0, 255] and LR (1, 3, h, w) in [0, 1]."""
-    pixels = getattr(data, name)()
     height, width = (side // scale * scale for side in pixels.shape[:2])
     hr = torch.from_numpy(pixels[:height, :width]).permute(2, 0, 1)[None].contiguous()
     return hr.float(), downscale(hr, scale).float() / 255

@@ -1,13 +1,29 @@
-"""Which files are enlarged, and where each result goes."""
+"""Enlarges files: which ones, where each result goes, and one after the other."""
 
+import errno
 import glob
 from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from sr_gan.errors import UserError
+from sr_gan.files import atomic_write, bar_interval
+from sr_gan.images.decode import BadImage, count_pixels
 from sr_gan.images.find import EXTENSIONS, list_images
-from sr_gan.images.writers import FORMATS
+from sr_gan.images.picture import Picture, read_picture
+from sr_gan.images.writers import FORMATS, Layout, write_picture
+from sr_gan.inference.upscaler import Upscaler
+from sr_gan.settings.options import Size
+
+T = TypeVar("T")
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
 
 
 @dataclass(frozen=True)
@@ -88,3 +104,92 @@ def _renamed(name: Path, suffix: str | None) -> Path:
 def _told_apart(name: Path, target: Path) -> Path:
     """``a.jpg`` beside ``a.gif``, both to become ``a.png``: ``a_jpg.png`` and ``a_gif.png``."""
     return target.with_name(f"{name.stem}_{name.suffix[1:].lower()}{target.suffix}")
+
+
+def as_list(setting: T | list[T]) -> list[T]:
+    """A setting that may be a list, as a list."""
+    return setting if isinstance(setting, list) else [setting]
+
+
+def run(
+    jobs: Sequence[Job], upscaler: Upscaler, size: Size, quality: int, max_megapixels: float
+) -> list[str]:
+    """Enlarges the files of all jobs, with a progress bar over their pixels.
+
+    While one picture is enlarged the next one is read.
+
+    Args:
+        jobs: what to enlarge.
+        upscaler: enlarges the pixels.
+        size: of the results.
+        quality: of JPEG and WebP, 1 to 100.
+        max_megapixels: larger files are refused.
+
+    Returns:
+        One line for each file that could not be enlarged.
+
+    Raises:
+        UserError: the disk is full or read-only, so that the next file would fail as well.
+    """
+    failed: list[str] = []
+    pixels = [count_pixels(job.source) * upscaler.scale**2 for job in jobs]
+    total = {"total": sum(pixels), "unit": "px", "unit_scale": True}
+    with tqdm(desc="upscale", mininterval=bar_interval(), **total) as bar:
+        pictures = _ahead(_read(job, max_megapixels) for job in jobs)
+        for number, (job, made, picture) in enumerate(zip(jobs, pixels, pictures)):
+            try:
+                _enlarge(job, picture, upscaler, size, quality, bar.update)
+            except (BadImage, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _HOPELESS:
+                    done = number - len(failed)
+                    raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
+                failed.append(f"{job.source}: {_reason(error)}")
+                bar.write(f"failed  {failed[-1]}")
+                bar.total -= made
+    return failed
+
+
+def _enlarge(
+    job: Job,
+    picture: Picture | Exception,
+    upscaler: Upscaler,
+    size: Size,
+    quality: int,
+    progress: Callable[[int], None],
+) -> None:
+    if isinstance(picture, Exception):
+        raise picture
+    try:
+        height, width = size.of(picture.pixels.shape, upscaler.scale)
+    except ValueError as error:
+        raise BadImage(str(error), lasting=False) from error
+    channels, bits = picture.pixels.shape[2], 8 * picture.pixels.dtype.itemsize
+    layout = Layout(width, height, channels, bits, picture.icc_profile, picture.exif)
+    with (
+        atomic_write(job.target, "w+b") as file,
+        closing(_ahead(upscaler.bands(picture.pixels, progress, size))) as bands,
+    ):
+        write_picture(file, job.target.suffix.lower(), layout, bands, quality)
+
+
+def _read(job: Job, max_megapixels: float) -> Picture | Exception:
+    try:
+        return read_picture(job.source, max_megapixels)
+    except (BadImage, OSError) as error:
+        return error
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, each made in a thread while the one before is used."""
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+
+def _reason(error: BadImage | OSError) -> str:
+    if isinstance(error, OSError) and error.filename:  # of the result: the source was read
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

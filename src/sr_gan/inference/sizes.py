@@ -1,8 +1,7 @@
 """Results of any size: the enlarged image, reduced by the exact bicubic band by band."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
 import torch
@@ -12,69 +11,6 @@ from sr_gan.images.pixels import Pixels
 from sr_gan.images.resize import cubic, mirror
 
 _CHUNK = 64  # rows at a time
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a result shall be. Nothing given leaves what the network makes.
-
-    Args:
-        outscale: factor between the input and the result, any positive number.
-        width: of the result in pixels; the height follows, unless it is given, too.
-        height: of the result in pixels; the width follows, unless it is given, too.
-        longest: the longer side of the result in pixels; the other one follows.
-
-    Raises:
-        ValueError: a value is not positive, or two of them contradict each other.
-    """
-
-    outscale: float | None = None
-    width: int | None = None
-    height: int | None = None
-    longest: int | None = None
-
-    def __post_init__(self) -> None:
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        for name, value in given.items():
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name}={value}: allowed are positive numbers")
-        if len(given) > 1 and set(given) != {"width", "height"}:
-            raise ValueError(
-                f"{' and '.join(f'{name}={value}' for name, value in given.items())}: give one of "
-                "outscale, width, height and longest, or width and height together"
-            )
-
-    def __str__(self) -> str:
-        return " ".join(f"{name}={value:g}" for name, value in vars(self).items() if value)
-
-    def of(self, shape: Sequence[int], scale: int) -> tuple[int, int]:
-        """Height and width of the result.
-
-        Args:
-            shape: of the input: height, width, and what may follow.
-            scale: the network's factor, which the result cannot exceed.
-
-        Raises:
-            ValueError: the result would be larger than what the network makes.
-        """
-        height, width = shape[:2]
-        if self.width and self.height:
-            size = self.height, self.width
-        else:
-            factor = (
-                self.outscale
-                or (self.width and self.width / width)
-                or (self.height and self.height / height)
-                or (self.longest and self.longest / max(height, width))
-                or scale
-            )
-            size = max(1, floor(height * factor + 0.5)), max(1, floor(width * factor + 0.5))
-        if size[0] > height * scale or size[1] > width * scale:
-            raise ValueError(
-                f"{self}: {width}x{height} pixels become {width * scale}x{height * scale} at "
-                f"most with this model, which enlarges by {scale}"
-            )
-        return size
 
 
 def reduced(

@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,72 +27,17 @@ from sr_gan.inference.int8 import quantised
 from sr_gan.inference.openvino import convert, run_by_openvino
 from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
-from sr_gan.inference.sizes import Size, reduced
+from sr_gan.inference.sizes import reduced
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.networks import tiles
 from sr_gan.networks.split import Piece, enlarge, pieces
+from sr_gan.settings.options import Options, Size
 
 log = logging.getLogger(__name__)
 
-Backend = Literal["torch", "openvino"]
-Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
-Smoothing = Literal["plain", "guided"]
 T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
 
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-_PRECISIONS = {
-    "torch": ("auto", "fp32", "fp16", "bf16"),
-    "openvino": ("auto", "fp32", "bf16", "int8"),
-}
-
-
-@dataclass
-class Options:
-    """How to enlarge.
-
-    Args:
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        backend: ``torch``, or ``openvino``, which is faster on CPUs and an extra.
-        precision: of the network; ``auto`` is fp16 on a GPU; on a CPU that computes in it bf16, but
-            with PyTorch only of 8-bit images, as it has too few bits for others; else fp32.
-            ``int8`` is OpenVINO's.
-        tile: side of a tile in LR pixels; None takes what fits into the free memory.
-        x8: mean over eight flips and rotations: eight times the time, a little more PSNR.
-        smooth_sigma: standard deviation in pixels of a Gaussian filter on the output; 0 is off.
-        smooth: ``plain`` filters everything, ``guided`` leaves edges as they are.
-        consistency: back-projects, so that the output reduces to the input.
-
-    Raises:
-        ValueError: a value is not allowed; the message names it.
-    """
-
-    device: str = "auto"
-    backend: Backend = "torch"
-    precision: Precision = "auto"
-    tile: int | None = None
-    x8: bool = False
-    smooth_sigma: float = 0.0
-    smooth: Smoothing = "plain"
-    consistency: bool = False
-
-    def __post_init__(self) -> None:
-        if self.backend not in _PRECISIONS:
-            raise ValueError(f"backend={self.backend}: allowed are {', '.join(_PRECISIONS)}")
-        if self.precision not in _PRECISIONS[self.backend]:
-            raise ValueError(
-                f"precision={self.precision}: allowed with backend={self.backend} are "
-                f"{', '.join(_PRECISIONS[self.backend])}"
-            )
-        if self.backend == "openvino" and self.device.startswith("cuda"):
-            raise ValueError(
-                f"device={self.device}: backend=openvino computes on the CPU; use backend=torch"
-            )
-        if self.smooth not in ("plain", "guided"):
-            raise ValueError(f"smooth={self.smooth}: allowed are plain, guided")
-        if self.tile is not None and self.tile < 16:
-            raise ValueError(f"tile={self.tile}: allowed is 16 and more, or null")
-        if not 0 <= self.smooth_sigma <= 10:
-            raise ValueError(f"smooth_sigma={self.smooth_sigma}: allowed is 0 to 10 pixels")
 
 
 class Upscaler:
@@ -351,8 +295,6 @@ def _device(chosen: Options) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise ValueError(f"device={name}: allowed are auto, cpu, cuda and cuda:N")
     count = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= count:
         raise UserError(f"device={name}: PyTorch sees {count or 'no'} GPUs here; use device=auto")

@@ -2,13 +2,12 @@
 
 import argparse
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-import torch
-
-from sr_gan.devices import wait
-from sr_gan.inference import Upscaler
 from sr_gan.models import PURPOSES
-from sr_gan.runs.weights import shipped
+
+if TYPE_CHECKING:
+    from sr_gan.inference import Upscaler
 
 _SIDE = 128  # pixels of the input that is enlarged to measure the speed
 _SECONDS = 1.0  # that are measured, at least
@@ -18,22 +17,29 @@ def main() -> None:
     """Prints a line for each model."""
     argparse.ArgumentParser(
         prog="python -m sr_gan.models",
-        description="Lists the shipped models: factor, parameters, size of the file, megapixels of "
-        "output a second on this machine, and what each is for. Choose one by "
-        "python -m sr_gan.upscale model=NAME input=PHOTO.",
+        description="Lists the models that come with the package: factor, parameters, size of "
+        "the file, megapixels of output per second on this machine, and what each is for. Choose "
+        "one by python -m sr_gan.upscale model=NAME input=PHOTO.",
     ).parse_args()
+    from sr_gan.inference import Upscaler  # imports PyTorch
+    from sr_gan.runs.weights import shipped
+
     print(f"{'model':8} {'x':>2} {'parameters':>10} {'file':>7} {'speed':>11}  purpose")
     for name, path in shipped().items():
         upscaler = Upscaler.from_pretrained(name)
         count = sum(parameter.numel() for parameter in upscaler.model.generator.parameters())
         print(
             f"{name:8} {upscaler.scale:2} {count:10,} {path.stat().st_size / 1e6:4.1f} MB "
-            f"{megapixels_a_second(upscaler):6.2f} MP/s  {PURPOSES[name]}"
+            f"{megapixels_per_second(upscaler):6.2f} MP/s  {PURPOSES[name]}"
         )
 
 
-def megapixels_a_second(upscaler: Upscaler) -> float:
-    """Of output, on a small image: the best of several, as other programs disturb."""
+def megapixels_per_second(upscaler: "Upscaler") -> float:
+    """Megapixels of output per second on a small image, the best of several measurements."""
+    import torch
+
+    from sr_gan.devices import wait
+
     image = torch.rand(3, _SIDE, _SIDE)
     upscaler(image)  # memory is taken, algorithms are chosen
     times: list[float] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sr_gan.files import atomic_write
-from sr_gan.tables import Table
+from sr_gan.tables import Table, cell
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,9 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["data_uri"] = _data_uri
-    environment.filters["cell"] = _cell
+    environment.filters["cell"] = cell
     return environment
 
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _cell(text: str) -> str:
-    """A cell of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -34,7 +34,7 @@ def environment() -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "command": _command(),
         "date": datetime.now().isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
@@ -44,6 +44,14 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def _command() -> str:
+    """The command line, without the folders of the programs."""
+    arguments = sys.orig_argv[1:]
+    if arguments and Path(arguments[0]).name == "sr-gan":
+        return " ".join(["sr-gan", *arguments[1:]])
+    return " ".join([Path(sys.executable).name, *arguments])
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, get_type_hints
 
@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from sr_gan.errors import UserError
-from sr_gan.settings.explain import suggest
+from sr_gan.settings.explain import complaint, suggest
 from sr_gan.settings.schema import Config, TrainConfig
 
 
@@ -32,9 +32,9 @@ def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]
         raise UserError(_missing(error)) from error
     settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
     try:
-        schema.model_validate(settings)
-    except ValidationError as error:
-        raise UserError(_complaint(error, allowed=schema.model_fields)) from error
+        schema(**settings)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     for name in schema.built:
         if "_target_" not in settings[name]:
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
@@ -48,23 +48,6 @@ def _missing(error: OmegaConfBaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not set: give it on the command line, {error.full_key}=VALUE"
     return str(error).splitlines()[0]
-
-
-def _complaint(
-    error: ValidationError, key: str = "", expected: str = "", allowed: Iterable[str] = ()
-) -> str:
-    """pydantic's first complaint as ``key=value: what is allowed``."""
-    errors = error.errors()
-    first = errors[0]
-    key = key or ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting{suggest(key, allowed)}"
-    if first["type"] == "missing":
-        return f"{key} is missing: choose {key}=CHOICE, see --help"
-    literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")
-    if literals:
-        return f"{key}={first['input']}: allowed is {', '.join(literals)}"
-    return f"{key}={first['input']}: {expected or first['msg'].removeprefix('Input ')}"
 
 
 def _check_targets(node: Any, key: str) -> None:
@@ -130,7 +113,7 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
         names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as Python 3.10 says it
         if isinstance(value, str) and getattr(annotation, "__module__", "").startswith("sr_gan"):
             names += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
-        raise UserError(_complaint(error, key, f"expected {names}")) from error
+        raise UserError(complaint(error, key, f"expected {names}")) from error
 
 
 def _holds_target(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
 
 from sr_gan.errors import UserError
 from sr_gan.settings.conf import conf_dir
@@ -89,3 +91,31 @@ def suggest(name: str, allowed: Iterable[Any]) -> str:
     close = difflib.get_close_matches(name, names, 1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{hint} (allowed: {', '.join(names)})"
+
+
+def complaint(
+    error: ValidationError, key: str = "", expected: str = "", allowed: Iterable[str] = ()
+) -> str:
+    """The first complaint of pydantic as ``key=value: what is allowed``.
+
+    Args:
+        error: what pydantic raised.
+        key: the setting, where pydantic does not know its name.
+        expected: what is allowed, in place of pydantic's words.
+        allowed: the names of the settings that exist.
+    """
+    errors = error.errors()
+    first = errors[0]
+    key = key or ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a setting{suggest(key, allowed)}"
+    if first["type"] == "missing":
+        return f"{key} is missing: choose {key}=CHOICE, see --help"
+    value = f"{key}={first['input']}: " if key else ""  # without a key several contradict
+    if first["type"] == "value_error":
+        return f"{value}{first['ctx']['error']}"
+    literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")
+    if literals:
+        choices = re.split(r", | or ", ", ".join(literals).replace("'", ""))
+        return f"{value}allowed are {', '.join(dict.fromkeys(choices))}"
+    return f"{value}{expected or first['msg'].removeprefix('Input ')}"

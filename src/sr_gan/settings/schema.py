@@ -1,4 +1,7 @@
-"""The typed top level of every command's configuration."""
+"""The typed top level of every command's configuration.
+
+The descriptions of the fields are the help texts of the commands, see :mod:`sr_gan.settings.help`.
+"""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -6,21 +9,31 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
 )
 
+from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
+from sr_gan.settings.options import Options, Settings, Size
+
+_PATH: Any = {"path": True}  # in the schema of a field that holds a path
 
 
-class Config(BaseModel):
-    """The top level of a command's configuration. Each node that has a ``_target_`` is checked
-    against its signature; those in ``built`` must have one."""
+def path(description: str, example: str) -> Any:
+    """A field that holds a path, whatever signs are in it."""
+    return Field(description=description, examples=[example], json_schema_extra=_PATH)
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+
+class Config(Settings):
+    """The top level of a command's configuration.
+
+    Each node that has a ``_target_`` is checked against the signature of the class that it names.
+    The nodes in ``built`` must have one.
+    """
+
     built: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
@@ -34,7 +47,7 @@ class HealthConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     every: PositiveInt
-    act: bool
+    intervene: bool
 
 
 class TrainConfig(Config):
@@ -45,8 +58,8 @@ class TrainConfig(Config):
     stages: list[Literal["pretrain", "gan"]]
     scale: Literal[2, 4, 8]
     seed: int
-    init_from: str | None
-    ckpt_path: str | None
+    init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
+    ckpt_path: str | None = path("The run or the checkpoint that goes on.", "last|RUN|FILE")
     run_dir: str
     generator: dict[str, Any]
     discriminator: dict[str, Any]
@@ -81,31 +94,74 @@ class PrepareConfig(Config):
 class BenchDataConfig(Config):
     """The top level of ``conf/bench_data.yaml``."""
 
-    photos: str | None
-    images: PositiveInt
-    width: PositiveInt
-    height: PositiveInt
-    scale: Literal[2, 4, 8]
-    crop: PositiveInt
-    batch_size: PositiveInt
-    seconds: PositiveFloat
-    rounds: PositiveInt
-    workers: list[NonNegativeInt]
-    growth: list[PositiveInt]
-    device: Literal["auto", "cpu", "cuda"]
-    folder: str | None
-    output: str
+    photos: str | None = path(
+        "The photographs that the test files are made of. Without it they are those that come with "
+        "scikit-image.",
+        "FOLDER",
+    )
+    images: PositiveInt = Field(
+        description="The number of test files: PNG of 2040x1356 pixels, as DIV2K's.", examples=["N"]
+    )
+    scale: Literal[2, 4, 8] = Field(description="The factor between LR and HR.")
+    crop: PositiveInt = Field(
+        description="The side of a crop in HR pixels, a multiple of the scale.", examples=["N"]
+    )
+    batch_size: PositiveInt = Field(description="The crops in a batch.", examples=["N"])
+    workers: list[NonNegativeInt] = Field(
+        description="The loader is measured once with each of these numbers of processes; 0 is the "
+        "main process. Default: [0,1,2].",
+        examples=["[N,N]"],
+    )
+    seconds: PositiveFloat = Field(
+        description="The length of one measurement in seconds.", examples=["3"]
+    )
+    rounds: PositiveInt = Field(
+        description="Everything is measured so many times in turn. The best result counts.",
+        examples=["N"],
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="The device that the device feed cuts crops on. auto takes a GPU where there "
+        "is one."
+    )
+    output: str = path("The JSON file to write.", "FILE.json")
+
+    @staticmethod
+    def check_settings(settings: dict[str, Any]) -> None:
+        crop, scale = settings["crop"], settings["scale"]
+        if crop % scale or crop > 1356:  # the height of the test files
+            raise UserError(f"crop={crop}: must be a multiple of scale={scale}, at most 1356")
 
 
 class BenchUpscaleConfig(Config):
     """The top level of ``conf/bench_upscale.yaml``."""
 
-    model: str | None
-    width: Annotated[int, Field(ge=16)]
-    height: Annotated[int, Field(ge=16)]
-    rounds: PositiveInt
-    device: str
-    output: str
+    model: str | None = path(
+        "The model, as in python -m sr_gan.upscale. Without it SRResNet with random weights is "
+        "measured, and int8 is not.",
+        "RUN|FILE|NAME",
+    )
+    width: Annotated[int, Field(ge=16)] = Field(
+        description="The width of the photograph that is enlarged, in pixels.", examples=["N"]
+    )
+    height: Annotated[int, Field(ge=16)] = Field(
+        description="The height of the photograph.", examples=["N"]
+    )
+    rounds: PositiveInt = Field(
+        description="Each way enlarges the photograph so many times. The best time counts.",
+        examples=["N"],
+    )
+    device: str = Field(
+        description="Where to compute. auto takes a GPU where there is one.",
+        examples=["auto|cpu|cuda|cuda:N"],
+    )
+    output: str = path("The JSON file to write.", "FILE.json")
+
+    @staticmethod
+    def check_settings(settings: dict[str, Any]) -> None:
+        try:
+            Options(device=settings["device"])
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
 
 class TrainBench(BaseModel):
@@ -116,9 +172,7 @@ class TrainBench(BaseModel):
     updates: PositiveInt
     warm_up: PositiveInt
     rounds: PositiveInt
-    compare: bool
     photos: PositiveInt
-    growth: dict[str, list[Any]] | None
     trace: str | None
     output: str
 
@@ -129,18 +183,15 @@ class BenchTrainConfig(TrainConfig):
     bench: TrainBench
 
 
-class EnlargingConfig(Config):
-    """What commands are told that enlarge images."""
+class EnlargingConfig(Config, Options):
+    """What the commands share that enlarge images."""
 
-    model: str | None
-    device: str
-    backend: Literal["torch", "openvino"]
-    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"]
-    tile: PositiveInt | None
-    x8: bool
-    smooth_sigma: NonNegativeFloat
-    smooth: Literal["plain", "guided"]
-    consistency: bool
+    model: str | None = path(
+        "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, the "
+        "name of a model that comes with the package, bicubic or lanczos. Without it the default "
+        "model is used.",
+        "RUN|FILE|NAME",
+    )
 
 
 class EvaluateConfig(EnlargingConfig):
@@ -148,47 +199,125 @@ class EvaluateConfig(EnlargingConfig):
 
     built = ("degradation",)
 
-    benchmark: str | list[str]
-    scale: PositiveInt
-    lr: str | None
-    degradation: dict[str, Any]
-    lpips: str | None
-    lpips_squeeze: str | None
-    output: str | None
+    benchmark: str | list[str] = path("A folder of HR photographs, or a list of them.", "FOLDER")
+    scale: PositiveInt = Field(description="The factor of bicubic and lanczos.", examples=["N"])
+    lr: str | None = path(
+        "A folder of LR images: a/0001.png or a/0001x4.png belongs to a/0001.png. Without it the "
+        "photographs are reduced by the exact bicubic.",
+        "FOLDER",
+    )
+    degradation: dict[str, Any] = Field(
+        description="How LR images are made. kinds measures clean, JPEG 75 and 40, and noise 5 and "
+        "10, one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
+        examples=["bicubic|kinds"],
+    )
+    lpips: str | None = path(
+        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+        "FILE|download",
+    )
+    lpips_squeeze: str | None = path(
+        "The weights of SqueezeNet. LPIPS is then measured with SqueezeNet, too, for models that "
+        "were trained on LPIPS with AlexNet.",
+        "FILE|download",
+    )
+    output: str | None = path(
+        "The folder of the tables. Without it they go into the run that the model is from, or into "
+        "evaluations/MODEL.",
+        "FOLDER",
+    )
 
 
-class UpscaleConfig(EnlargingConfig):
+class UpscaleConfig(EnlargingConfig, Size):
     """The top level of ``conf/upscale.yaml``."""
 
-    input: str | list[str]
-    output: str
-    scale: PositiveInt | None
-    outscale: Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)] | None
-    width: PositiveInt | None
-    height: PositiveInt | None
-    longest: PositiveInt | None
-    format: str | None
-    quality: Annotated[int, Field(ge=1, le=100)]
-    overwrite: bool
-    max_megapixels: PositiveInt | PositiveFloat
+    input: str | list[str] = path(
+        "An image, a folder, a pattern such as 'scans/*.tif', or a list of them.",
+        "IMAGE|FOLDER|PATTERN",
+    )
+    output: str = path("A folder, or the file to write of a single image.", "FOLDER|FILE")
+    scale: PositiveInt | None = Field(
+        description="The factor of the result: any factor of bicubic and lanczos, and of a model "
+        "at most its own. Without it the factor is the model's, and 4 of bicubic and lanczos.",
+        examples=["2"],
+    )
+    format: Literal["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"] | None = Field(
+        description="The format of the results. Without it each result has the format of its file.",
+        examples=["png|jpg|webp|tiff|bmp"],
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        description="The quality of JPEG and WebP, 1 to 100.", examples=["N"]
+    )
+    overwrite: bool = Field(description="Writes results anew that exist already.")
+    max_megapixels: PositiveInt | PositiveFloat = Field(
+        description="Larger files are refused: a small file can claim to be a huge image.",
+        examples=["N"],
+    )
 
 
 class InterpolateConfig(Config):
     """The top level of ``conf/interpolate.yaml``."""
 
-    a: str
-    b: str
-    alpha: str | float | int | list[float | int]
-    benchmark: str | list[str] | None
-    lpips: str | None
-    photos: str | None
-    device: str
-    output: str
+    a: str = path("The generator at alpha=0, as a rule one trained for PSNR.", "RUN|FILE")
+    b: str = path("The generator at alpha=1, as a rule a GAN of the same architecture.", "RUN|FILE")
+    alpha: str | float | int | list[float | int] = Field(
+        description="The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
+        examples=["0:1:0.1|0.5|[0.2,0.8]"],
+    )
+    benchmark: str | list[str] | None = path(
+        "A folder of HR photographs, or a list of them. Without it the mixtures are written and "
+        "not measured.",
+        "FOLDER",
+    )
+    lpips: str | None = path(
+        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+        "FILE|download",
+    )
+    photos: str | None = path(
+        "The photographs on which the statistics of BatchNorm are measured. Without it they are "
+        "those that come with scikit-image.",
+        "FOLDER",
+    )
+    device: str = Field(
+        description="Where to compute. auto takes a GPU where there is one.",
+        examples=["auto|cpu|cuda|cuda:N"],
+    )
+    output: str = path("The folder of the models and of the tables.", "FOLDER")
 
 
 class ReportConfig(Config):
     """The top level of ``conf/report.yaml``."""
 
-    run: str | list[str] | None
-    output: str | None
-    epochs: list[NonNegativeInt] | None
+    run: str | list[str] | None = path(
+        "A run, a folder of runs, a pattern, or a list of them. Without it the newest run is "
+        "reported.",
+        "RUN|FOLDER|PATTERN",
+    )
+    output: str | None = path(
+        "The folder of the report. Without it the report goes into the run, and of several runs "
+        "beside them.",
+        "FOLDER",
+    )
+    epochs: list[NonNegativeInt] | None = Field(
+        description="The epochs whose pictures are shown; of each the nearest that was drawn. "
+        "Without it they are those of the original run's table, and the last.",
+        examples=["[0,99,399]"],
+    )
+
+
+SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
+    "train": TrainConfig,
+    "prepare": PrepareConfig,
+    "evaluate": EvaluateConfig,
+    "upscale": UpscaleConfig,
+    "interpolate": InterpolateConfig,
+    "report": ReportConfig,
+    "bench_train": BenchTrainConfig,
+    "bench_data": BenchDataConfig,
+    "bench_upscale": BenchUpscaleConfig,
+}
+
+
+def paths(schema: type[Config]) -> tuple[str, ...]:
+    """The settings of a command that are paths, which Hydra's grammar must leave as they are."""
+    fields = schema.model_fields.items()
+    return tuple(name for name, field in fields if field.json_schema_extra == _PATH)

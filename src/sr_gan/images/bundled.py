@@ -1,0 +1,33 @@
+"""The photographs that come with scikit-image: real pictures without a download."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import skimage
+from numpy.typing import NDArray
+from PIL import Image
+
+from sr_gan.errors import UserError
+
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # of 427x640 to 512x512
+
+
+def bundled(name: str) -> Path:
+    """The file of one of scikit-image's photographs.
+
+    Raises:
+        UserError: the installed version does not bring it.
+    """
+    path = Path(skimage.__file__).parent / "data" / name
+    if not path.is_file():
+        raise UserError(
+            f"scikit-image {version('scikit-image')} does not bring {name}: install the "
+            "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
+        )
+    return path
+
+
+def bundled_pixels() -> list[NDArray[np.uint8]]:
+    """The pixels of all :data:`PHOTOS`: uint8 (H, W, 3)."""
+    return [np.array(Image.open(bundled(name)).convert("RGB")) for name in PHOTOS]

@@ -1,0 +1,196 @@
+"""How to enlarge an image, and how large the result shall be: the settings that commands share."""
+
+import re
+from collections.abc import Mapping, Sequence
+from math import floor
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from sr_gan.settings.explain import complaint
+
+Backend = Literal["torch", "openvino"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+Smoothing = Literal["plain", "guided"]
+S = TypeVar("S", bound="Settings")
+
+_PRECISIONS = {
+    "torch": ("auto", "fp32", "fp16", "bf16"),
+    "openvino": ("auto", "fp32", "bf16", "int8"),
+}
+
+
+class Settings(BaseModel):
+    """Settings by name, each with its type and its description.
+
+    Raises:
+        ValueError: a name is unknown, or a value is not allowed; the message is one line.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def among(cls: type[S], settings: Mapping[str, Any]) -> S:
+        """These settings of a command that has others, too."""
+        return cls(**{name: settings[name] for name in cls.model_fields if name in settings})
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(complaint(error, allowed=type(self).model_fields)) from None
+
+
+class Options(Settings):
+    """How to enlarge an image.
+
+    Raises:
+        ValueError: a value is not allowed; the message names it.
+    """
+
+    device: str = Field(
+        default="auto",
+        description="Where to compute. auto takes a GPU where there is one.",
+        examples=["auto|cpu|cuda|cuda:N"],
+    )
+    backend: Backend = Field(
+        default="torch",
+        description="What computes. openvino is faster on a CPU and needs the extra "
+        "sr_gan[openvino].",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="The type that the network computes in. auto is fp16 on a GPU; on a CPU that "
+        "computes in bf16 it is bf16, with PyTorch for 8-bit images only; otherwise fp32. int8 "
+        "needs backend=openvino.",
+    )
+    tile: Annotated[int, Field(ge=16)] | None = Field(
+        default=None,
+        description="The side of a tile in pixels of the input. Without it a tile takes what fits "
+        "into the free memory.",
+        examples=["N"],
+    )
+    x8: bool = Field(
+        default=False,
+        description="Takes the mean over eight flips and rotations: eight times the time, and a "
+        "little more PSNR.",
+    )
+    smooth_sigma: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="The standard deviation in pixels of a Gaussian filter on the result; 0 is "
+        "off.",
+        examples=["0.8"],
+    )
+    smooth: Smoothing = Field(
+        default="plain",
+        description="What that filter smooths: everything, or with guided all but edges.",
+    )
+    consistency: bool = Field(
+        default=False,
+        description="Corrects the result by back-projection, so that it reduces to the input.",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, name: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+            raise ValueError("allowed are auto, cpu, cuda and cuda:N")
+        return name
+
+    @model_validator(mode="after")
+    def _check(self) -> "Options":
+        allowed = _PRECISIONS[self.backend]
+        if self.precision not in allowed:
+            raise ValueError(
+                f"precision={self.precision}: allowed with backend={self.backend} are "
+                f"{', '.join(allowed)}"
+            )
+        if self.backend == "openvino" and self.device.startswith("cuda"):
+            raise ValueError(
+                f"device={self.device}: backend=openvino computes on the CPU; use backend=torch"
+            )
+        return self
+
+
+class Size(Settings):
+    """How large a result shall be. Without any value it has the size that the network makes.
+
+    Raises:
+        ValueError: a value is not positive, or two of them contradict each other.
+    """
+
+    outscale: Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="The factor between the input and the result, any positive number.",
+        examples=["1.5"],
+    )
+    width: PositiveInt | None = Field(
+        default=None,
+        description="The width of the result in pixels. The height follows, unless it is given.",
+        examples=["1920"],
+    )
+    height: PositiveInt | None = Field(
+        default=None,
+        description="The height of the result in pixels. The width follows, unless it is given.",
+        examples=["1080"],
+    )
+    longest: PositiveInt | None = Field(
+        default=None,
+        description="The longer side of the result in pixels. The other side follows.",
+        examples=["3840"],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Size":
+        given = [name for name in Size.model_fields if getattr(self, name) is not None]
+        if len(given) > 1 and set(given) != {"width", "height"}:
+            values = " and ".join(f"{name}={getattr(self, name):g}" for name in given)
+            raise ValueError(
+                f"{values}: give one of outscale, width, height and longest, or width and height "
+                "together"
+            )
+        return self
+
+    def describe(self) -> str:
+        """The values that are given, as ``KEY=VALUE``."""
+        given = {name: getattr(self, name) for name in Size.model_fields}
+        return " ".join(f"{name}={value:g}" for name, value in given.items() if value)
+
+    def of(self, shape: Sequence[int], scale: int) -> tuple[int, int]:
+        """The height and the width of the result.
+
+        Args:
+            shape: the height and the width of the input, and what may follow.
+            scale: the network's factor, which the result cannot exceed.
+
+        Raises:
+            ValueError: the result would be larger than what the network makes.
+        """
+        height, width = shape[:2]
+        if self.width and self.height:
+            size = self.height, self.width
+        else:
+            factor = (
+                self.outscale
+                or (self.width and self.width / width)
+                or (self.height and self.height / height)
+                or (self.longest and self.longest / max(height, width))
+                or scale
+            )
+            size = max(1, floor(height * factor + 0.5)), max(1, floor(width * factor + 0.5))
+        if size[0] > height * scale or size[1] > width * scale:
+            raise ValueError(
+                f"{self.describe()}: {width}x{height} pixels become {width * scale}x"
+                f"{height * scale} at most with this model, which enlarges by {scale}"
+            )
+        return size
