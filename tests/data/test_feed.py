@@ -9,7 +9,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from sr_gan.data.crops import EpochSampler, RandomCrops
-from sr_gan.data.feed import DeviceFeed, Resident, choose_feed, gather, pack, parcel, unpacked
+from sr_gan.data.feed import (
+    DeviceFeed,
+    Resident,
+    choose_feed,
+    concatenate,
+    gather,
+    pack_batch,
+    unpack_batch,
+)
 from sr_gan.data.photos import Photo
 from tests.data.test_crops import photo
 
@@ -58,7 +66,8 @@ def gathered(crops: RandomCrops, device: torch.device) -> dict[str, torch.Tensor
     side = crops.crop // crops.scale
     rows = torch.from_numpy(crops.table(0)).to(device)
     index, top, left, turn = rows.unbind(1)
-    hr, lr = pack([p.hr for p in crops.photos], device), pack([p.lr for p in crops.photos], device)
+    hr = concatenate([photo.hr for photo in crops.photos], device)
+    lr = concatenate([photo.lr for photo in crops.photos], device)
     return {
         "hr": gather(*hr, index, 4 * top, 4 * left, turn, 4 * side),
         "lr": gather(*lr, index, top, left, turn, side),
@@ -93,10 +102,10 @@ def test_a_gpu_gives_the_loaders_batches(crops: RandomCrops) -> None:
 def test_a_parcel_holds_the_batch(crops: RandomCrops) -> None:
     batch = crops.__getitems__([(0, i) for i in range(5)])
     hr, lr = batch["hr"].clone(), batch["lr"].clone()
-    sent = parcel(batch)
+    sent = pack_batch(batch)
     assert set(sent) == {"pixels", "draw"}
     assert sent["pixels"].is_shared()
-    received = unpacked(sent, 48, 4)
+    received = unpack_batch(sent, 48, 4)
     assert torch.equal(received["hr"], hr)
     assert torch.equal(received["lr"], lr)
 

@@ -12,7 +12,7 @@ from torch import nn
 from sr_gan.errors import UserError
 from sr_gan.losses import BCEAdversarialLoss, LDLLoss, Objective, R1Penalty
 from sr_gan.modules import GAN, Pretrain
-from sr_gan.modules.ema import Average
+from sr_gan.modules.ema import EMA
 from sr_gan.networks import SRResNet, VGGDiscriminator
 from sr_gan.settings.build import build
 from sr_gan.settings.conf import conf_dir
@@ -80,7 +80,7 @@ def test_trains(composed: Compose, recipe: Compose, variant: str, precision: Any
 def test_the_average_follows_slowly() -> None:
     """After the first update d = 1/10: 9/10 of the way to the generator; BN's averages too."""
     generator = SRResNet(filters=4, blocks=1)
-    average = Average(generator, 0.999)
+    average = EMA(generator, 0.999)
     start = copy.deepcopy(generator.state_dict())
     generator.train()(torch.rand(2, 3, 8, 8))  # moves BN's averages
     with torch.no_grad():

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from sr_gan.inference.prepare import prepare
 from sr_gan.networks import CompactNet, MSRResNet, SRResNet
-from sr_gan.networks.split import pieces
+from sr_gan.networks.split import split
 
 
 def trained(network: nn.Module) -> nn.Module:
@@ -56,5 +56,5 @@ def test_the_halo_is_what_the_gradient_sees(network: nn.Module) -> None:
     network = prepare(network).double()
     lr = torch.rand(1, 3, 61, 61, dtype=torch.float64, requires_grad=True)
     seen = reach(lr, network(lr))
-    trunk, reconstruction = pieces(network.float())
+    trunk, reconstruction = split(network.float())
     assert seen <= trunk.halo + reconstruction.halo <= seen + 1

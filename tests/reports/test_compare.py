@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_gan.reports.compare import compare, differing, titles
+from sr_gan.reports.compare import comparison_section, differing, titles
 from sr_gan.runs.history import Run, read_run
 from tests.made_runs import BALANCED, MakeRun, gan_rows
 
@@ -31,7 +31,7 @@ def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
         read_run(make_run("b", gan_rows([(0.99, 0.0)] * 9, lpips=0.2), settings={"seed": 2})),
         read_run(make_run("c", [], settings={"seed": 3})),
     ]
-    (table,) = compare(runs).tables
+    (table,) = comparison_section(runs).tables
     assert list(table.header)[:3] == ["", "seed", "PSNR-Y dB"]
     assert [row[:5] for row in table.rows] == [
         ["2: b", "2", "27.80", "0.8000", "0.2000"],
@@ -50,14 +50,14 @@ def test_what_a_jobs_name_says_is_no_column(make_run: MakeRun) -> None:
         )
         for ema, seed in ((0.9, 1), (0.99, 2))
     ]
-    (table,) = compare(runs).tables
+    (table,) = comparison_section(runs).tables
     assert list(table.header)[:2] == ["", "PSNR-Y dB"]
     assert sorted(row[0] for row in table.rows) == ["1: ema=0.9, seed=1", "2: ema=0.99, seed=2"]
 
 
 def test_the_table_keeps_its_order_without_a_plane(make_run: MakeRun) -> None:
     runs = [read_run(make_run(name, gan_rows(BALANCED, None))) for name in "ab"]
-    (table,) = compare(runs).tables
+    (table,) = comparison_section(runs).tables
     assert [row[0] for row in table.rows] == ["1: a", "2: b"]
     assert table.header[-1] == "epochs"
 
@@ -66,13 +66,13 @@ def test_many_settings_have_a_table_of_their_own(make_run: MakeRun) -> None:
     runs = [
         read_run(make_run(str(i), settings={f"k{j}": i * j for j in range(1, 9)})) for i in (1, 2)
     ]
-    outcome, settings = compare(runs).tables
+    outcome, settings = comparison_section(runs).tables
     assert list(outcome.header)[1] == "PSNR-Y dB"
     assert settings.rows[2] == ["k3", "3", "6"]
 
 
 def plane(runs: list[Run]) -> list[str]:
-    return [p.name for p in compare(runs).curves if "perception" in p.name]
+    return [p.name for p in comparison_section(runs).curves if "perception" in p.name]
 
 
 def test_the_plane_is_of_what_all_runs_share(make_run: MakeRun) -> None:
@@ -95,13 +95,13 @@ def evaluate(path: Path, *sets: str) -> None:
 
 def test_why_there_is_no_plane(make_run: MakeRun) -> None:
     a, without = read_run(make_run("a")), read_run(make_run("b", gan_rows(BALANCED, None)))
-    section = compare([a, without], ["Left out: x."])
+    section = comparison_section([a, without], ["Left out: x."])
     assert not plane([a, without])
     assert section.text[0] == "Left out: x."
     assert "run 2 has no LPIPS" in section.text[1]
     rows = [{**row, "quality/psnr_y_bicubic": 20.0} for row in gan_rows(BALANCED)]
     other = read_run(make_run("c", rows))
-    assert "validated on different photos" in compare([a, other]).text[0]
+    assert "validated on different photos" in comparison_section([a, other]).text[0]
 
 
 def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) -> None:
@@ -112,7 +112,7 @@ def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) ->
         read_run(make_run("c", gan_rows([(0.7, 0.3)] * 9, lpips=None), settings={"seed": 3})),
         read_run(make_run("d", better, settings={"seed": 4})),
     ]
-    section = compare(runs)
+    section = comparison_section(runs)
     (table,) = section.tables
     assert {row[0]: row[-1] for row in table.rows}["3: c"] == "-"
     assert any("run 3 has no LPIPS" in text for text in section.text)

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from sr_gan.reports.figures import Plot, Point, front, of_run, of_runs, perception_distortion
+from sr_gan.reports.figures import Plot, Point, of_run, of_runs, pareto_front, perception_distortion
 from sr_gan.runs.history import read_run
 from tests.made_runs import BALANCED, MakeRun, gan_rows
 
@@ -52,7 +52,7 @@ def labels(plot: Plot) -> list[str]:
 
 def test_the_front_is_what_none_beats_in_both() -> None:
     points = [Point(*p) for p in [("a", 30, 0.3), ("b", 28, 0.1), ("c", 27, 0.2), ("d", 30, 0.4)]]
-    assert [point.label for point in front(points)] == ["a", "b"]
+    assert [point.label for point in pareto_front(points)] == ["a", "b"]
     plot = perception_distortion(points, Point("bicubic", 26, 0.5), "Set 5")
     assert plot.name == "perception-distortion-Set-5"
     assert pixels(plot.png()).std() > 5

@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 from sr_gan.reports.page import Picture
-from sr_gan.reports.single import describe
+from sr_gan.reports.single import run_section
 from sr_gan.runs.history import read_run
 from tests.made_runs import BALANCED, MakeRun, gan_rows
 
 
 def test_what_came_out_is_said_first(make_run: MakeRun) -> None:
-    section = describe(read_run(make_run("a")), [])
+    section = run_section(read_run(make_run("a")), [])
     assert section.text[0] == "Epochs: gan 3."
     assert "PSNR-Y 27.20 dB (bicubic 26.00), LPIPS 0.3000 (bicubic 0.5000)." in section.text[1]
     assert "The discriminator is balanced" in section.text[2]
@@ -23,7 +23,7 @@ def test_what_came_out_is_said_first(make_run: MakeRun) -> None:
 
 def test_the_loss_table_stands_beside_the_originals(make_run: MakeRun) -> None:
     run = read_run(make_run("a", gan_rows([(0.7, 0.3)] * 101)))
-    (table,) = (t for t in describe(run, []).tables if "Losses" in t.caption)
+    (table,) = (t for t in run_section(run, []).tables if "Losses" in t.caption)
     assert table.rows == [
         ["0", "1.6", "0.5", "0.0317", "1.34"],
         ["99", "1.6", "0.5", "6.98e-05", "0.972"],
@@ -32,17 +32,17 @@ def test_the_loss_table_stands_beside_the_originals(make_run: MakeRun) -> None:
 
 
 def test_unfinished_unvalidated_and_broken_runs_are_reported(make_run: MakeRun) -> None:
-    begun = describe(read_run(make_run("begun", rows=[])), [0])
+    begun = run_section(read_run(make_run("begun", rows=[])), [0])
     assert begun.text == ["No epoch of this run was finished."]
     settings = {"stages": ["pretrain", "gan"], "pretrain": {"epochs": 4}, "gan": {"epochs": 3}}
     rows = [{"stage": "pretrain", "epoch": i, "loss/generator": 0.1} for i in range(2)]
-    stopped = describe(read_run(make_run("stopped", rows, settings)), [0])
+    stopped = run_section(read_run(make_run("stopped", rows, settings)), [0])
     assert stopped.text[0].startswith(
         "Epochs: pretrain 2 of 4, gan 0 of 3. The run is not finished"
     )
     assert "pretrain was not validated" in stopped.text[1]
     rows = [{"stage": "gan", "epoch": 0, "loss/discriminator": "nan", "loss/generator": "nan"}]
-    broken = describe(read_run(make_run("broken", rows)), [0])
+    broken = run_section(read_run(make_run("broken", rows)), [0])
     assert "became NaN in epoch 0 of gan." in broken.text[2]
     assert broken.tables[0].rows == [["0", "NaN", "NaN", "0.0317", "1.34"]]
 
@@ -54,7 +54,7 @@ def test_benchmarks_stand_beside_what_is_published(make_run: MakeRun) -> None:
     scores = {"model": "m", "scale": 4, "mean": mean, "bicubic": {"psnr_y": 28.43}}
     for name in ("Set5", "holidays"):
         (path / "evaluation" / f"{name}.json").write_text(json.dumps(scores))
-    known, other = (t for t in describe(read_run(path), []).tables if "evaluate" in t.caption)
+    known, other = (t for t in run_section(read_run(path), []).tables if "evaluate" in t.caption)
     if "holidays" in known.caption:
         known, other = other, known
     assert known.rows[0] == ["m", "29.50", "-", "-", "-", "0.0900", "-", "-", "-"]
@@ -69,13 +69,13 @@ def test_triptychs_of_the_nearest_epochs(
     wanted: list[int], shown: list[int], make_run: MakeRun
 ) -> None:
     run = read_run(make_run("a", grids=(1, 5, 9)))
-    pictures = describe(run, wanted).pictures
+    pictures = run_section(run, wanted).pictures
     assert [int(picture.name[-4:]) for picture in pictures] == shown
 
 
 def test_a_triptych_is_real_lr_generated(make_run: MakeRun) -> None:
     run = read_run(make_run("a", grids=(7,)))
-    (picture,) = describe(run, []).pictures
+    (picture,) = run_section(run, []).pictures
     assert picture.caption == "real(hr) | lr | gen(hr) after epoch 7 of gan"
     image = np.asarray(Image.open(io.BytesIO(picture.png)))
     assert image.shape == (16 + 32 + 4 + 32, 3 * 24 + 2 * 4, 3)
@@ -87,7 +87,7 @@ def test_a_damaged_picture_does_not_stop_the_report(make_run: MakeRun) -> None:
     path = make_run("a", rows=gan_rows(BALANCED), grids=(0, 2))
     (path / "samples/gan/epoch_0000.png").write_bytes(b"no PNG")
     Image.new("RGB", (50, 40)).save(path / "samples/gan/epoch_0002.png")
-    section = describe(read_run(path), [0])
+    section = run_section(read_run(path), [0])
     assert not section.pictures
     assert "epoch_0000.png cannot be read" in section.text[-2]
     assert "epoch_0002.png is not a picture of the columns LR" in section.text[-1]

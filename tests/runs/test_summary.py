@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sr_gan.runs.summary import describe, summarise
+from sr_gan.runs.summary import as_text, summarise
 
 HEADER = "stage,epoch,loss/discriminator,loss/generator,quality/psnr_y,quality/ssim_y,"
 HEADER += "quality/psnr_y_bicubic,quality/ssim_y_bicubic"
@@ -37,7 +37,7 @@ def test_reports_each_stage_and_the_loss_table(run: Path) -> None:
 def test_describes_what_is_there(run: Path) -> None:
     (run / "checkpoints" / "gan").mkdir(parents=True)
     (run / "checkpoints" / "gan" / "generator.safetensors").touch()
-    text = describe(summarise(run), run)
+    text = as_text(summarise(run), run)
     assert "pretrain        3      32.50    29.00     0.8000   0.7000" in text
     assert "99               0.01        101" in text
     assert "generator.safetensors" in text

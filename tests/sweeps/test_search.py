@@ -157,7 +157,7 @@ def test_optunas_command_line_reads_it(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     study = searching._open(tmp_path, {})
     study.add_trial(optuna.trial.create_trial(values=[31.5, 0.25], params={}, distributions={}))
-    line = searching.front(tmp_path).rpartition("study     optuna ")[2].split()
+    line = searching.describe_pareto_front(tmp_path).rpartition("study     optuna ")[2].split()
     done = subprocess.run(
         [sys.executable, "-c", "from optuna.cli import main; main()", *line, "-f", "json"],
         capture_output=True,

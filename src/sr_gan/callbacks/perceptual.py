@@ -25,7 +25,7 @@ class PerceptualQuality(L.Callback):
 
     Also ``quality/grain``, as :func:`sr_gan.metrics.grain` has it, of the photos with flat places.
     Also ``quality/rank``, by which the best checkpoint is chosen, lower is better: of a GAN LPIPS,
-    behind every epoch that keeps ``floor`` where PSNR-Y falls below it; of a pretrain, and without
+    behind every epoch that keeps ``psnr_floor`` where PSNR-Y falls below it; of a pretrain, and without
     LPIPS, the negative PSNR-Y. Photos below 32 pixels a side are left out. AlexNet is never part
     of a checkpoint. Where photos come in kinds (``data.valid_kinds``), each kind has means of all
     scores, PSNR-Y's and SSIM-Y's too, such as ``quality/jpeg75/lpips``.
@@ -33,15 +33,15 @@ class PerceptualQuality(L.Callback):
     Args:
         weights: of AlexNet, as :class:`sr_gan.metrics.LPIPS` takes them. With ``None``, and no
             weights in torch's cache, LPIPS is not measured, and one line says so.
-        floor: PSNR-Y that a GAN has to keep, in dB above bicubic's.
+        psnr_floor: PSNR-Y that a GAN has to keep, in dB above bicubic's.
 
     Raises:
         UserError: the weights that were named are missing or are not AlexNet's.
     """
 
-    def __init__(self, weights: str | None = None, floor: float = -1.0) -> None:
+    def __init__(self, weights: str | None = None, psnr_floor: float = -1.0) -> None:
         self.lpips = _lpips(weights)
-        self.floor = floor
+        self.psnr_floor = psnr_floor
         self.bicubic: dict[str, float] = {}  # does not learn: measured once a photo
         self.photos: list[tuple[str, dict[str, float]]] = []  # kind and scores, NaN for none
 
@@ -58,7 +58,7 @@ class PerceptualQuality(L.Callback):
             return
         means = _means([scores for _, scores in photos])
         lpips, psnr, bicubic = means["lpips"], means["psnr_y"], means["psnr_y_bicubic"]
-        below = max(0.0, self.floor - (psnr - bicubic))
+        below = max(0.0, self.psnr_floor - (psnr - bicubic))
         perceptual = isinstance(pl_module, GAN) and not isnan(lpips)
         taken = {name: means[name] for name in ("lpips", "lpips_bicubic", "grain")}
         taken["rank"] = lpips + 100 * below if perceptual else -psnr

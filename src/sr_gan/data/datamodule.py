@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
 from sr_gan.data.degradation import Degradation, Exact, Kinds
-from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, parcel, unpacked
+from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, pack_batch, unpack_batch
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
 from sr_gan.data.usable import printable, usable, warn_of_leaks
@@ -232,7 +232,7 @@ class SRData(L.LightningDataModule):
             self.batch_size,
             sampler=sampler,
             drop_last=True,
-            collate_fn=parcel if self.workers else _as_is,  # type: ignore[arg-type]
+            collate_fn=pack_batch if self.workers else _as_is,  # type: ignore[arg-type]
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             # a process that is started anew would import PyTorch again: 0.5 GB each
@@ -259,7 +259,7 @@ class SRData(L.LightningDataModule):
         self, batch: dict[str, Any], dataloader_idx: int
     ) -> dict[str, Any]:
         """Takes the batch out of its parcel, and keeps the draw in the host's memory."""
-        batch = unpacked(batch, self.cut_side, self.scale)
+        batch = unpack_batch(batch, self.cut_side, self.scale)
         self._draw = tuple(int(number) for number in batch["draw"])  # type: ignore[assignment]
         return {key: value for key, value in batch.items() if key != "draw"}
 

@@ -33,7 +33,7 @@ def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]
     return ("device" if nbytes <= _SHARE * free else "loader"), sizes
 
 
-def parcel(batch: dict[str, Any]) -> dict[str, Any]:
+def pack_batch(batch: dict[str, Any]) -> dict[str, Any]:
     """A worker's batch with both images in one block of shared memory: each block that is handed
     to another process costs as much as cutting twenty crops."""
     hr, lr = batch.pop("hr"), batch.pop("lr")
@@ -43,7 +43,7 @@ def parcel(batch: dict[str, Any]) -> dict[str, Any]:
     return {**batch, "pixels": pixels}
 
 
-def unpacked(batch: dict[str, Any], crop: int, scale: int) -> dict[str, Any]:
+def unpack_batch(batch: dict[str, Any], crop: int, scale: int) -> dict[str, Any]:
     """The batch that was in a parcel; any other as it is."""
     if "pixels" not in batch:
         return batch
@@ -65,8 +65,8 @@ class Resident:
     def __init__(self, photos: Sequence[Photo], device: torch.device) -> None:
         self.photos, self.device = photos, device
         if device.type != "cpu":
-            self.hr = pack([photo.hr for photo in photos], device)
-            self.lr = pack([photo.lr for photo in photos], device)
+            self.hr = concatenate([photo.hr for photo in photos], device)
+            self.lr = concatenate([photo.lr for photo in photos], device)
 
     def cut(self, rows: Tensor, table: Table, side: int, scale: int) -> dict[str, Tensor]:
         """As :func:`sr_gan.data.crops.cut`, on the device and without waiting for it.
@@ -153,7 +153,7 @@ def gather(
     return pixels[first[:, None] + planes]
 
 
-def pack(images: Sequence[Pixels], device: torch.device) -> tuple[Tensor, Tensor]:
+def concatenate(images: Sequence[Pixels], device: torch.device) -> tuple[Tensor, Tensor]:
     """Images (3, h, w) one after the other, and the offset, height and width of each (N, 3)."""
     ends = np.cumsum([image.size for image in images])
     pixels = torch.empty(int(ends[-1]), dtype=torch.uint8, device=device)

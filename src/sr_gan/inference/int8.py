@@ -20,7 +20,7 @@ from sr_gan.images.bundled import PHOTOS, bundled_pixels
 from sr_gan.images.resize import downscale
 from sr_gan.inference.openvino import Model, convert, load, run_by_openvino
 from sr_gan.metrics import psnr_y, to_uint8
-from sr_gan.networks.split import enlarge, pieces
+from sr_gan.networks.split import enlarge, split
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _FORMAT = 1
 
 @torch.inference_mode()
 def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
-    """The pieces of a prepared generator in 8-bit integers, made once and kept in the cache.
+    """The parts of a prepared generator in 8-bit integers, made once and kept in the cache.
 
     The first and the last convolution, and an image skip, stay in floating point; so does the whole
     trunk where the loss would be too large otherwise.
@@ -59,8 +59,8 @@ def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model,
     crops = [crop for hr, lr in photos for image in (lr, hr / 255) for crop in _crops(image)]
     models = convert(network)
     best = _score(network, models, photos, scale)
-    piece, _ = pieces(network)
-    features: list[tuple[Tensor, ...]] = [(piece.run(crop), crop) for crop in crops]
+    trunk_part, _ = split(network)
+    features: list[tuple[Tensor, ...]] = [(trunk_part.run(crop), crop) for crop in crops]
     trunk = _quantise(nncf, models[0], [(crop,) for crop in crops], _convolutions(models[0])[:1])
     floating = _convolutions(models[1])[-1:] + _skip(models[1])
     reconstruction = _quantise(nncf, models[1], features, floating)

@@ -1,4 +1,4 @@
-"""A generator's two pieces run by OpenVINO, which is faster than PyTorch on CPUs.
+"""A generator's two parts run by OpenVINO, which is faster than PyTorch on CPUs.
 
 It is an extra, ``pip install 'sr_gan[openvino]'``, and tells its makers nothing: the package that
 would report each use to them is kept from being imported.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_gan.errors import UserError
-from sr_gan.networks.split import Piece, pieces
+from sr_gan.networks.split import Part, split
 
 Model = Any  # openvino.Model
 
@@ -43,14 +43,14 @@ def convert(network: nn.Module) -> tuple[Model, Model]:
     """The trunk and the reconstruction of a prepared generator as models for images of any size.
 
     Raises:
-        UserError: OpenVINO is not installed, or the generator is not made of two pieces.
+        UserError: OpenVINO is not installed, or the generator is not made of two parts.
     """
     if not (hasattr(network, "trunk") and hasattr(network, "reconstruct")):
         raise UserError(
             f"backend=openvino runs trained generators, not {type(network).__name__}: "
             "use backend=torch"
         )
-    trunk, reconstruction = pieces(network)
+    trunk, reconstruction = split(network)
     lr = torch.rand(1, 3, 16, 16)
     features = trunk.run(lr)
     return _converted(network, trunk, lr), _converted(network, reconstruction, features, lr)
@@ -58,8 +58,8 @@ def convert(network: nn.Module) -> tuple[Model, Model]:
 
 def run_by_openvino(
     network: nn.Module, models: tuple[Model, Model], precision: str
-) -> tuple[Piece, Piece]:
-    """The pieces of a prepared generator, computed by what :func:`convert` made of them.
+) -> tuple[Part, Part]:
+    """The parts of a prepared generator, computed by what :func:`convert` made of them.
 
     Args:
         network: the generator.
@@ -74,7 +74,7 @@ def run_by_openvino(
         settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
     core = load().Core()
     runs = [_Run(core.compile_model(model, "CPU", settings)) for model in models]
-    trunk, reconstruction = pieces(network)
+    trunk, reconstruction = split(network)
     return replace(trunk, run=runs[0]), replace(reconstruction, run=runs[1])
 
 
@@ -90,21 +90,21 @@ class _Run:
         return torch.from_numpy(output.copy())  # the next call writes into the same memory
 
 
-class _Part(nn.Module):
-    """What a piece runs, as a module of its own."""
+class _PartModule(nn.Module):
+    """What a part runs, as a module of its own."""
 
-    def __init__(self, network: nn.Module, piece: Piece) -> None:
+    def __init__(self, network: nn.Module, part: Part) -> None:
         super().__init__()
-        self.network, self.piece = network, piece
+        self.network, self.part = network, part
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.piece.run(*inputs)
+        return self.part.run(*inputs)
 
 
-def _converted(network: nn.Module, piece: Piece, *inputs: Tensor) -> Model:
+def _converted(network: nn.Module, part: Part, *inputs: Tensor) -> Model:
     openvino, root = load(), logging.getLogger()
     level, filters, handlers = root.level, root.filters.copy(), root.handlers.copy()
-    model = openvino.convert_model(_Part(network, piece), example_input=inputs)
+    model = openvino.convert_model(_PartModule(network, part), example_input=inputs)
     root.setLevel(level)  # it silences the whole program
     root.filters, root.handlers = filters, handlers
     shapes = [openvino.PartialShape([1, x.shape[1], -1, -1]) for x in inputs]

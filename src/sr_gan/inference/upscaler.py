@@ -30,7 +30,7 @@ from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.inference.sizes import reduced
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.networks import tiles
-from sr_gan.networks.split import Piece, enlarge, pieces
+from sr_gan.networks.split import Part, enlarge, split
 from sr_gan.settings.options import Options, Size
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Upscaler:
         self.device = _device(self.options)
         self.scale = model.scale
         network = prepare(model.generator).to(self.device)
-        self.trunk, self.reconstruction = _pieces(network, self.scale, self.options)
+        self.trunk, self.reconstruction = _parts(network, self.scale, self.options)
         self.halo = self.trunk.halo + self.reconstruction.halo + self._halo_of_refinement()
         self.tile = self.options.tile
         self.dtype = self._type(8)
@@ -281,9 +281,9 @@ class Upscaler:
         return (large if image.ndim == 4 else large[0]).to(image.device)
 
 
-def _pieces(network: nn.Module, scale: int, chosen: Options) -> tuple[Piece, Piece]:
+def _parts(network: nn.Module, scale: int, chosen: Options) -> tuple[Part, Part]:
     if chosen.backend == "torch":
-        return pieces(network)
+        return split(network)
     models = quantised(network, scale) if chosen.precision == "int8" else convert(network)
     return run_by_openvino(network, models, chosen.precision)
 

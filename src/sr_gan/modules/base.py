@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from sr_gan.images.resize import upscale
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
-from sr_gan.modules.ema import Average
+from sr_gan.modules.ema import EMA
 from sr_gan.modules.means import Means
 from sr_gan.modules.schedules import Constant
-from sr_gan.networks.split import Piece, enlarge, pieces
+from sr_gan.networks.split import Part, enlarge, split
 
 Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
 
@@ -102,7 +102,7 @@ class SRModule(L.LightningModule):
                 f"ema must be above 0, such as 0.999, got {ema}"
             )
         self.generator = channels_last(generator)
-        self.average = Average(self.generator, ema) if ema else None
+        self.average = EMA(self.generator, ema) if ema else None
         self.loss = loss
         self.epochs = epochs
         self.betas = (betas[0], betas[1])
@@ -111,7 +111,7 @@ class SRModule(L.LightningModule):
         self.rehearsing = False
         self.ranked = False  # whether a callback says which validation was the best
         self.bicubic: dict[str, list[Tensor]] = {}
-        self.pieces: tuple[Piece, Piece] | None = None
+        self.parts: tuple[Part, Part] | None = None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -217,8 +217,8 @@ class SRModule(L.LightningModule):
 
     def _enlarge(self, lr: Tensor) -> Tensor:
         """As the generator, in eval mode, in bounded memory whatever the photo's size."""
-        self.pieces = self.pieces or pieces(self.evaluated)
-        return enlarge(*self.pieces, lr, int(self.generator.scale))  # type: ignore[arg-type]
+        self.parts = self.parts or split(self.evaluated)
+        return enlarge(*self.parts, lr, int(self.generator.scale))  # type: ignore[arg-type]
 
     def _bicubic_scores(
         self, images: dict[str, Tensor], name: str, scale: int

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average(nn.Module):
+class EMA(nn.Module):
     """A generator whose weights, and BN's averages, follow another one's slowly.
 
     ``average = d * average + (1 - d) * generator`` after each update, with
@@ -43,7 +43,7 @@ class Average(nn.Module):
             counters, now = zip(*counted)
             torch._foreach_copy_(counters, now)
 
-    def train(self, mode: bool = True) -> "Average":
+    def train(self, mode: bool = True) -> "EMA":
         """Stays in eval mode."""
         return super().train(False)
 

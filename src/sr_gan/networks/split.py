@@ -15,7 +15,7 @@ _OVERHEAD = 1.5  # what a convolution needs besides its input and output
 
 
 @dataclass(frozen=True)
-class Piece:
+class Part:
     """A part of a generator, and what it takes to run it on tiles.
 
     Args:
@@ -33,7 +33,7 @@ class Piece:
         return self.floats * (dtype or torch.float32).itemsize * _OVERHEAD
 
 
-def pieces(network: nn.Module) -> tuple[Piece, Piece]:
+def split(network: nn.Module) -> tuple[Part, Part]:
     """The trunk, ``lr -> features``, and the reconstruction, ``(features, lr) -> sr``.
 
     Of a generator that has no ``trunk`` and ``reconstruct`` the whole is the second. A generator
@@ -46,18 +46,18 @@ def pieces(network: nn.Module) -> tuple[Piece, Piece]:
         return _survey(network, trunk, lr), _survey(network, reconstruct, trunk(lr), lr)
     whole = _survey(network, lambda features, lr: network(lr), lr, lr)
     halo = int(getattr(network, "halo", whole.halo))
-    return Piece(lambda lr: lr, 0, 3), Piece(whole.run, halo, whole.floats)
+    return Part(lambda lr: lr, 0, 3), Part(whole.run, halo, whole.floats)
 
 
 def enlarge(
-    trunk: Piece, reconstruction: Piece, lr: Tensor, scale: int, dtype: torch.dtype | None = None
+    trunk: Part, reconstruction: Part, lr: Tensor, scale: int, dtype: torch.dtype | None = None
 ) -> Tensor:
     """Runs the trunk on the whole of ``lr`` and the reconstruction on as much of it at a time as
     fits into half of the memory that is free.
 
     Args:
-        trunk: see :func:`pieces`.
-        reconstruction: see :func:`pieces`.
+        trunk: see :func:`split`.
+        reconstruction: see :func:`split`.
         lr: (B, 3, h, w) in [0, 1].
         scale: the generator's.
         dtype: that it computes in.
@@ -67,7 +67,7 @@ def enlarge(
     """
     features = trunk.run(lr)
     budget = tiles.memory_budget(lr.device) / 2
-    side = tiles.piece_side(lr.device, budget, reconstruction.bytes(dtype), reconstruction.halo)
+    side = tiles.part_side(lr.device, budget, reconstruction.bytes(dtype), reconstruction.halo)
     return tiles.tiled(reconstruction.run, (features, lr), side, reconstruction.halo, scale)
 
 
@@ -77,7 +77,7 @@ def _device(network: nn.Module) -> torch.device:
 
 
 @torch.inference_mode()
-def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> Piece:
+def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> Part:
     """Runs a part on a few pixels and adds up what its layers look at and hold."""
     pixels = inputs[-1].shape[-2] * inputs[-1].shape[-1]
     reach, size, floats = 0.0, 1.0, [0.0]
@@ -95,7 +95,7 @@ def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> 
     with _watched(network, watch):
         output = run(*inputs)
     held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep the ends alive
-    return Piece(run, ceil(reach), max(floats) + held)
+    return Part(run, ceil(reach), max(floats) + held)
 
 
 @contextmanager

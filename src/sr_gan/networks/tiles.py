@@ -107,7 +107,7 @@ def work(size: int, halo: int) -> float:
     return ((size + 2 * halo) / size) ** 2
 
 
-def piece_side(device: torch.device, budget: float, bytes_per_pixel: float, halo: int) -> int:
+def part_side(device: torch.device, budget: float, bytes_per_pixel: float, halo: int) -> int:
     """The side of the tiles inside a tile, on which the memory-hungry part runs."""
     side = tile_side(budget, bytes_per_pixel, halo)
     return side if device.type == "cuda" else min(side, _CPU_PIECE)

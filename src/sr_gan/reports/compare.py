@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sr_gan.reports import figures
+from sr_gan.reports.crop_strip import crop_strip
 from sr_gan.reports.figures import Point
 from sr_gan.reports.health import diagnose
 from sr_gan.reports.page import Section
 from sr_gan.reports.single import draw, progress
-from sr_gan.reports.strip import strip
 from sr_gan.runs.history import Run
 from sr_gan.settings.overrides import label, short, shortened
 from sr_gan.tables import Table
@@ -21,20 +21,20 @@ _NOWHERE = "-"
 Places = tuple[list[Point], Point]  # the runs', bicubic's
 
 
-def compare(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
+def comparison_section(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
     """The section before those of the runs, which it numbers from 1; ``notes`` come first."""
     settings = differing(runs)
     planes = dict(_planes(runs))
     plots = [figures.perception_distortion(*each, where) for where, each in planes.items()]
     places = next(iter(planes.values()), None)
     text = [*notes, *_suggestion(runs, places[0] if places else []), *_missing(runs, bool(places))]
-    fronts = figures.ranks(places[0]) if places else {}
+    fronts = figures.pareto_ranks(places[0]) if places else {}
     beside = {k: v for k, v in settings.items() if not _told(k, titles(runs))}
     tables = [_outcomes(runs, beside if len(settings) <= _MOST_KEYS else {}, fronts)]
     if len(settings) > _MOST_KEYS:
         tables.append(_settings(settings))
     curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
-    crops = strip(runs, titles(runs))
+    crops = crop_strip(runs, titles(runs))
     return Section("Comparison", text, tables, curves, [crops] if crops else [])
 
 

@@ -114,7 +114,7 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
     """
 
     def draw(axes: Axes, grey: str) -> None:
-        best = front(points)
+        best = pareto_front(points)
         axes.step(
             *zip(*((p.psnr_y, p.lpips) for p in best)), color=grey, lw=1, ls=":", where="post"
         )
@@ -133,7 +133,7 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
     return Plot(name, f"PSNR against LPIPS, {where}", draw)
 
 
-def front(points: Sequence[Point]) -> list[Point]:
+def pareto_front(points: Sequence[Point]) -> list[Point]:
     """The points that no other beats in both, by falling PSNR."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.psnr_y, p.lpips)):
@@ -142,14 +142,14 @@ def front(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def ranks(points: Sequence[Point]) -> dict[str, int]:
+def pareto_ranks(points: Sequence[Point]) -> dict[str, int]:
     """By label the number of the front that a point is on: 1, and 2 once that is taken away.
 
     Source: Deb et al. 2002, *NSGA-II*, section III.A.
     """
     left, numbers, number = list(points), {}, 1
     while left:
-        best = front(left)
+        best = pareto_front(left)
         numbers.update({point.label: number for point in best})
         left = [point for point in left if point not in best]
         number += 1

@@ -24,7 +24,7 @@ _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the origina
 _VALIDATED = ("psnr_y", "ssim_y", "lpips")  # of METRICS
 
 
-def describe(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "") -> Section:
+def run_section(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "") -> Section:
     """The section of a run.
 
     Args:

@@ -9,8 +9,8 @@ from pathlib import Path
 from sr_gan.errors import UserError
 from sr_gan.files import readable, relative
 from sr_gan.reports import page
-from sr_gan.reports.compare import compare, titles
-from sr_gan.reports.single import describe
+from sr_gan.reports.compare import comparison_section, titles
+from sr_gan.reports.single import run_section
 from sr_gan.runs.folder import ERROR
 from sr_gan.runs.history import Run, read_run
 from sr_gan.runs.published import ORIGINAL_RUN
@@ -32,12 +32,12 @@ def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | No
     runs, damaged = _read(paths)
     failed = [f"Failed: {name}: {why}" for name, why in _failures(paths).items()]
     if len(paths) == 1:
-        title, sections = runs[0].name, [describe(runs[0], epochs or list(ORIGINAL_RUN))]
+        title, sections = runs[0].name, [run_section(runs[0], epochs or list(ORIGINAL_RUN))]
         sections[0] = replace(sections[0], text=[*failed, *sections[0].text])
     else:
-        title, sections = f"{len(runs)} runs", [compare(runs, [*damaged, *failed])]
+        title, sections = f"{len(runs)} runs", [comparison_section(runs, [*damaged, *failed])]
         for number, (run, name) in enumerate(zip(runs, titles(runs)), 1):
-            sections.append(describe(run, epochs or [], f"{number}-", name))
+            sections.append(run_section(run, epochs or [], f"{number}-", name))
     date = datetime.now().strftime("%Y-%m-%d %H:%M")
     files = page.write(title, date, sections, folder)
     for line in sections[0].text[len(damaged) :]:

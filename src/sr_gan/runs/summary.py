@@ -61,7 +61,7 @@ def _scores(row: dict[str, str]) -> dict[str, float]:
     return {"epoch": int(row["epoch"]), **taken}
 
 
-def describe(summary: dict[str, Any], run_dir: Path) -> str:
+def as_text(summary: dict[str, Any], run_dir: Path) -> str:
     """The summary as the text that a run ends with."""
     last = [result.get("last", {}) for result in summary.values()]
     measured = {key: how for key, how in _SCORES.items() if any(key in row for row in last)}

@@ -247,7 +247,7 @@ def outcome(folder: Path) -> tuple[TrialState, dict[str, Any]]:
     return TrialState.COMPLETE, notes
 
 
-def front(folder: Path) -> str:
+def describe_pareto_front(folder: Path) -> str:
     """The trials of the search in ``folder`` that no other beats in PSNR-Y and LPIPS at once, and
     where the study lies."""
     study = optuna.load_study(study_name=NAME, storage=_storage(folder))

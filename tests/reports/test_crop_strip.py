@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from sr_gan.reports.strip import strip
+from sr_gan.reports.crop_strip import crop_strip
 from sr_gan.runs.history import read_run
 from tests.made_runs import MakeRun, grid
 
@@ -11,7 +11,7 @@ from tests.made_runs import MakeRun, grid
 def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:
     """HR 255 and bicubic 50 first, then each run's, whose grey tells its last epoch."""
     runs = [read_run(make_run(str(i), grids=(0, i))) for i in range(1, 6)]
-    picture = strip(runs, [f"number {i}" for i in range(1, 6)])
+    picture = crop_strip(runs, [f"number {i}" for i in range(1, 6)])
     assert picture is not None
     pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("L"))
     rows = [row for row in np.split(pixels, np.flatnonzero(pixels[:, 29:52].min(1) == 255)) if 1]
@@ -25,7 +25,7 @@ def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:
 
 def test_what_cannot_be_compared_is_left_out(make_run: MakeRun) -> None:
     with_one = [read_run(make_run("a", grids=(0,))), read_run(make_run("b"))]
-    assert strip(with_one, ["a", "b"]) is None
+    assert crop_strip(with_one, ["a", "b"]) is None
     other = read_run(make_run("c", grids=(0,)))
     Image.eval(grid(0), lambda value: 255 - value).save(other.samples("gan")[0])
-    assert strip([with_one[0], other], ["a", "c"]) is None
+    assert crop_strip([with_one[0], other], ["a", "c"]) is None

@@ -18,7 +18,7 @@ _GAP, _LINE = 4, 13  # pixels
 _LETTER = 6  # width of one, about
 
 
-def strip(runs: Sequence[Run], names: Sequence[str]) -> Picture | None:
+def crop_strip(runs: Sequence[Run], names: Sequence[str]) -> Picture | None:
     """HR | bicubic | each run, of the first validation photo, after each run's last epoch.
 
     Runs without a picture, or with one of another crop than the first's, are left out; ``None``
