@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What stands in for the cell tagged "parameters", the pictures that come out, and what is printed.
 SHRUNK = {
     "quickstart": (f"overrides = {SMALL!r}", 4, "gan epoch 2/2: PSNR-Y"),
-    "failing_gan": ("my_run = None", 7, "The discriminator is saturated"),
+    "failing_gan": ("my_run = None", 7, "Saturated: the discriminator tells"),
     "loss_weights": ("sweep = None", 3, "on the front"),
     "inside_the_network": ('photos, updates = ["brick"], 5', 12, "D prefers the photograph to gan"),
 }

@@ -93,9 +93,9 @@ def test_it_says_so_once_when_the_discriminator_wins(
     health = Health(str(tmp_path / "healthy.ckpt"), every=1)
     module = gan(composed, Judge(8.0, -8.0))
     fit(module, photographs(6), callbacks=[health])
-    told = [line for line in caplog.messages if "discriminator winning" in line]
+    told = [line for line in caplog.messages if "saturated" in line]
     assert len(told) == 1
-    assert "try a pretrained generator (init_from=RUN" in told[0]
+    assert "start from a pretrained generator (init_from=RUN" in told[0]
     assert module.discriminator_every == 1
     assert not (tmp_path / "healthy.ckpt").exists()
 
@@ -177,7 +177,7 @@ def test_images_that_never_formed_are_a_discriminator_that_wins(
     health = Health("unused", every=1)
     fit(gan(composed, Judge(8.0, -8.0)), photographs(14), callbacks=[health])
     told = [line.split(": ")[1].split(" (")[0] for line in caplog.messages if "health" in line]
-    assert told == ["discriminator winning", "collapsed"]
+    assert told == ["saturated", "collapsed"]
 
 
 def test_sums_of_a_checkpoint_go_to_the_device_that_trains(composed: Compose) -> None:

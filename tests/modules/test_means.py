@@ -88,3 +88,10 @@ def test_norms_of_updates_that_loss_scaling_left_out_are_not_logged(composed: Co
     for player in ("generator", "discriminator"):
         norm = module.trainer.callback_metrics[f"optimizer/grad_norm_{player}"]
         assert 0 < norm < float("inf")
+
+
+def test_a_name_in_two_groups_has_one_mean() -> None:
+    means = Means()
+    means.add({"a": torch.tensor(1.0)})
+    means.add({"a": torch.tensor(3.0), "b": torch.tensor(5.0)})
+    assert {k: float(v) for k, v in means.take().items()} == {"a": 2.0, "b": 5.0}

@@ -39,7 +39,7 @@ def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
         ["3: c", "3", "-", "-", "-"],
     ]
     health = table.header.index("discriminator")
-    assert [row[health] for row in table.rows] == ["saturated", "balanced", "-"]
+    assert [row[health] for row in table.rows] == ["saturated", "healthy", "-"]
     assert [row[-1] for row in table.rows] == ["1", "2", "-"]  # the front
 
 

@@ -15,7 +15,7 @@ def test_what_came_out_is_said_first(make_run: MakeRun) -> None:
     section = run_section(read_run(make_run("a")), [])
     assert section.text[0] == "Epochs: gan 3."
     assert "PSNR-Y 27.20 dB (bicubic 26.00), LPIPS 0.3000 (bicubic 0.5000)." in section.text[1]
-    assert "The discriminator is balanced" in section.text[2]
+    assert "Healthy: both players are learning" in section.text[2]
     assert {plot.name for plot in section.curves} == {"losses", "discriminator", "psnr_y", "lpips"}
     assert "SRResNet" in str(section.details[0].rows)
     assert "epochs: 3" in section.settings

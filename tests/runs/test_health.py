@@ -12,7 +12,8 @@ def reading(
 
 
 BALANCED = reading(0.7, 0.3)
-WON = reading(1.0, 0.0)
+WON = reading(0.95, 0.05)
+SATURATED = reading(1.0, 0.0)
 LOST = reading(0.5, 0.5)
 
 
@@ -24,6 +25,7 @@ LOST = reading(0.5, 0.5)
         ([BALANCED] * 8, "healthy"),
         ([BALANCED, WON, WON, WON], "discriminator winning"),
         ([WON, WON, BALANCED], "discriminator winning"),  # one reading is none
+        ([BALANCED, SATURATED, SATURATED, SATURATED], "saturated"),
         ([WON, BALANCED, BALANCED], "healthy"),
         ([LOST] * 5, "healthy"),  # it may just have begun
         ([LOST] * 6, "generator winning"),
@@ -41,14 +43,15 @@ def test_states(readings: list[Reading], state: str) -> None:
 
 def test_images_that_never_formed_have_not_collapsed() -> None:
     pale = [reading(1.0, 0.0, contrast=0.1)] * 3
-    assert classify(pale, formed=True) == "collapsed"
-    assert classify(pale, formed=False) == "discriminator winning"
+    assert classify(pale, looked_like_photos=True) == "collapsed"
+    assert classify(pale, looked_like_photos=False) == "saturated"
 
 
 def test_no_state_flickers_at_its_limit() -> None:
     at_the_limit = [reading(0.9, 0.11)] * 3  # a distance of 0.79
     assert classify(at_the_limit) == "healthy"
     assert classify(at_the_limit, before="discriminator winning") == "discriminator winning"
+    assert classify(at_the_limit, before="saturated") == "discriminator winning"
     assert classify([BALANCED] * 3, before="discriminator winning") == "healthy"
     weak = [reading(0.56, 0.44)] * 6
     assert classify(weak) == "healthy"
@@ -57,7 +60,7 @@ def test_no_state_flickers_at_its_limit() -> None:
 
 def test_every_state_is_explained_with_numbers_and_a_setting() -> None:
     for state in STATES:
-        sentence = explain(state, [WON])
+        sentence = explain(state, [SATURATED])
         assert sentence.startswith(f"{state} (D(photo) 1.00, D(generated) 0.00): ")
         assert "\n" not in sentence
         assert state == "healthy" or "=" in sentence

@@ -1,4 +1,4 @@
-"""Watches the two players of a GAN, says how they fare, and acts where asked."""
+"""Watches the two players of a GAN, reports how they fare, and intervenes where asked."""
 
 import logging
 from pathlib import Path
@@ -11,33 +11,38 @@ from torch import Tensor, nn
 
 from sr_gan.modules import GAN
 from sr_gan.modules.base import unchanged
-from sr_gan.runs.health import STATES, Reading, State, classify, explain, formed
+from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_like_photos
 
 log = logging.getLogger(__name__)
 
 _RAREST = 16  # the discriminator learns at least once in so many updates
-_SLOWEST = 1 / 16  # of its learning rate
-_NOISE = 0.1  # standard deviation of the noise that is added, in units of [-1, 1]
+_SLOWEST = 1 / 16  # the least factor of its learning rate
+_NOISE = 0.1  # standard deviation of the added instance noise, in units of [-1, 1]
 _MOST_RETURNS = 3
 _KEPT = 16  # readings
+_CHANGES: dict[State, int] = {"discriminator winning": 1, "saturated": 1, "oscillating": 0}
 
 
 class Health(L.Callback):
-    """Reads D's answers, contrast and colours over every ``every`` updates, and classifies.
+    """Classifies the state of a GAN stage from the discriminator's answers and the images.
 
-    Logs the state as ``health/state`` (0 healthy, then as in :data:`sr_gan.runs.health.STATES`),
-    ``health/contrast`` and ``health/colour``, and once in ``every`` updates the norm of each
-    weighted term's gradient at the generator's output, as ``gradient/<term>``. A change of state is
-    one sentence, with the setting that usually helps. A pretrain is not watched.
+    Every ``every`` updates it takes a reading: the means of the discriminator's answers, and how
+    far the contrast and the colours of the generated images are from those of the photographs. It
+    logs ``health/contrast``, ``health/colour`` and the state as ``health/state``, which is the
+    state's position in :data:`sr_gan.runs.health.STATES`. At a reading it also logs, as
+    ``gradient/<term>``, the norm of each weighted term's gradient at the generator's output. A
+    change of the state is reported in one sentence, with the setting that usually helps. A pretrain
+    is not watched.
 
-    With ``intervene``, while the discriminator wins, its updates become rarer by a factor of two a
-    reading, then its learning rate falls, then noise is laid on what it sees; taken back step by
-    step once it does not. After a collapse or a NaN the run returns to the last healthy state,
-    which is kept in ``path``, and goes on with half the learning rates, three times at most.
+    With ``intervene``, while the discriminator wins, its updates become rarer by a factor of two at
+    each reading; then its learning rate falls; then instance noise is added. This is undone step by
+    step once it does not win any more. After a collapse or a NaN the run returns to the last
+    healthy state, which is kept in ``path``, and goes on with half the learning rates, at most
+    three times.
 
     Args:
         path: where the last healthy state is kept, if ``intervene``.
-        every: updates a reading.
+        every: the number of updates between two readings.
         intervene: whether to intervene, or only to report.
 
     Raises:
@@ -50,8 +55,8 @@ class Health(L.Callback):
         self.path, self.every, self.intervene = Path(path), every, intervene
         self.state: State = "healthy"
         self.readings: list[Reading] = []
-        self.formed = False  # whether the images ever looked like photographs
-        self.sums: Tensor | None = None
+        self.looked_like_photos = False  # at any reading so far
+        self.sums: Tensor | None = None  # on the device, until the next reading
         self.count = 0
         self.strength = 0  # how far the discriminator is being held back
         self.returns = 0
@@ -61,7 +66,7 @@ class Health(L.Callback):
         if self.sums is not None:  # checkpoints are read into the host's memory
             self.sums = self.sums.to(pl_module.device)
         if self.intervene and isinstance(pl_module, GAN):
-            self.rarity = pl_module.discriminator_every  # that was asked for
+            self.rarity = pl_module.discriminator_every  # as the settings ask
             self._hold_back(pl_module, self.strength)  # as before an interruption
 
     def on_train_batch_end(
@@ -74,7 +79,7 @@ class Health(L.Callback):
     ) -> None:
         if not isinstance(pl_module, GAN):
             return
-        if "real" in outputs:  # not where the discriminator rested
+        if "real" in outputs:  # the discriminator moved
             values = torch.stack([outputs["real"], outputs["fake"], outputs["G"].float()])
             measured = torch.cat([values, _looks(outputs["sr"].float(), outputs["hr"].float())])
             self.sums = measured if self.sums is None else self.sums + measured
@@ -94,7 +99,7 @@ class Health(L.Callback):
         return {
             "readings": [vars(reading) for reading in self.readings],
             "state": self.state,
-            "formed": self.formed,
+            "looked_like_photos": self.looked_like_photos,
             "strength": self.strength,
             "returns": self.returns,
             "sums": self.sums,
@@ -103,23 +108,23 @@ class Health(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.readings = [Reading(**values) for values in state_dict["readings"]]
-        self.formed = state_dict.get("formed", True)  # not in older checkpoints
+        self.looked_like_photos = state_dict.get("looked_like_photos", True)  # in older checkpoints
         for name in ("state", "strength", "returns", "sums", "count"):
             setattr(self, name, state_dict[name])
 
     def _read(self, trainer: L.Trainer, module: GAN) -> None:
-        """Takes a reading: the only time at which numbers are fetched from the device."""
+        """Takes a reading. Numbers are fetched from the device at no other time."""
         assert self.sums is not None
         means = trainer.strategy.reduce(self.sums / self.count, reduce_op="mean")
         reading = Reading(*(float(mean) for mean in means))
         self.sums, self.count = None, 0
         self.readings = [*self.readings, reading][-_KEPT:]
-        self.formed = self.formed or formed(self.readings)
+        self.looked_like_photos = self.looked_like_photos or look_like_photos(self.readings)
         module.means.add({"health/contrast": means[3], "health/colour": means[4]})
-        state = classify(self.readings, self.state, self.formed)
+        state = classify(self.readings, self.state, self.looked_like_photos)
         if state != self.state:
             epoch = trainer.current_epoch
-            _say("health     epoch %d: %s", epoch, explain(state, self.readings))
+            _report("health     epoch %d: %s", epoch, explain(state, self.readings))
             self.state = state
         if self.intervene:
             self._intervene(trainer, module)
@@ -128,11 +133,11 @@ class Health(L.Callback):
         if self.state in ("NaN", "collapsed"):
             self._return(trainer, module)
         else:
-            change = {"discriminator winning": 1, "oscillating": 0}.get(self.state, -1)
+            change = _CHANGES.get(self.state, -1)
             self._hold_back(module, max(0, self.strength + change))
 
     def _hold_back(self, module: GAN, strength: int) -> None:
-        """Rarer updates first, then a lower rate, then noise."""
+        """Makes the discriminator's updates rarer first, then slower, then adds noise."""
         before, self.strength = self.strength, min(strength, 9)
         rarer = min(self.strength, 4)
         slower = min(max(0, self.strength - 4), 4)
@@ -140,11 +145,12 @@ class Health(L.Callback):
         module.discriminator_slowdown = max(0.5**slower, _SLOWEST)
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:
-            _say(
-                "health     acting: the discriminator learns every %d. time, at %g of its rate%s",
+            _report(
+                "health     intervening: the discriminator learns from every %d. batch, at %g of "
+                "its learning rate%s",
                 module.discriminator_every,
                 module.discriminator_slowdown,
-                ", behind noise" if module.extra_noise else "",
+                ", and sees noise" if module.extra_noise else "",
             )
 
     def _return(self, trainer: L.Trainer, module: GAN) -> None:
@@ -161,14 +167,18 @@ class Health(L.Callback):
         for scheduler in module.lr_schedulers():  # type: ignore[union-attr]
             scheduler.base_lrs = [lr / 2 for lr in scheduler.base_lrs]
         self.readings, self.state, self.returned = [], "healthy", trainer.current_epoch
-        _say(
-            "health     acting: back to the state of epoch %d, with half the learning rates",
+        _report(
+            "health     intervening: back to the state of epoch %d, with half the learning rates",
             saved["epoch"],
         )
 
     def _log_gradients(self, module: GAN, lr: Tensor, sr: Tensor, hr: Tensor) -> None:
-        """Which term leads the generator, and by how much. Graphs of their own: nothing is left,
-        and nothing is compiled."""
+        """Logs which term leads the generator, and by how much.
+
+        Only the last part of a batch that is accumulated is looked at, as no more fits into memory.
+        The graphs are separate from the update's and are not compiled.
+        """
+        lr, sr, hr = (image.chunk(module.accumulate)[-1] for image in (lr, sr, hr))
         sr = sr.detach().float().requires_grad_()
         weights = {**module.loss.weights}
         weights["adversarial"] *= module.ramp
@@ -186,7 +196,7 @@ class Health(L.Callback):
 
 
 def _looks(sr: Tensor, hr: Tensor) -> Tensor:
-    """Contrast and colour of (B, 3, H, W) in [-1, 1], as a :class:`Reading` has them: (2,)."""
+    """Contrast and colour of (B, 3, H, W) in [-1, 1], as in a :class:`Reading`: (2,)."""
     contrast = sr.std() / hr.std()
     colour = 127.5 * (sr.mean((0, 2, 3)) - hr.mean((0, 2, 3))).abs().max()
     return torch.stack([contrast, colour])
@@ -197,5 +207,5 @@ def _finite(module: nn.Module) -> bool:
 
 
 @rank_zero_only
-def _say(message: str, *values: object) -> None:
+def _report(message: str, *values: object) -> None:
     log.info(message, *values)

@@ -1,4 +1,4 @@
-"""LPIPS and grain at every validation: what PSNR does not see."""
+"""Measures at every validation what PSNR does not see: LPIPS and grain."""
 
 import logging
 from collections.abc import Sequence
@@ -21,19 +21,23 @@ log = logging.getLogger(__name__)
 
 
 class PerceptualQuality(L.Callback):
-    """Logs ``quality/lpips`` and ``quality/lpips_bicubic``, means over the validation photos.
+    """Logs LPIPS and grain as means over the validation photos, and ranks the validations.
 
-    Also ``quality/grain``, as :func:`sr_gan.metrics.grain` has it, of the photos with flat places.
-    Also ``quality/rank``, by which the best checkpoint is chosen, lower is better: of a GAN LPIPS,
-    behind every epoch that keeps ``psnr_floor`` where PSNR-Y falls below it; of a pretrain, and without
-    LPIPS, the negative PSNR-Y. Photos below 32 pixels a side are left out. AlexNet is never part
-    of a checkpoint. Where photos come in kinds (``data.valid_kinds``), each kind has means of all
-    scores, PSNR-Y's and SSIM-Y's too, such as ``quality/jpeg75/lpips``.
+    ``quality/lpips`` and ``quality/lpips_bicubic`` are the distances of the generated and of the
+    bicubic images. ``quality/grain`` is the mean over the photos that have flat areas, see
+    :func:`sr_gan.metrics.grain`. Photos with a side below 32 pixels are left out.
+
+    The checkpoint with the lowest ``quality/rank`` is the best one. The rank of a GAN is its LPIPS;
+    a validation whose PSNR-Y is below ``psnr_floor`` comes after all that keep it. The rank of a
+    pretrain, or without LPIPS, is the negative PSNR-Y.
+
+    Where photos come in kinds (``data.valid_kinds``), each kind has its own means of all scores,
+    such as ``quality/jpeg75/lpips``. The weights of AlexNet are never part of a checkpoint.
 
     Args:
-        weights: of AlexNet, as :class:`sr_gan.metrics.LPIPS` takes them. With ``None``, and no
-            weights in torch's cache, LPIPS is not measured, and one line says so.
-        psnr_floor: PSNR-Y that a GAN has to keep, in dB above bicubic's.
+        weights: AlexNet's weights, as :class:`sr_gan.metrics.LPIPS` takes them. With ``None``, and
+            without weights in torch's cache, LPIPS is not measured, and one line says so.
+        psnr_floor: the PSNR-Y that a GAN has to keep, in dB above bicubic's.
 
     Raises:
         UserError: the weights that were named are missing or are not AlexNet's.
@@ -42,8 +46,10 @@ class PerceptualQuality(L.Callback):
     def __init__(self, weights: str | None = None, psnr_floor: float = -1.0) -> None:
         self.lpips = _lpips(weights)
         self.psnr_floor = psnr_floor
-        self.bicubic: dict[str, float] = {}  # does not learn: measured once a photo
-        self.photos: list[tuple[str, dict[str, float]]] = []  # kind and scores, NaN for none
+        self.bicubic: dict[str, float] = {}  # by photo: bicubic does not learn
+        self.photos: list[
+            tuple[str, dict[str, float]]
+        ] = []  # kind, and scores with NaN for those that do not exist
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, SRModule):
@@ -91,7 +97,7 @@ class PerceptualQuality(L.Callback):
         self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
 
     def _measure(self, lr: Tensor, sr: Tensor, hr: Tensor, name: str) -> tuple[float, float]:
-        """LPIPS of the generator's image, and of bicubic's."""
+        """LPIPS of the generated and of the bicubic image; NaN where it is not measured."""
         if self.lpips is None or min(hr.shape[-2:]) < LPIPS.smallest:
             return nan, nan
         if name not in self.bicubic:
@@ -100,7 +106,7 @@ class PerceptualQuality(L.Callback):
 
 
 def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Of each score the mean over those that are numbers; NaN where none is."""
+    """The mean of each score over the photos that have it; NaN where none has."""
     columns = {name: [photo[name] for photo in photos] for name in photos[0]}
     numbers = {name: [x for x in column if not isnan(x)] for name, column in columns.items()}
     return {name: fmean(column) if column else nan for name, column in numbers.items()}
@@ -108,7 +114,7 @@ def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:
 
 @cache
 def _lpips(weights: str | None) -> LPIPS | None:
-    """One for all stages; a missing default is told once."""
+    """The network for all stages. That its default weights are missing is reported once."""
     try:
         return LPIPS(weights)
     except UserError:

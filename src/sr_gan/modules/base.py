@@ -49,6 +49,11 @@ def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
     return [value for part in everyone for value in part]
 
 
+def named_losses(terms: Mapping[str, Tensor], total: Tensor) -> dict[str, Tensor]:
+    """The generator's loss and each of its terms before weighting, under their logged names."""
+    return {"loss/generator": total, **{f"loss/{name}": term for name, term in terms.items()}}
+
+
 @contextmanager
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Puts buffers (BN's averages), gradients and what rests back as they were."""
@@ -232,11 +237,6 @@ class SRModule(L.LightningModule):
             ]
         psnr, ssim = self.bicubic[name]
         return {"quality/psnr_y_bicubic": psnr, "quality/ssim_y_bicubic": ssim}
-
-    def log_terms(self, terms: Mapping[str, Tensor], total: Tensor) -> None:
-        """The generator's loss and each of its terms before weighting, as means over the epoch."""
-        values = {"loss/generator": total, **{f"loss/{name}": term for name, term in terms.items()}}
-        self.means.add(values)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Takes the norm, unscaled, of the gradient of the player that moves; where loss scaling

@@ -10,19 +10,24 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.losses import GradientPenalty, Objective
-from sr_gan.modules.base import Batch, SRModule, channels_last, images
+from sr_gan.modules.base import Batch, SRModule, channels_last, images, named_losses
 from sr_gan.modules.schedules import Constant
+
+Network = Callable[[Tensor], Tensor]
+Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and numbers that are logged
+
+_NOISE, _PENALTY, _STREAMS = 0, 1, 2  # streams of random numbers
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What an update does besides moving the generator; equal turns run the same kernels.
+    """What an update does besides moving the generator. Equal turns run the same kernels.
 
     Args:
-        discriminator: it moves, too.
-        penalty: on its gradient.
-        noise: standard deviation of the noise before it, in units of [-1, 1].
-        random: random numbers are drawn.
+        discriminator: whether the discriminator moves, too.
+        penalty: whether its gradient is penalised.
+        noise: the standard deviation of the instance noise, in units of [-1, 1].
+        random: whether random numbers are drawn.
     """
 
     discriminator: bool
@@ -41,18 +46,19 @@ class GAN(SRModule):
         epochs: length of the stage.
         generator_lr: the generator's learning rate.
         discriminator_lr: the discriminator's learning rate.
-        betas: Adam's averaging factors, of both.
-        schedule: of both learning rates; ``None`` keeps them constant.
-        accumulate: parts that a batch is cut into, one at a time in memory. Their gradients add up
-            to those of the whole batch, but for BN, which averages over a part.
-        ema: of the generator, see :class:`SRModule`.
-        penalty: on the discriminator's gradient; ``None`` for no penalty.
-        adversarial_ramp: share of the stage in which the weight of the adversarial term grows
-            linearly from 0, in [0, 1]: the discriminator learns before it is listened to.
-        instance_noise: standard deviation, in units of [-1, 1], of the Gaussian noise on everything
-            that the discriminator sees, at the start (Sønderby et al. 2017).
-        noise_until: share of the stage in which that noise decays linearly to 0, in (0, 1].
-        discriminator_every: update the discriminator on every so many-th batch.
+        betas: Adam's averaging factors for both players.
+        schedule: the schedule of both learning rates; ``None`` keeps them constant.
+        accumulate: the number of parts that a batch is cut into, of which one is in memory at a
+            time. Their gradients add up to those of the whole batch, except that BatchNorm
+            averages over a part.
+        ema: the decay of the generator's average, see :class:`SRModule`.
+        penalty: a penalty on the discriminator's gradient; ``None`` for no penalty.
+        adversarial_ramp: the share of the stage, in [0, 1], in which the weight of the adversarial
+            term grows linearly from 0, so that the discriminator learns before it is listened to.
+        instance_noise: the standard deviation, in units of [-1, 1], of the Gaussian noise on
+            everything that the discriminator sees at the start (Sønderby et al. 2017).
+        noise_until: the share of the stage, in (0, 1], in which that noise decays linearly to 0.
+        discriminator_every: the discriminator moves on every ``discriminator_every``-th batch.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -110,9 +116,10 @@ class GAN(SRModule):
         self.adversarial_ramp = adversarial_ramp
         self.instance_noise, self.noise_until = instance_noise, noise_until
         self.discriminator_every = discriminator_every
-        self.discriminator_slowdown = 1.0  # of its learning rate, and noise: set while it is to be
-        self.extra_noise = 0.0  # held back
-        self.replay: Callable[..., dict[str, Any]] | None = None  # in place of ``update``
+        # These two hold the discriminator back; see sr_gan.callbacks.Health.
+        self.discriminator_slowdown = 1.0  # factor of its learning rate
+        self.extra_noise = 0.0  # instance noise, in units of [-1, 1]
+        self.replay: Callable[..., dict[str, Any]] | None = None  # runs in place of ``update``
         self.automatic_optimization = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
@@ -136,61 +143,135 @@ class GAN(SRModule):
     def update(
         self, batch: Sequence[Tensor], turn: Turn, numbers: Mapping[str, float | Tensor]
     ) -> dict[str, Any]:
-        """One update of the players, of which all numbers that change from one to the next come
-        from outside, so that it can be recorded and replayed.
+        """Moves both players once.
+
+        All numbers that change from one update to the next are arguments, so that an update can be
+        recorded and replayed.
 
         Args:
             batch: LR (B, 3, h, w) in [0, 1] and HR (B, 3, H, W) in [-1, 1].
             turn: what is done besides the generator's update.
-            numbers: ``ramp``, ``generator_lr`` and ``discriminator_lr``, scalars.
+            numbers: the scalars ``ramp``, ``generator_lr`` and ``discriminator_lr``.
 
         Returns:
-            What callbacks look at: losses, answers, and the last part's images.
+            What callbacks look at: the losses ``G`` and ``D``, the mean answers ``real`` and
+            ``fake``, and the images ``lr``, ``sr`` and ``hr`` of the whole batch.
         """
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[attr-defined]
         parts = list(zip(*(image.chunk(self.accumulate) for image in batch)))
-        # (B, 3, H, W) in [-1, 1]: one pass for both players, unless its graph is to be small
-        whole = self.generator(parts[0][0]) if len(parts) == 1 else None
-        judge = self._judge(turn.noise)
+        # One pass serves both players, unless the batch comes in parts: a graph of a part is small.
+        whole = self.generator(parts[0][0]) if len(parts) == 1 else None  # (B, 3, H, W)
+        discriminator = self._behind_noise(turn.noise)
+        generated: list[Tensor] = []
         answers: dict[str, Tensor] = {}
+
+        def discriminate(lr: Tensor, hr: Tensor) -> Loss:
+            sr = self._without_graph(lr) if whole is None else whole.detach()
+            return self.discriminator_loss(hr, sr, discriminator, turn.penalty)
+
+        def generate(lr: Tensor, hr: Tensor) -> Loss:
+            sr = self.generator(lr) if whole is None else whole
+            generated.append(sr.detach())
+            return self.generator_loss(lr, hr, sr, discriminator, numbers["ramp"])
 
         if turn.discriminator:
             with self._stepping(optimizer_d, numbers["discriminator_lr"]):
-                for lr, hr in parts:
-                    sr = self._glimpse(lr) if whole is None else whole.detach()
-                    real, fake = judge(hr), judge(sr)  # logits
-                    loss_d = self.adversarial.discriminator(real, fake)
-                    if turn.penalty and self.penalty:
-                        draws = self._draws() if self.penalty.random else None
-                        penalty = self.penalty(self.discriminator, hr, sr, draws)
-                        self.means.add({"loss/penalty": penalty})
-                        loss_d = loss_d + penalty
-                    self._propagate(loss_d / len(parts))
-                    answers = self._answers(loss_d, real, fake)
-
+                answers = self._accumulated(parts, discriminate)
         with self._stepping(optimizer_g, numbers["generator_lr"]):
-            for lr, hr in parts:
-                sr = self.generator(lr) if whole is None else whole
-                terms = self.content(lr, sr, hr)
-                terms["adversarial"] = self.adversarial_term(sr, hr, judge)
-                loss_g = self.loss.total(terms, adversarial=numbers["ramp"])
-                self._propagate(loss_g / len(parts))
-                self.log_terms(terms, loss_g)
+            terms = self._accumulated(parts, generate)
 
-        return {**answers, "G": loss_g.detach(), "lr": lr, "sr": sr.detach(), "hr": hr}
+        sr = torch.cat(generated) if len(generated) > 1 else generated[0]
+        outputs = {"lr": batch[0], "sr": sr, "hr": batch[1]}
+        outputs["G"] = terms["loss/generator"]
+        if answers:
+            outputs["D"] = answers["loss/discriminator"]
+            outputs |= {name: answers[f"discriminator/{name}"] for name in ("real", "fake")}
+        return outputs
 
-    def adversarial_term(self, sr: Tensor, hr: Tensor, judge: Any = None) -> Tensor:
-        """The adversarial loss of ``sr``, not weighted; ``judge`` is the discriminator."""
-        judge = judge or self.discriminator
+    def discriminator_loss(
+        self, hr: Tensor, sr: Tensor, discriminator: Network, penalised: bool = False
+    ) -> Loss:
+        """The discriminator's loss: that of its logits, plus the penalty on its gradient.
+
+        Args:
+            hr: photographs, (B, 3, H, W) in [-1, 1].
+            sr: generated images of the same shape, without gradients.
+            discriminator: images to logits.
+            penalised: whether the penalty is taken in this update.
+        """
+        real, fake = discriminator(hr), discriminator(sr)  # logits
+        loss = self.adversarial.discriminator(real, fake)
+        numbers = {}
+        if penalised and self.penalty:
+            draws = self._random_numbers(_PENALTY) if self.penalty.random else None
+            numbers["loss/penalty"] = self.penalty(self.discriminator, hr, sr, draws)
+            loss = loss + numbers["loss/penalty"]
+        real, fake = real.detach(), fake.detach()
+        p_real, p_fake = self.adversarial.probabilities(real, fake)
+        return loss, {
+            **numbers,
+            "loss/discriminator": loss,
+            "discriminator/real": p_real,
+            "discriminator/fake": p_fake,
+            "discriminator/logit_real": real.float().mean(),
+            "discriminator/logit_fake": fake.float().mean(),
+        }
+
+    def generator_loss(
+        self,
+        lr: Tensor,
+        hr: Tensor,
+        sr: Tensor,
+        discriminator: Network,
+        ramp: float | Tensor = 1.0,
+    ) -> Loss:
+        """The generator's loss: the weighted sum of the content terms and the adversarial term.
+
+        Args:
+            lr: (B, 3, h, w) in [0, 1].
+            hr: photographs, (B, 3, H, W) in [-1, 1].
+            sr: the generator's images of ``lr``, with gradients.
+            discriminator: images to logits.
+            ramp: a factor of the adversarial weight.
+        """
+        terms = self.content(lr, sr, hr)
+        terms["adversarial"] = self.adversarial_term(sr, hr, discriminator)
+        total = self.loss.total(terms, adversarial=ramp)
+        return total, named_losses(terms, total)
+
+    def adversarial_term(
+        self, sr: Tensor, hr: Tensor, discriminator: Network | None = None
+    ) -> Tensor:
+        """The adversarial loss of ``sr`` without its weight."""
+        discriminator = discriminator or self.discriminator
         real = None
         if self.adversarial.relative:
             with torch.no_grad():
-                real = judge(hr)
-        return self.adversarial.generator(judge(sr), real)
+                real = discriminator(hr)
+        return self.adversarial.generator(discriminator(sr), real)
+
+    def _accumulated(
+        self, parts: Sequence[tuple[Tensor, ...]], losses: Callable[..., Loss]
+    ) -> dict[str, Tensor]:
+        """Adds up the gradients over the parts of a batch.
+
+        Returns:
+            The means of the numbers over the parts, which are logged, too.
+        """
+        every = []
+        for part in parts:
+            loss, numbers = losses(*part)
+            self._propagate(loss / len(parts))
+            every.append({name: number.detach() for name, number in numbers.items()})
+        means = every[0]
+        if len(every) > 1:
+            means = {name: torch.stack([one[name] for one in every]).mean() for name in means}
+        self.means.add(means)
+        return means
 
     @property
     def ramp(self) -> float:
-        """What the adversarial weight is multiplied with at this batch, in [0, 1]."""
+        """The factor of the adversarial weight at this batch, in [0, 1]."""
         return min(1.0, self.progress / self.adversarial_ramp) if self.adversarial_ramp else 1.0
 
     def on_train_epoch_end(self) -> None:
@@ -203,7 +284,7 @@ class GAN(SRModule):
         return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
     def _turn(self, batch_idx: int) -> Turn:
-        """What the update of this batch does."""
+        """Decides what the update of this batch does."""
         moves = batch_idx % self.discriminator_every == 0
         penalty = self.penalty if moves else None
         if penalty and batch_idx % penalty.every:
@@ -215,7 +296,7 @@ class GAN(SRModule):
 
     @contextmanager
     def _stepping(self, optimizer: Any, rate: float | Tensor) -> Iterator[None]:
-        """An update of one player from the gradients that are made inside; the other rests."""
+        """Moves one player by the gradients that are computed inside; the other player rests."""
         (group,) = optimizer.param_groups
         lr = group["lr"]
         with self.toggled_optimizer(optimizer):
@@ -230,53 +311,41 @@ class GAN(SRModule):
                 group["lr"] = lr
 
     def _propagate(self, loss: Tensor) -> None:
-        """The backward pass; a rehearsal's neither scales the loss nor tells other processes."""
+        """Runs the backward pass; in a rehearsal without loss scaling and other processes."""
         (self.backward if self.rehearsing else self.manual_backward)(loss)
 
-    def _glimpse(self, lr: Tensor) -> Tensor:
-        """The image that the discriminator learns from, without what its gradient would take; BN
-        leaves its averages to the pass from which the generator learns."""
+    def _without_graph(self, lr: Tensor) -> Tensor:
+        """The generator's image without what its gradient would take in memory.
+
+        BatchNorm leaves its averages to the pass from which the generator learns.
+        """
         norms = [norm for norm in self.generator.modules() if isinstance(norm, _BatchNorm)]
         for norm in norms:
             norm.track_running_stats = False
-        with torch.no_grad():  # else a compiler takes it for the pass with a graph
+        with torch.no_grad():  # otherwise a compiler takes it for the pass with a graph
             sr: Tensor = self.generator(lr)
         for norm in norms:
             norm.track_running_stats = True
         return sr
 
-    def _judge(self, sigma: float) -> Any:
-        """The discriminator, behind instance noise."""
+    def _behind_noise(self, sigma: float) -> Network:
+        """The discriminator, which sees its images through instance noise."""
         if not sigma:
             return self.discriminator
-        draws = self._draws()
+        draws = self._random_numbers(_NOISE)
 
-        def behind_noise(image: Tensor) -> Tensor:
+        def discriminator(image: Tensor) -> Tensor:
             noise = torch.randn(image.shape, device=image.device, generator=draws)
             logits: Tensor = self.discriminator(image + sigma * noise)
             return logits
 
-        return behind_noise
+        return discriminator
 
-    def _draws(self) -> torch.Generator:
+    def _random_numbers(self, stream: int) -> torch.Generator:
         """Random numbers that depend on the update alone, so that a resumed run repeats them."""
-        seed = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
-        return torch.Generator(self.device).manual_seed(seed)
+        update = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
+        return torch.Generator(self.device).manual_seed(_STREAMS * update + stream)
 
     def _advance_schedules(self) -> None:
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]
             scheduler.step()
-
-    def _answers(self, loss: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The discriminator's loss and answers, which are logged as means over the epoch."""
-        real, fake = real.detach(), fake.detach()
-        p_real, p_fake = self.adversarial.probabilities(real, fake)
-        values = {
-            "loss/discriminator": loss.detach(),
-            "discriminator/real": p_real,
-            "discriminator/fake": p_fake,
-            "discriminator/logit_real": real.float().mean(),
-            "discriminator/logit_fake": fake.float().mean(),
-        }
-        self.means.add(values)
-        return {"D": loss.detach(), "real": p_real, "fake": p_fake}

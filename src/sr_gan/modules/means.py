@@ -1,4 +1,4 @@
-"""Means over an epoch, summed where the numbers are."""
+"""Means over an epoch, summed on the device where the numbers are."""
 
 from collections.abc import Mapping
 
@@ -9,22 +9,22 @@ from torch import Tensor
 class Means:
     """Means of named numbers over an epoch, which are read once, at its end.
 
-    Lightning's ``log`` walks and copies all that was logged at each call, half a millisecond, and
-    an update of a GAN would call it ten times. This adds a small tensor to another one on the same
-    device and never makes the host wait for a GPU. The sums stay where they are in memory, so that
-    a recording of an update can add to them.
+    Lightning's ``log`` walks and copies everything that was logged, which takes half a millisecond
+    for each call, and an update of a GAN would call it ten times. This class adds a small tensor to
+    another one on the same device, so that the host never waits for a GPU. The sums stay at their
+    place in memory, so that a recorded update can add to them.
     """
 
     def __init__(self) -> None:
-        self.sums: dict[tuple[str, ...], Tensor] = {}  # of each group a sum and a count (2, n)
-        self.counted: set[tuple[str, ...]] = set()  # groups that were given since the last reading
+        self.sums: dict[tuple[str, ...], Tensor] = {}  # (2, n): sums and counts of a group
+        self.counted: set[tuple[str, ...]] = set()  # groups given since the last take()
 
     def add(self, values: Mapping[str, Tensor], finite: bool = False) -> None:
-        """Counts each of ``values``, scalars on one device, once.
+        """Adds one value to each of the means.
 
         Args:
-            values: numbers that are always given together, by name.
-            finite: leave out those that are infinite or no number.
+            values: scalars on one device, by name.
+            finite: whether to leave out those that are infinite or NaN.
         """
         if not values:
             return
@@ -39,14 +39,12 @@ class Means:
         self.counted.add(names)
 
     def take(self) -> dict[str, Tensor]:
-        """The means, by name, and begins anew; none of what was never counted."""
-        means = {
-            name: total / count
-            for names, (totals, counts) in self.sums.items()
-            if names in self.counted
-            for name, total, count in zip(names, totals, counts)
-        }
+        """Returns the means by name, and begins anew. Names that were never given are left out."""
+        totals: dict[str, Tensor] = {}
+        for names in self.counted:
+            for name, total in zip(names, self.sums[names].T.clone()):  # a sum and a count each
+                totals[name] = totals[name] + total if name in totals else total
         for sums in self.sums.values():
             sums.zero_()
         self.counted = set()
-        return means
+        return {name: total / count for name, (total, count) in totals.items()}

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sr_gan.losses import Objective
-from sr_gan.modules.base import Batch, SRModule, images
+from sr_gan.modules.base import Batch, SRModule, images, named_losses
 from sr_gan.modules.schedules import Constant
 
 
@@ -52,7 +52,7 @@ class Pretrain(SRModule):
         sr = self.generator(lr)  # (B, 3, H, W) in [-1, 1]
         terms = self.content(lr, sr, hr)
         total = self.loss.total(terms)
-        self.log_terms(terms, total)
+        self.means.add(named_losses(terms, total))
         return total
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:

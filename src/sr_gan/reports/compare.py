@@ -7,10 +7,10 @@ from typing import Any
 from sr_gan.reports import figures
 from sr_gan.reports.crop_strip import crop_strip
 from sr_gan.reports.figures import Point
-from sr_gan.reports.health import diagnose
 from sr_gan.reports.page import Section
 from sr_gan.reports.single import draw, progress
 from sr_gan.runs.history import Run
+from sr_gan.runs.verdict import diagnose
 from sr_gan.settings.overrides import label, short, shortened
 from sr_gan.tables import Table
 

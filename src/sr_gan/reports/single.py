@@ -11,12 +11,12 @@ import yaml
 from sr_gan.errors import UserError
 from sr_gan.evaluation.scores import METRICS, columns
 from sr_gan.reports import figures
-from sr_gan.reports.health import diagnose, guessing
 from sr_gan.reports.page import Picture, Section
 from sr_gan.runs.folder import PRUNED
 from sr_gan.runs.grid import draw_grid, read_grid
 from sr_gan.runs.history import Run, Stage
 from sr_gan.runs.published import ORIGINAL_RUN, X4
+from sr_gan.runs.verdict import diagnose, guessing
 from sr_gan.tables import Table
 
 _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4

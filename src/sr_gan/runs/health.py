@@ -1,4 +1,7 @@
-"""How a GAN fares: readings of its two players, the state they tell of, and what usually helps."""
+"""How the two players of a GAN fare: the states, how they are recognised, and what usually helps.
+
+The same words and the same advice are used while a run trains and in its report.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +10,58 @@ from statistics import median
 from typing import Literal, get_args
 
 State = Literal[
-    "healthy", "discriminator winning", "generator winning", "oscillating", "collapsed", "NaN"
+    "healthy",
+    "discriminator winning",
+    "generator winning",
+    "oscillating",
+    "collapsed",
+    "NaN",
+    "saturated",
 ]
-STATES: tuple[State, ...] = get_args(State)  # their places are the numbers in the curves
+STATES: tuple[State, ...] = get_args(State)  # the curve health/state holds their positions here
 
-SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # of D(real) - D(fake)
-_LEAVING = 0.1  # so far it has to come back over a limit: no state flickers
-_SWING = 0.4  # change of that distance from one reading to the next that counts as a swing
-_SWINGS = 3  # to and fro, among the last readings, that make an oscillation
+SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # limits of D(real) - D(fake)
+_LEAVING = 0.1  # a state ends only when the distance has come back this far over its limit
+_SWING = 0.4  # a change of the distance between two readings that counts as a swing
+_SWINGS = 3  # swings among the last readings that make an oscillation
 _RECENT = 3  # readings that have to agree
-_PATIENCE = 6  # readings that a discriminator is given to learn at all
+_PATIENCE = 6  # readings that a discriminator is given before it counts as too weak
 _MEMORY = 8  # readings in which swings are looked for
 _FADED, _GLARING = 0.3, 3.0  # contrast of the generated images, as a share of the photographs'
 _TINTED = 25.0  # grey levels between the mean colours
+
+MEANING: dict[State, str] = {
+    "healthy": "both players are learning from each other",
+    "discriminator winning": "the discriminator is far ahead, so that it teaches the generator "
+    "little",
+    "saturated": "the discriminator tells every image apart with certainty, so that its answer "
+    "says little about how good an image is, and the content loss decides what the generator "
+    "learns",
+    "generator winning": "the discriminator hardly tells photographs from generated images: where "
+    "LPIPS falls the generator follows it closely and all is well, otherwise it has learned too "
+    "little",
+    "oscillating": "the two players overtake each other again and again",
+    "collapsed": "the images have lost the contrast or the colours of the photographs",
+    "NaN": "a loss is not a number",
+}
+_BETTER_START = (
+    "start from a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps "
+    "most, add an L1 term to the loss, or hold the discriminator back (discriminator=vgg_sn, "
+    "penalty=r1)"
+)
+ADVICE: dict[State, str] = {
+    "healthy": "",
+    "discriminator winning": _BETTER_START,
+    "saturated": _BETTER_START,
+    "generator winning": "where LPIPS does not fall, raise gan.discriminator_lr, or set "
+    "gan.adversarial_ramp=0.05 to let the discriminator learn first; after a few epochs it may "
+    "just need longer",
+    "oscillating": "lower gan.generator_lr and gan.discriminator_lr, set gan.ema=0.999, or use "
+    "penalty=r1",
+    "collapsed": "lower gan.loss.weights.adversarial, and go back with ckpt_path=",
+    "NaN": "go back with ckpt_path=last, and lower the learning rates or train in "
+    "trainer.precision=32-true",
+}
 
 
 @dataclass(frozen=True)
@@ -27,11 +69,11 @@ class Reading:
     """Means over some updates.
 
     Args:
-        real: D's answer to photographs, a probability in [0, 1].
-        fake: D's answer to generated images.
-        loss: the generator's, only looked at for being a number.
-        contrast: standard deviation of the generated images over that of the photographs.
-        colour: largest difference of the mean of a colour channel, in grey levels.
+        real: the discriminator's mean answer to photographs, a probability in [0, 1].
+        fake: its mean answer to generated images.
+        loss: the generator's loss, which is only checked for being a number.
+        contrast: the standard deviation of the generated images over that of the photographs.
+        colour: the largest difference of a colour channel's mean, in grey levels.
     """
 
     real: float
@@ -42,61 +84,85 @@ class Reading:
 
     @property
     def distance(self) -> float:
-        """How well D tells the two apart: D(real) - D(fake), 1 is with certainty."""
+        """How well the discriminator tells the two apart: D(real) - D(fake); 1 is certainty."""
         return self.real - self.fake
 
     @property
-    def formed(self) -> bool:
+    def looks_like_photos(self) -> bool:
         """Whether the images have about the contrast and the colours of photographs."""
         return _FADED < self.contrast < _GLARING and self.colour <= _TINTED
 
 
-def classify(readings: Sequence[Reading], before: State = "healthy", formed: bool = True) -> State:
-    """The state that the latest of ``readings`` tell of; without enough of them ``healthy``.
+def state_of(distance: float, before: State = "healthy") -> State:
+    """The state that a distance D(real) - D(fake) stands for.
 
-    Not a number; collapsed, if the images were ``formed`` before: three readings with a contrast
-    below 0.3 or above 3, or colours off by more than 25 grey levels; oscillating: D(real) - D(fake)
-    went to and fro by 0.4 three times among the last eight; the discriminator winning: its median
-    over the last three is beyond 0.8; the generator winning: below 0.1 in each of the last six, as
-    every discriminator begins there. These two limits are 0.1 wider for the state that it was
-    ``before``.
+    From 0.95 on the discriminator is saturated, above 0.8 it is winning, and below 0.1 the
+    generator is. The last two limits are 0.1 wider for the state that it was ``before``, so that no
+    state flickers.
+    """
+    if distance >= SATURATED:
+        return "saturated"
+    if distance > AHEAD - _LEAVING * (before in ("discriminator winning", "saturated")):
+        return "discriminator winning"
+    if distance < BEHIND + _LEAVING * (before == "generator winning"):
+        return "generator winning"
+    return "healthy"
+
+
+def classify(
+    readings: Sequence[Reading], before: State = "healthy", looked_like_photos: bool = True
+) -> State:
+    """The state of a GAN after its latest readings; with too few of them ``healthy``.
+
+    The first of these that is true:
+
+    - ``NaN``: a number of the last reading is not finite.
+    - ``collapsed``: the images looked like photographs before, and in three readings their contrast
+      is below 0.3 or above 3, or their colours are off by more than 25 grey levels.
+    - ``oscillating``: D(real) - D(fake) swung by 0.4 three times among the last eight readings.
+    - the state of the median distance over the last three readings, see :func:`state_of`. The
+      generator wins only if that is so in each of the last six, as every discriminator begins
+      there.
+
+    Args:
+        readings: in the order of time.
+        before: the state after the reading before.
+        looked_like_photos: whether the images ever looked like photographs.
     """
     last = readings[-_RECENT:]
     if last and not all(isfinite(value) for value in vars(last[-1]).values()):
         return "NaN"
     if len(last) < _RECENT:
         return "healthy"
-    if formed and not any(reading.formed for reading in last):
+    if looked_like_photos and not any(reading.looks_like_photos for reading in last):
         return "collapsed"
     if _swings([reading.distance for reading in readings[-_MEMORY:]]) >= _SWINGS:
         return "oscillating"
-    ahead = AHEAD - _LEAVING * (before == "discriminator winning")
-    if median(reading.distance for reading in last) > ahead:
-        return "discriminator winning"
-    behind = BEHIND + _LEAVING * (before == "generator winning")
+    state = state_of(median(reading.distance for reading in last), before)
+    if state != "generator winning":
+        return state
     patient = readings[-_PATIENCE:]
-    if len(patient) == _PATIENCE and max(reading.distance for reading in patient) < behind:
-        return "generator winning"
-    return "healthy"
+    weak = all(state_of(reading.distance, before) == state for reading in patient)
+    return state if weak and len(patient) == _PATIENCE else "healthy"
 
 
-def formed(readings: Sequence[Reading]) -> bool:
-    """Whether the images of the last three of ``readings`` look about like photographs."""
+def look_like_photos(readings: Sequence[Reading]) -> bool:
+    """Whether the images of the last three readings look about like photographs."""
     last = readings[-_RECENT:]
-    return len(last) == _RECENT and all(reading.formed for reading in last)
+    return len(last) == _RECENT and all(reading.looks_like_photos for reading in last)
 
 
 def explain(state: State, readings: Sequence[Reading]) -> str:
-    """One plain sentence on ``state``, with the numbers, and the setting that usually helps."""
+    """One sentence on a state, with the numbers that it rests on and what usually helps."""
     last = readings[-_RECENT:]
     real = median(reading.real for reading in last)
     fake = median(reading.fake for reading in last)
-    numbers = f"D(photo) {real:.2f}, D(generated) {fake:.2f}"
-    return f"{state} ({numbers}): {_MEANING[state]}"
+    advice = f"; try this: {ADVICE[state]}" if ADVICE[state] else ""
+    return f"{state} (D(photo) {real:.2f}, D(generated) {fake:.2f}): {MEANING[state]}{advice}"
 
 
 def _swings(distances: Sequence[float]) -> int:
-    """How often the distance turned round, by more than a little on both sides."""
+    """Counts how often the distance turned round, by more than a little on both sides."""
     turns, direction, extreme = 0, 0, distances[0]
     for value in distances[1:]:
         step = value - extreme
@@ -107,20 +173,3 @@ def _swings(distances: Sequence[float]) -> int:
         elif step * direction > 0:
             extreme = value
     return turns
-
-
-_MEANING: dict[State, str] = {
-    "healthy": "both players are learning from each other",
-    "discriminator winning": "it tells every image apart, so that it teaches the generator little; "
-    "try a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps most, an L1 "
-    "term in the loss, discriminator=vgg_sn or penalty=r1",
-    "generator winning": "the discriminator hardly tells images apart; where LPIPS falls the "
-    "generator follows it closely and all is well, else try a higher gan.discriminator_lr, or "
-    "gan.adversarial_ramp=0.05 to let it learn first",
-    "oscillating": "the two overtake each other again and again; try lower gan.generator_lr and "
-    "gan.discriminator_lr, gan.ema=0.999, or penalty=r1",
-    "collapsed": "the images have lost the contrast or the colours of the photographs; try a lower "
-    "gan.loss.weights.adversarial, and go back with ckpt_path=",
-    "NaN": "a loss is no number; go back with ckpt_path=last, lower the learning rates, or use "
-    "trainer.precision=32-true",
-}

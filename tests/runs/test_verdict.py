@@ -5,8 +5,9 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
-from sr_gan.reports.health import diagnose, guessing
+from sr_gan.runs.health import ADVICE
 from sr_gan.runs.history import Stage
+from sr_gan.runs.verdict import diagnose, guessing
 from sr_gan.settings.build import build
 from sr_gan.settings.conf import conf_dir
 from tests.made_runs import gan_rows
@@ -19,9 +20,9 @@ def stage(answers: list[tuple[float, float]]) -> Stage:
 
 CASES = {
     "saturated": [(0.6, 0.4)] * 3 + [(0.999, 0.001)] * 6,
-    "ahead": [(0.6, 0.4)] * 3 + [(0.93, 0.05)] * 6,
-    "balanced": [(0.7, 0.3)] * 9,
-    "behind": [(0.51, 0.5)] * 9,
+    "discriminator winning": [(0.6, 0.4)] * 3 + [(0.93, 0.05)] * 6,
+    "healthy": [(0.7, 0.3)] * 9,
+    "generator winning": [(0.51, 0.5)] * 9,
 }
 
 
@@ -30,8 +31,8 @@ def test_the_distance_of_the_answers_tells(state: str) -> None:
     health = diagnose(stage(CASES[state]))
     assert health is not None
     assert health.state == state
-    assert f"The discriminator is {state}" in health.text
-    assert bool(health.advice) == (state != "balanced")
+    assert health.text.startswith(f"{state.capitalize()}: ")
+    assert bool(health.advice) == (state != "healthy")
 
 
 def test_since_when_it_is_saturated_and_one_outlier_does_not_count() -> None:
@@ -65,7 +66,7 @@ def test_nan_and_no_discriminator() -> None:
 
 def test_the_advice_names_settings_that_there_are() -> None:
     train = (conf_dir() / "train.yaml").read_text()
-    advice = " ".join(h.advice for case in CASES.values() if (h := diagnose(stage(case))))
+    advice = " ".join(ADVICE.values())
     for key in ("discriminator_lr", "generator_lr", "init_from", "stages"):
         assert key in advice
         assert f"{key}:" in train
@@ -83,7 +84,7 @@ def test_guessing_is_the_loss_of_one_half(choice: str) -> None:
     assert loss.probabilities(undecided, undecided)[0] == pytest.approx(0.5)
     config = {"gan": {"loss": {"adversarial": node}}}
     assert guessing(config) == pytest.approx(float(loss.discriminator(undecided, undecided)))
-    health = diagnose(stage(CASES["balanced"]), guessing(config))
+    health = diagnose(stage(CASES["healthy"]), guessing(config))
     assert health is not None
     assert f"{guessing(config):.2f} is guessing" in health.text
 

@@ -1,0 +1,102 @@
+"""The verdict on the GAN stage of a run, from its epoch means."""
+
+from dataclasses import dataclass
+from math import isnan, log
+from statistics import median
+from typing import Any
+
+from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, state_of
+from sr_gan.runs.history import Stage
+
+_CHANCE = {
+    "BCEAdversarialLoss": 2 * log(2),
+    "HingeAdversarialLoss": 2.0,
+    "LeastSquaresAdversarialLoss": 0.25,
+    "RelativisticAdversarialLoss": log(2),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a stage's epoch means say about its discriminator.
+
+    Args:
+        state: one of :data:`sr_gan.runs.health.STATES`.
+        text: one or two sentences with the numbers that it rests on.
+        advice: what usually helps; empty where nothing is wrong.
+    """
+
+    state: State
+    text: str
+    advice: str
+
+
+def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
+    """The verdict on a GAN stage, from the medians over its last fifth, at least three epochs.
+
+    The criterion is the distance D(real) - D(fake) of the mean answers, as
+    :func:`sr_gan.runs.health.state_of` judges it.
+
+    Args:
+        stage: the rows of the stage.
+        guessing: the loss of a discriminator that answers 1/2 to everything, if it is known.
+
+    Returns:
+        ``None`` for a stage without a discriminator.
+    """
+    broken = next((row for row in stage.rows if _has_nan(row)), None)
+    if broken is not None:
+        names = ", ".join(name for name, value in broken.items() if isnan(value))
+        text = f"{names} became NaN in epoch {broken['epoch']:.0f} of {stage.name}."
+        return Verdict("NaN", text, ADVICE["NaN"])
+    distance = _distance(stage)
+    if not distance:
+        return None
+    window = min(len(distance), max(3, len(distance) // 5))
+    real, fake, loss = (
+        median(value for _, value in stage.series(name)[-window:])
+        for name in ("discriminator/real", "discriminator/fake", "loss/discriminator")
+    )
+    state = state_of(median(value for _, value in distance[-window:]))
+    chance = f"{guessing:.2f} is guessing; " if guessing else ""
+    text = (
+        f"{state.capitalize()}: {MEANING[state]}. The discriminator gives photographs "
+        f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
+        f"({chance}medians of the last {window} epochs)."
+    )
+    since = _since(distance)
+    if since is not None:
+        text += f" It has been saturated since epoch {since}."
+    if len(distance) < 10:
+        text += f" After {len(distance)} epochs that is a first impression."
+    return Verdict(state, text, ADVICE[state])
+
+
+def guessing(config: dict[str, Any]) -> float | None:
+    """The loss of a discriminator that answers 1/2 to everything.
+
+    Returns:
+        ``None`` where the adversarial loss of a run's configuration has no such value.
+    """
+    loss = config.get("gan", {}).get("loss", {}).get("adversarial") or {}
+    return _CHANCE.get(str(loss.get("_target_", "")).rpartition(".")[2])
+
+
+def _distance(stage: Stage) -> list[tuple[int, float]]:
+    fake = dict(stage.series("discriminator/fake"))
+    real = stage.series("discriminator/real")
+    return [(epoch, value - fake[epoch]) for epoch, value in real if epoch in fake]
+
+
+def _since(distance: list[tuple[int, float]]) -> int | None:
+    """The first epoch of the saturated ones at the end; None where the last one is not."""
+    since = None
+    for epoch, value in reversed(distance):
+        if value < SATURATED:
+            break
+        since = epoch
+    return since
+
+
+def _has_nan(row: dict[str, float]) -> bool:
+    return any(isnan(value) for name, value in row.items() if name.startswith("loss/"))
