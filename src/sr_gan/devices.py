@@ -1,35 +1,37 @@
-"""What PyTorch's devices are asked for: to finish, and how much memory is free."""
+"""Helpers for PyTorch's devices: synchronising them, and their memory."""
 
 import psutil
 import torch
 
-_FULL = (
+_FULL = (  # parts of error messages that mean that memory is full
     "CUDA out of memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
-    "nable to find an engine",  # cuDNN, which found no workspace; Unable or unable
-    "not enough memory",  # of the CPU, on Windows
+    "nable to find an engine",  # cuDNN got no workspace; begins with "Unable" or "unable"
+    "not enough memory",  # CPU, on Windows
     "can't allocate memory",
 )
 
 
 def wait(device: torch.device) -> None:
-    """Waits until the device has finished the work that it was given."""
+    """Waits until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not allocate, on a GPU or on the CPU; libraries have words of their own
-    for a GPU's memory that is full."""
+    """Whether the error means that the memory of a GPU or of the machine is full.
+
+    CUDA's libraries report this in messages of their own, without a type of error for it.
+    """
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
     )
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had on a GPU, or in the machine for the CPU."""
+    """Returns the number of free bytes: of the GPU's memory, or of the machine's for the CPU."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return int(psutil.virtual_memory().available)

@@ -1,5 +1,5 @@
-"""The one exception that commands print as a line instead of a traceback."""
+"""The one exception that commands print as a single line instead of a traceback."""
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the message names file, key or value and what to do."""
+    """A mistake that the user can fix; the message names the file, key or value, and the fix."""

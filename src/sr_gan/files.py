@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, read with an error that names them."""
+"""Helpers for files: atomic writes, readable sizes, paths and the cache folder."""
 
 import os
 import sys
@@ -10,9 +10,9 @@ from typing import IO, Any
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Opens a temporary file beside ``path`` that takes its place once it is written in full.
+    """Opens a temporary file that replaces ``path`` once it is written in full.
 
-    An exception, or a full disk, leaves what was at ``path`` before.
+    After an exception, or if the disk is full, ``path`` is as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -25,21 +25,21 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def bar_interval() -> float:
-    """Seconds between two drawings of a progress bar: few where a log takes them."""
+    """Returns the seconds between two updates of a progress bar: more if it goes to a log file."""
     return 0.2 if sys.stderr.isatty() else 10.0
 
 
 def readable(size: float) -> str:
-    """Bytes as MB or GB, powers of ten."""
+    """Formats a number of bytes as MB or GB, which are powers of ten."""
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
 def relative(path: Path) -> Path:
-    """A path as a user would type it: relative to where the command runs, if it lies there."""
+    """Returns the path relative to the working directory if it lies in it, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def default_cache_dir() -> Path:
-    """``$SR_GAN_CACHE``, or ``sr_gan`` in the user's cache folder."""
+    """Returns ``$SR_GAN_CACHE``, or the folder ``sr_gan`` in the user's cache folder."""
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan").expanduser()

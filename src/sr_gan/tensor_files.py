@@ -1,4 +1,4 @@
-"""Files of tensors, read without running anything that is in them."""
+"""Reads files of tensors without executing any code that they contain."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,12 +12,12 @@ from sr_gan.errors import UserError
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
-    """Reads a ``.safetensors`` file, or anything that torch saved, onto the CPU.
+    """Reads a ``.safetensors`` file, or a file written by ``torch.save``, onto the CPU.
 
-    Nothing but tensors and plain data is unpickled, and a checkpoint is mapped, not copied.
+    Only tensors and plain data are unpickled. A checkpoint is memory-mapped, not copied.
 
     Raises:
-        UserError: the file cannot be read, or holds no dictionary.
+        UserError: the file cannot be read, or does not contain a dictionary.
     """
     try:
         if path.suffix == ".safetensors":
@@ -36,6 +36,6 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 
 def _is_zip(path: Path) -> bool:
-    """Whether torch wrote it in its format since 1.6, the only one that can be mapped."""
+    """Whether the file has the zip format of torch 1.6 and later; others cannot be mapped."""
     with path.open("rb") as file:
         return file.read(2) == b"PK"

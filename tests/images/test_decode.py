@@ -23,7 +23,7 @@ def save(path: Path, image: Image.Image | np.ndarray, **options: object) -> Path
 
 
 def pixels(path: Path) -> np.ndarray:
-    """As (H, W, 3), to compare with NumPy's and Pillow's order."""
+    """Decodes a file to (H, W, 3), the order of NumPy and Pillow."""
     result: np.ndarray = decode(path).transpose(1, 2, 0)
     return result
 
@@ -33,7 +33,7 @@ def grey(array: np.ndarray) -> np.ndarray:
 
 
 def claim(width: int, height: int) -> bytes:
-    """A PNG of a hundred bytes that says it is as large as that."""
+    """Returns a PNG of about a hundred bytes whose header claims the given size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         crc = zlib.crc32(kind + content)
@@ -144,7 +144,7 @@ def test_reads_16_bit_colour_within_a_level(tmp_path: Path) -> None:
 def test_every_png_reader_gives_the_same(
     tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Plain PNGs go to a fast reader; whatever is unusual about one, to Pillow."""
+    """Plain PNGs go to a fast reader, unusual ones to Pillow."""
     if reader == "imagecodecs":
         pytest.importorskip("imagecodecs", reason='comes with the extra "fast"')
     if reader == "torchvision":
@@ -236,7 +236,7 @@ def test_refuses_decompression_bombs_before_decoding(tmp_path: Path) -> None:
         decode(bomb)
     with own_size_limit():
         assert count_pixels(bomb) == 3_600_000_000
-    bomb.write_bytes(claim(16_000, 16_000))  # beyond Pillow's limit, within the user's
+    bomb.write_bytes(claim(16_000, 16_000))  # above Pillow's limit, below the user's
     with own_size_limit(), pytest.raises(BadImage, match="truncated"):
         decode(bomb, max_megapixels=300)
     small = save(tmp_path / "small.png", random_photo(20, 20))

@@ -59,7 +59,7 @@ def test_uint8_is_bit_exact_with_matlabs_files(shared: Path) -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 @pytest.mark.parametrize("precision", ["highest", "medium"])
 def test_uint8_rounds_after_each_pass(scale: int, precision: str) -> None:
-    """Also where the user lets products be taken in fewer bits."""
+    """This also holds if the user allows matrix products in fewer bits."""
     image = random_photo(61, 83)[..., 0]
     tensor = torch.from_numpy(image)[None, None]
     torch.set_float32_matmul_precision(precision)

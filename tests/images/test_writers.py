@@ -41,7 +41,7 @@ def test_pillow_reads_what_was_written(suffix: str, channels: int, band: int) ->
         assert np.array_equal(read.reshape(image.shape), image)
         return
     flat = image.astype(float)
-    if channels in (2, 4) and suffix != ".webp":  # neither has alpha
+    if channels in (2, 4) and suffix != ".webp":  # BMP and JPEG have no alpha
         alpha = flat[..., -1:] / 255
         flat = flat[..., :-1] * alpha + 255 * (1 - alpha)
     read = read if read.ndim == 3 else read[..., None]

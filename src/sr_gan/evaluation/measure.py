@@ -16,6 +16,7 @@ from sr_gan.evaluation import scores
 from sr_gan.files import bar_interval
 from sr_gan.images.decode import BadImage
 from sr_gan.images.picture import read_picture
+from sr_gan.images.pixels import colour_channels
 from sr_gan.images.resize import downscale
 from sr_gan.images.resize import upscale as bicubic
 from sr_gan.images.writers import Layout, convert
@@ -116,7 +117,7 @@ def _read(path: Path) -> Tensor:
     except BadImage as error:
         raise UserError(f"{path}: {error}") from error
     height, width, channels = pixels.shape
-    plain = convert(pixels, Layout(width, height, channels - (channels + 1) % 2, 8))
+    plain = convert(pixels, Layout(width, height, colour_channels(channels), 8))
     return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
 
 

@@ -1,4 +1,4 @@
-"""Image files and their pixels: found, read, resized exactly, and written as their rows come.
+"""Finds, reads and writes image files, and resizes their pixels exactly as MATLAB does.
 
 This room may import ``errors`` and ``files`` only.
 """

@@ -1,4 +1,4 @@
-"""The photographs that come with scikit-image: real pictures without a download."""
+"""The photographs bundled with scikit-image: real pictures that need no download."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -10,14 +10,14 @@ from PIL import Image
 
 from sr_gan.errors import UserError
 
-PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # of 427x640 to 512x512
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # 427x640 to 512x512 pixels
 
 
 def bundled(name: str) -> Path:
-    """The file of one of scikit-image's photographs.
+    """Returns the path of one of scikit-image's photographs.
 
     Raises:
-        UserError: the installed version does not bring it.
+        UserError: the installed version does not contain it.
     """
     path = Path(skimage.__file__).parent / "data" / name
     if not path.is_file():
@@ -29,5 +29,5 @@ def bundled(name: str) -> Path:
 
 
 def bundled_pixels() -> list[NDArray[np.uint8]]:
-    """The pixels of all :data:`PHOTOS`: uint8 (H, W, 3)."""
+    """Returns the pixels of all :data:`PHOTOS`: uint8 (H, W, 3)."""
     return [np.array(Image.open(bundled(name)).convert("RGB")) for name in PHOTOS]

@@ -1,4 +1,4 @@
-"""Image files of every kind as RGB pixels, or the reason why not."""
+"""Reads image files of every kind as RGB pixels, or reports why that is impossible."""
 
 import stat
 import warnings
@@ -17,13 +17,13 @@ from PIL.ImageFile import ImageFile
 from torch import Tensor
 
 imagecodecs: Any = None
-with suppress(ImportError):  # it comes with the extra "fast"
+with suppress(ImportError):  # installed by the extra "fast"
     imagecodecs = import_module("imagecodecs")
 
 Pixels = NDArray[np.uint8]
 
-MAX_MEGAPIXELS = 179.0  # Pillow's own limit: beyond it a file is taken for a decompression bomb
-# PNG chunks that can hold an orientation, or make libpng print warnings.
+MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompression bombs
+# PNG chunks that can contain an orientation, or make libpng print warnings.
 _UNUSUAL = (b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"iCCP")
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held
 _UPRIGHT = {
@@ -37,12 +37,12 @@ _UPRIGHT = {
 }
 
 
-class BadImage(Exception):  # noqa: N818  it is the file that errs
-    """Why an image file cannot be used.
+class BadImage(Exception):  # noqa: N818  it describes the file
+    """Raised if an image file cannot be used.
 
     Args:
-        reason: what is wrong with it.
-        lasting: the file's content is to blame, and only another content helps.
+        reason: what is wrong with the file.
+        lasting: whether the fault is in the file's content, so that trying again cannot help.
     """
 
     def __init__(self, reason: str, lasting: bool = True) -> None:
@@ -52,7 +52,7 @@ class BadImage(Exception):  # noqa: N818  it is the file that errs
 
 @contextmanager
 def own_size_limit() -> Iterator[None]:
-    """Inside, :func:`decode` alone judges sizes, and Pillow's warnings on odd files are silent."""
+    """Disables Pillow's limit on sizes and its warnings; only :func:`check_size` decides."""
     previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
@@ -64,7 +64,7 @@ def own_size_limit() -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[ImageFile]:
-    """The file as Pillow sees it; inside, whatever goes wrong becomes a :class:`BadImage`."""
+    """Opens a file with Pillow and turns every error inside the block into :class:`BadImage`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise BadImage("not a regular file")
@@ -75,21 +75,22 @@ def opened(path: Path) -> Iterator[ImageFile]:
     except FileNotFoundError as error:
         reason = "a broken link" if path.is_symlink() else "no such file"
         raise BadImage(reason, lasting=False) from error
-    except Exception as error:  # Pillow's readers raise all sorts of things on damaged files
+    except Exception as error:  # Pillow's readers raise errors of many types on damaged files
         lasting = not (isinstance(error, OSError) and error.errno)
         raise BadImage(_reason(error), lasting) from error
 
 
 def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
-    """Reads an image file as RGB, upright: uint8 (3, H, W).
+    """Reads an image file as upright RGB: uint8 (3, H, W).
 
-    The content decides, not the extension. Grey and palette images become RGB, 16 bits are
-    rounded to 8 (of colour images the high byte is kept), transparency is laid over white, CMYK
-    is converted, EXIF's orientation applied; of an animation the first picture is taken.
+    The content determines the format, not the extension. Grey, palette and CMYK images are
+    converted to RGB. 16-bit grey is rounded to 8 bits; 16-bit colour keeps its high bytes.
+    Transparent images are composited over white. EXIF's orientation is applied. The first frame
+    of an animation is read.
 
     Raises:
-        BadImage: the file is missing, no image, damaged, larger than ``max_megapixels`` or of
-            pixels whose range is unknown.
+        BadImage: the file is missing, damaged, not an image, larger than ``max_megapixels``, or
+            has pixels whose range is unknown.
     """
     with opened(path) as image:
         check_size(image.size, max_megapixels, "data.max_megapixels")
@@ -97,22 +98,25 @@ def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
         if pixels is None:
             array = np.array(_to_8_bits(turn_upright(image)))
             pixels = torch.from_numpy(array).permute(2, 0, 1)
-        return pixels.contiguous().numpy()  # ten times as fast as NumPy's reordering
+        return pixels.contiguous().numpy()  # PyTorch reorders ten times as fast as NumPy
 
 
 def count_pixels(path: Path) -> int:
-    """Pixels of an image file from its header alone; 0 where it cannot be read."""
+    """Returns the number of pixels from a file's header alone, or 0 if it cannot be read."""
     try:
         if not path.is_file():
             return 0
         with Image.open(path) as image:
             return int(image.width * image.height)
-    except Exception:  # decode() will say why
+    except Exception:  # decode() will report the reason
         return 0
 
 
 def check_size(size: tuple[int, int], max_megapixels: float, key: str) -> None:
-    """Refuses, with a BadImage, an image that claims to be larger than the setting ``key``."""
+    """Raises a BadImage if the size in a file's header exceeds ``max_megapixels``.
+
+    ``key`` is the setting named in the error.
+    """
     width, height = size
     if width * height > max_megapixels * 1e6:
         reason = f"{width}x{height} pixels, more than {key}={max_megapixels:g}"
@@ -120,12 +124,15 @@ def check_size(size: tuple[int, int], max_megapixels: float, key: str) -> None:
 
 
 def _plain_png(path: Path, image: ImageFile) -> Tensor | None:
-    """An 8-bit RGB PNG (3, H, W), read by a faster decoder than Pillow's: imagecodecs takes half
-    the time, torchvision four fifths. Other files, and damaged ones, are left to Pillow."""
+    """Reads an 8-bit RGB PNG (3, H, W) faster than Pillow, or returns None for any other file.
+
+    imagecodecs takes half the time of Pillow, torchvision four fifths. Damaged files also give
+    None, so that Pillow reports what is wrong with them.
+    """
     if image.format != "PNG" or image.mode != "RGB" or "transparency" in image.info:
         return None
     data = path.read_bytes()
-    wide = image.tile[0][3] != "RGB"  # RGB;16B where it has 16 bits
+    wide = image.tile[0][3] != "RGB"  # it is RGB;16B for a file of 16 bits
     if wide or any(chunk in data for chunk in _UNUSUAL):
         return None
     try:
@@ -143,17 +150,17 @@ def _decode_png(data: bytes) -> Tensor:
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
-    """The image as it was seen: EXIF's orientation applied."""
-    image.load()  # a TIFF is turned by Pillow here, and its tag removed
+    """Applies EXIF's orientation."""
+    image.load()  # here Pillow itself turns a TIFF and removes the tag
     try:
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data do not make a photo unusable
+    except Exception:  # a photo with damaged EXIF data is still usable
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """As mode RGB."""
+    """Converts an image to mode RGB."""
     if image.mode == "F":
         raise BadImage("floating-point pixels, whose range is unknown: save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it

@@ -13,14 +13,13 @@ EXTENSIONS = (
 
 
 def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
-    """Every image file below ``folder``, by its extension, sorted by path.
+    """Returns every file below ``folder`` that has the extension of an image, sorted by path.
 
-    Nested and linked folders are entered, hidden files and folders are not. A link that leads
-    nowhere is listed: it is for the reader to complain of. ``key`` is the setting that an error
-    names.
+    Nested and linked folders are searched; hidden files and folders are skipped. Broken links are
+    listed, so that whoever reads them reports them. ``key`` is the setting named in an error.
 
     Raises:
-        UserError: the folder is missing, is a file, cannot be read, or holds no image.
+        UserError: the folder is missing, is a file, cannot be read, or contains no images.
     """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.is_file() else "does not exist"
@@ -42,7 +41,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
     for here, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         real = os.path.realpath(here)
-        if real in seen:  # a link that leads back to where we were
+        if real in seen:  # a link to a folder that was visited already
             folders.clear()
             continue
         seen.add(real)

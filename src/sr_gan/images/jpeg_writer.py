@@ -1,4 +1,4 @@
-"""JPEG written as its rows come: strips that Pillow compresses, joined by restart markers."""
+"""Writes JPEG strip by strip: Pillow compresses the strips, restart markers join them."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-STRIP = 64  # rows: eight rows of blocks, so that the eight restart markers come round
+STRIP = 64  # rows: eight rows of blocks, one for each of the eight restart markers
 _FRAME, _SCAN = 0xC0, 0xDA
 _LAST_RESTART, _END = b"\xff\xd7", b"\xff\xd9"
 
@@ -17,19 +17,19 @@ _LAST_RESTART, _END = b"\xff\xd7", b"\xff\xd9"
 def write_jpeg(
     file: IO[bytes], height: int, strips: Iterable[NDArray[np.uint8]], **options: Any
 ) -> None:
-    """Writes a baseline JPEG, holding no more than a strip.
-
-    A restart marker after each row of blocks resets all that an encoder carries from one to the
-    next, so that the strips' data can follow each other as if one had written them.
+    """Writes a baseline JPEG and holds no more than one strip in memory.
 
     Args:
-        file: where to, open for bytes.
-        height: of the picture, in pixels.
-        strips: rows (n, W, 1 or 3) from top to bottom, :data:`STRIP` each but for the last.
-        options: of Pillow's JPEG writer; ``exif`` and ``icc_profile`` among them.
+        file: the target, open for writing bytes.
+        height: the height of the picture in pixels.
+        strips: rows (n, W, 1 or 3) from top to bottom, :data:`STRIP` in each but the last strip.
+        options: options of Pillow's JPEG writer, including ``exif`` and ``icc_profile``.
 
     Source: ITU-T T.81, annexes B.2 (markers) and E.1.4 (restart).
     """
+    # A restart marker (RST0 to RST7, in turn) after each row of blocks resets the encoder, and
+    # Pillow's tables are the same for every image: strips can follow each other in one scan.
+    # Pillow writes RST0 to RST6 between the eight rows of a strip; RST7 belongs between strips.
     begun = False
     for strip in strips:
         buffer = io.BytesIO()
@@ -43,7 +43,7 @@ def write_jpeg(
 
 
 def _parts(jpeg: bytes, height: int) -> tuple[bytes, bytes]:
-    """The segments up to the scan's, telling the height given, and the scan's data."""
+    """Splits a strip's file into its header, changed to the given height, and its scan's data."""
     header, at = bytearray(jpeg), 2
     while True:
         kind, length = jpeg[at + 1], struct.unpack_from(">H", jpeg, at + 2)[0]

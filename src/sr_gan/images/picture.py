@@ -1,4 +1,4 @@
-"""An image file with everything that an enlarged one must keep: mode, depth, alpha, profile."""
+"""Reads an image file with all that its enlargement must keep: depth, alpha, profile, EXIF."""
 
 import io
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ from sr_gan.images.decode import (
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _ORIENTATION, _BITS, _EXIF, _GPS = 0x0112, 0x0102, 0x8769, 0x8825
-_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, _EXIF, _GPS)  # of the main block
-_STALE = (0xA002, 0xA003)  # width and height of before
+_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, _EXIF, _GPS)
+_STALE = (0xA002, 0xA003)  # width and height, which enlarging changes
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels, upright, and what comes with them.
+    """Upright pixels and their metadata.
 
     Args:
         pixels: uint8 or uint16 (H, W, C): 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-        icc_profile: the colour profile, as it is in the file.
-        exif: the EXIF block, its orientation taken out, as it is applied.
+        icc_profile: the colour profile as it is in the file.
+        exif: the EXIF block without the orientation, which is already applied.
     """
 
     pixels: Pixels
@@ -43,14 +43,15 @@ class Picture:
 
 
 def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
-    """Reads an image file; the content decides what it is, not the extension.
+    """Reads an image file; its content determines the format, not the extension.
 
-    Grey stays grey, a palette becomes RGB, transparency alpha, CMYK and LAB sRGB (through the
-    file's profile). 16 bits are kept of PNG and TIFF. Of several pictures the first is taken.
+    Grey stays grey, a palette becomes RGB, and transparency becomes an alpha channel. CMYK and LAB
+    are converted to sRGB through the file's profile. PNG and TIFF keep 16 bits. If the file
+    contains several pictures, the first is read.
 
     Raises:
-        BadImage: the file is missing, no image, damaged, larger than ``max_megapixels``, or of
-            pixels whose range is unknown.
+        BadImage: the file is missing, damaged, not an image, larger than ``max_megapixels``, or
+            has pixels whose range is unknown.
     """
     with own_size_limit(), opened(path) as image:
         check_size(image.size, max_megapixels, "max_megapixels")
@@ -61,14 +62,14 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
         if deep is not None:
             return Picture(_turned_like(deep, image), profile, exif)
         plain = _plain(upright, profile)
-        pixels = np.array(plain)  # a copy: the file is closed soon
+        pixels = np.array(plain)  # a copy, because the file is about to be closed
         if plain.mode not in ("L", "LA") and upright.mode in ("CMYK", "LAB", "YCbCr"):
             profile = None
         return Picture(pixels if pixels.ndim == 3 else pixels[..., None], profile, exif)
 
 
 def _plain(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """As mode L, LA, RGB, RGBA or I;16."""
+    """Converts an image to mode L, LA, RGB, RGBA or I;16."""
     if image.mode == "F" or image.mode == "I":
         pixels = np.asarray(image)
         if image.mode == "I" and pixels.min() >= 0 and pixels.max() <= 0xFFFF:
@@ -92,7 +93,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
-        converted = None  # no profile, or a damaged one: Pillow's formula
+        converted = None  # the profile is missing or damaged: use Pillow's formula
     return converted if converted is not None else image.convert("RGB")
 
 
@@ -104,7 +105,7 @@ def _exif(image: Image.Image) -> bytes | None:
         for tag in _STALE:
             exif.get_ifd(_EXIF).pop(tag, None)
         return exif.tobytes() if any(tag in exif for tag in _KEPT[:-2]) or _inner(exif) else None
-    except Exception:  # damaged EXIF data do not make a picture unusable
+    except Exception:  # a picture with damaged EXIF data is still usable
         return None
 
 
@@ -113,7 +114,7 @@ def _inner(exif: Image.Exif) -> bool:
 
 
 def _deep(path: Path, image: Image.Image) -> Pixels | None:
-    """16-bit colour, of which Pillow would keep the high bytes only: (H, W, C) as in the file."""
+    """Reads 16-bit colour as stored, (H, W, C); Pillow would keep only the high bytes."""
     header: Any = image
     colour_png = image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA")
     if colour_png and "16" in str(header.tile[0][3]):
@@ -141,7 +142,7 @@ def _deep_tiff(path: Path) -> Pixels:
 
 
 def _turned_like(pixels: Pixels, image: Image.Image) -> Pixels:
-    """Turned by the orientation that the file tells."""
+    """Applies EXIF's orientation, as Pillow does for images of 8 bits."""
     turn = image.getexif().get(_ORIENTATION, 1)
     if turn in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

@@ -1,4 +1,4 @@
-"""Arrays, PIL images and tensors: what an upscaler takes, and how it sees them."""
+"""Converts arrays and PIL images to the tensors that an upscaler needs, and back."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-Pixels = NDArray[Any]  # (H, W, C) uint8, uint16, or float in [0, 1]; 2 and 4 channels have alpha
+# (H, W, C) uint8, uint16 or float in [0, 1]; the last of 2 or 4 channels is alpha.
+Pixels = NDArray[Any]
 
 _LIMITS = {"uint8": 255.0, "uint16": 65535.0}
 
 
 def check_pixels(pixels: Pixels) -> None:
-    """Raises a ValueError for what is not :data:`Pixels`."""
+    """Raises a ValueError if an array is not :data:`Pixels`."""
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise ValueError(f"an image must be (H, W) or (H, W, 1 to 4), got {pixels.shape}")
     if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
@@ -24,10 +25,16 @@ def check_pixels(pixels: Pixels) -> None:
         )
 
 
-def spread_colours(pixels: Pixels) -> Pixels:
-    """Gives pixels that are fully transparent the colour of the nearest one that is not.
+def colour_channels(channels: int) -> int:
+    """Returns how many of 1 to 4 channels are colours: 1 for grey, 3 for RGB, without alpha."""
+    return channels - 1 if channels in (2, 4) else channels
 
-    What they hold, often black, nobody sees, but it would bleed into the edge of what is seen.
+
+def spread_colours(pixels: Pixels) -> Pixels:
+    """Gives fully transparent pixels the colour of the nearest pixel that is not.
+
+    Their own colour, often black, is invisible, but it would bleed into the visible edges when the
+    image is enlarged.
     """
     hidden = pixels[..., -1] == 0 if pixels.shape[2] in (2, 4) else np.zeros(1, bool)
     if not hidden.any() or hidden.all():
@@ -39,10 +46,10 @@ def spread_colours(pixels: Pixels) -> Pixels:
 
 
 def plain_mode(image: Image.Image) -> Image.Image:
-    """As 8-bit grey or RGB, with alpha where it has some, or as 16-bit grey.
+    """Converts an image to 8-bit grey or RGB, with its alpha if it has one, or to 16-bit grey.
 
     Raises:
-        ValueError: the mode has no known range.
+        ValueError: the range of the mode is unknown.
     """
     if image.mode in ("L", "LA", "RGB", "RGBA", "I;16"):
         return image
@@ -54,14 +61,14 @@ def plain_mode(image: Image.Image) -> Image.Image:
 
 
 def to_tensor(window: Pixels, device: torch.device) -> Tensor:
-    """(h, w, C) -> (1, C, h, w) float in [0, 1]."""
+    """Converts pixels to a tensor: (h, w, C) -> (1, C, h, w), float in [0, 1]."""
     limit = _LIMITS.get(window.dtype.name, 1.0)
     pixels = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32)
     return torch.from_numpy(pixels)[None].to(device).div_(limit)
 
 
 def to_pixels(tile: Tensor, dtype: np.dtype[Any]) -> Pixels:
-    """(C, h, w) in [0, 1] -> (h, w, C), rounded where it becomes integers."""
+    """Converts a tensor in [0, 1] to pixels: (C, h, w) -> (h, w, C), rounded for integer types."""
     limit = _LIMITS.get(dtype.name)
     if limit is not None:
         tile = tile.mul(limit).round().to(torch.uint8 if limit == 255 else torch.int32)

@@ -1,16 +1,19 @@
-"""The exact bicubic of the super-resolution literature: MATLAB's ``imresize``."""
+"""The exact bicubic resizing of the super-resolution literature: MATLAB's ``imresize``."""
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import ceil
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-RESIZE_VERSION = 1  # raise it when results change: caches of reduced photos are then made anew
-_BLOCK = 8  # pixels of the coarser grid that one product makes
-_CHUNK = 1 << 19  # numbers at a time: they stay in the processor's cache
-_DYADIC = (1, 2, 4)  # bicubic weights and all sums of them with uint8 are exact in float32
+RESIZE_VERSION = 1  # increase it if results change, so that caches of reduced photos are rebuilt
+_BLOCK = 8  # pixels of the coarser grid in one window
+_CHUNK = 1 << 19  # numbers per matrix product, so that they fit into the processor's cache
+# At these scales bicubic weights are multiples of 2^-12. Products with uint8 and their sums are
+# then multiples of 2^-12 below 2^9, which need 21 bits: float32 has 24 and is exact.
+_DYADIC = (1, 2, 4)
 
 Kernel = Literal["bicubic", "lanczos"]
 
@@ -18,9 +21,10 @@ Kernel = Literal["bicubic", "lanczos"]
 def downscale(image: Tensor, scale: int) -> Tensor:
     """Reduces by an integer factor: (B, C, H, W) -> (B, C, ceil(H / scale), ceil(W / scale)).
 
-    Bicubic with a = -0.5, the kernel widened by ``scale`` (antialiased), borders mirrored with the
-    edge repeated. A uint8 image gives a uint8 image, rounded after each pass as MATLAB does; a
-    float image is neither rounded nor clamped. Sums are in float64, but where float32 is exact.
+    The kernel is bicubic with a = -0.5, widened by ``scale`` (antialiased). Borders are mirrored,
+    and the edge pixel is repeated. A uint8 image gives a uint8 image, rounded after each pass as in
+    MATLAB; a float image is neither rounded nor clamped. Sums are in float64, or in float32 where
+    that is exact.
 
     Raises:
         ValueError: ``scale`` is below 1.
@@ -33,8 +37,8 @@ def downscale(image: Tensor, scale: int) -> Tensor:
 def upscale(image: Tensor, scale: int, kernel: Kernel = "bicubic") -> Tensor:
     """Enlarges by an integer factor: (B, C, H, W) -> (B, C, scale * H, scale * W).
 
-    The bicubic that papers compare with, a = -0.5, or Lanczos with three lobes; borders mirrored.
-    Types as :func:`downscale`.
+    The kernel is bicubic with a = -0.5, the baseline of papers, or Lanczos with three lobes.
+    Borders, types and rounding are those of :func:`downscale`.
 
     Raises:
         ValueError: ``scale`` is below 1.
@@ -51,8 +55,11 @@ def _check(scale: int) -> None:
 
 
 def _exact(image: Tensor, scale: int) -> torch.dtype:
-    """The type in which sums carry no error that shows. Products of float32 may be taken in fewer
-    bits: always so on a GPU's tensor cores, on a CPU where the user allowed it."""
+    """Returns float32 where it is exact, else float64.
+
+    On a GPU's tensor cores, and on a CPU if the user allowed it, a matrix product rounds float32
+    to fewer bits; float64 is never rounded so.
+    """
     whole = torch.get_float32_matmul_precision() == "highest" and image.device.type == "cpu"
     fits = image.dtype == torch.uint8 and scale in _DYADIC
     return torch.float32 if whole and fits else torch.float64
@@ -60,14 +67,14 @@ def _exact(image: Tensor, scale: int) -> torch.dtype:
 
 @lru_cache
 def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights (8, 12 * scale) of the inputs around a block of 8 outputs, kept on the device."""
+    """Returns the weights (8, 12 * scale) for a window around a block of 8 outputs."""
     centres = (torch.arange(_BLOCK, dtype=torch.float64) + 0.5) * scale - 0.5
     return _weights(cubic, centres, 2 * scale, _BLOCK * scale, 1 / scale).to(device, dtype)
 
 
 @lru_cache
 def _enlargement(scale: int, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights (8 * scale, 8 + 2 * radius) of the inputs around 8 inputs, kept on the device."""
+    """Returns the weights (8 * scale, 8 + 2 * radius) for a window around a block of 8 inputs."""
     centres = (torch.arange(_BLOCK * scale, dtype=torch.float64) + 0.5) / scale - 0.5
     function, radius = _KERNELS[kernel]
     return _weights(function, centres, radius, _BLOCK, 1.0).to(device, dtype)
@@ -76,21 +83,21 @@ def _enlargement(scale: int, kernel: Kernel, dtype: torch.dtype, device: torch.d
 def _weights(
     kernel: Callable[[Tensor], Tensor], centres: Tensor, margin: int, inputs: int, stretch: float
 ) -> Tensor:
-    """The kernel at each input's distance from each output's centre, summing to 1."""
+    """Returns the kernel at the distance of each input from each output, normalised to sum 1."""
     window = torch.arange(-margin, inputs + margin, dtype=torch.float64)
     weights = kernel(((window - centres[:, None]) * stretch).abs())
     return weights / weights.sum(dim=1, keepdim=True)
 
 
 def cubic(x: Tensor) -> Tensor:
-    """Keys (1981), a = -0.5, at distances from 0."""
+    """Evaluates the cubic of Keys (1981) with a = -0.5 at distances ``x`` of at least 0."""
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return torch.where(x <= 1, near, torch.where(x <= 2, far, 0.0))
 
 
 def _lanczos(x: Tensor) -> Tensor:
-    """The sinc under its own main lobe, stretched to three (Duchon 1979)."""
+    """Evaluates the sinc, windowed by its own main lobe stretched to three (Duchon 1979)."""
     return torch.where(x < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)
 
 
@@ -101,22 +108,25 @@ _KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
 
 
 def _passes(image: Tensor, weights: Tensor, margin: int, step: int, down: int, up: int) -> Tensor:
-    """First the rows, then the columns, as MATLAB does where both factors are equal."""
-    with torch.autocast(image.device.type, enabled=False):  # its 16 bits would change pixels
-        x = _pass(image, weights, margin, step, -(-image.shape[-2] // down) * up)
-        x = _pass(x.transpose(-1, -2), weights, margin, step, -(-x.shape[-1] // down) * up)
+    """Resizes the rows, then the columns, in MATLAB's order for two equal factors."""
+    with torch.autocast(image.device.type, enabled=False):  # 16 bits would change pixels
+        x = _pass(image, weights, margin, step, ceil(image.shape[-2] / down) * up)
+        x = _pass(x.transpose(-1, -2), weights, margin, step, ceil(x.shape[-1] / down) * up)
     return x.transpose(-1, -2).contiguous()
 
 
 def _pass(x: Tensor, weights: Tensor, margin: int, step: int, size: int) -> Tensor:
-    """Resizes the rows (B, C, H, W) -> (B, C, size, W): a product a block, blocks in chunks."""
-    blocks = -(-size // len(weights))
+    """Resizes along the height: (B, C, H, W) -> (B, C, size, W)."""
+    # With an integer factor the weights repeat: a block of outputs is one matrix product of fixed
+    # weights with a window of input rows. Smaller blocks copy more rows, as windows overlap; larger
+    # ones multiply more zeros, as a kernel covers a smaller part of the window.
+    blocks = ceil(size / len(weights))
     rows = torch.arange(-margin, blocks * step + margin, device=x.device)
     mirrored = x.index_select(-2, mirror(rows, x.shape[-2]))
     windows = mirrored.unfold(-2, weights.shape[1], step).transpose(-1, -2)  # (B, C, n, window, W)
     parts = [
         _round(weights @ part.to(weights.dtype), x.dtype)
-        for part in torch.chunk(windows, -(-windows.numel() // _CHUNK), dim=2)
+        for part in torch.chunk(windows, ceil(windows.numel() / _CHUNK), dim=2)
     ]
     return torch.cat(parts, dim=2).flatten(2, 3)[..., :size, :]
 
@@ -126,6 +136,6 @@ def _round(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def mirror(index: Tensor, length: int) -> Tensor:
-    """Folds indices beyond an edge back inside, the edge pixel repeated: -1 -> 0, -2 -> 1."""
+    """Mirrors indices beyond an edge back inside and repeats the edge pixel: -1 -> 0, -2 -> 1."""
     index = index % (2 * length)
     return torch.where(index < length, index, 2 * length - 1 - index)

@@ -1,4 +1,4 @@
-"""TIFF written as its rows come, with profile and EXIF, of 8 or 16 bits and any size."""
+"""Writes TIFF strip by strip: any size, 8 or 16 bits, with colour profile and EXIF."""
 
 import struct
 import zlib
@@ -14,9 +14,9 @@ Rows = NDArray[Any]
 
 STRIP = 64  # rows
 _LEVEL = 4  # of deflate
-_LARGE = 3_500_000_000  # bytes from which offsets need 64 bits
+_LARGE = 3_500_000_000  # bytes of pixels; above, 64-bit offsets (BigTIFF) are used
 _ICC = 34675
-_DIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS, in directories that tifffile does not write
+_DIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS, which tifffile does not write
 _ASCII, _LONG, _BYTES = 2, 4, 7
 
 
@@ -28,17 +28,17 @@ def write_tiff(
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
 ) -> None:
-    """Writes a TIFF, holding no more than a strip.
+    """Writes a TIFF and holds no more than one strip in memory.
 
-    Strips are packed here, one at a time: tifffile itself would want a page at a time.
+    The strips are compressed here because tifffile itself compresses whole pages.
 
     Args:
-        file: where to, open for reading and writing of bytes.
-        shape: (H, W, C); 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        file: the target, open for reading and writing bytes.
+        shape: (H, W, C), where C is 1 for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA.
         bits: 8 or 16.
-        strips: rows (n, W, C) from top to bottom, :data:`STRIP` each but for the last.
-        icc_profile: colour profile to put in.
-        exif: EXIF block to put in; of a file above 3.5 GB its plain texts only.
+        strips: rows (n, W, C) from top to bottom, :data:`STRIP` in each but the last strip.
+        icc_profile: the colour profile to embed.
+        exif: the EXIF block to embed; with more than 3.5 GB of pixels, only its plain texts.
     """
     height, width, channels = shape
     large = height * width * channels * bits // 8 > _LARGE
@@ -52,7 +52,9 @@ def write_tiff(
     if icc_profile:
         extra.append((_ICC, _BYTES, len(icc_profile), icc_profile, True))
     directories = {} if large else {t: d for t in _DIRECTORIES if (d := block.get_ifd(t))}
-    extra += [(tag - 1, _LONG, 1, 0, True) for tag in directories]  # a stand-in
+    # tifffile ignores the tags of these directories. So it gets placeholders with the next lower
+    # numbers, at the same place in the sorted tags, which _append replaces afterwards.
+    extra += [(tag - 1, _LONG, 1, 0, True) for tag in directories]
     with tifffile.TiffWriter(file, bigtiff=large, byteorder="<") as tiff:
         tiff.write(
             (_packed(strip) for strip in strips),
@@ -73,19 +75,19 @@ def write_tiff(
 
 
 def _packed(strip: Rows) -> bytes:
-    """Each pixel less the one to its left (TIFF's predictor 2), deflated."""
+    """Subtracts from each pixel its left neighbour (TIFF's predictor 2) and deflates the result."""
     differences = strip.copy()
     differences[:, 1:] -= strip[:, :-1]
     return zlib.compress(differences.astype(strip.dtype.newbyteorder("<")).tobytes(), _LEVEL)
 
 
 def _append(file: IO[bytes], tag: int, content: dict[int, Any]) -> None:
-    """Writes a directory behind everything else, and makes of its stand-in what points to it."""
+    """Appends a directory to the file and replaces its placeholder by a tag that points to it."""
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         entry = tiff.pages.first.tags[tag - 1].offset
     at = file.seek(0, 2)
-    at += file.write(b"\0" * (at % 2))  # a directory begins at an even place
+    at += file.write(b"\0" * (at % 2))  # TIFF requires an even offset
     directory = ImageFileDirectory_v2(prefix=b"II")
     for inner, value in content.items():
         directory[inner] = value

@@ -1,4 +1,4 @@
-"""Image files written from bands of rows: PNG, TIFF and JPEG as they come, WebP and BMP whole."""
+"""Writes image files from bands of rows: PNG, TIFF and JPEG band by band, WebP and BMP whole."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file is told of the picture before its rows come.
+    """The properties of a picture that its file needs before the first row.
 
     Args:
-        width, height: in pixels.
+        width, height: the size in pixels.
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         bits: 8 or 16.
-        icc_profile, exif: blocks to put in.
+        icc_profile, exif: the blocks to embed.
     """
 
     width: int
@@ -36,13 +36,13 @@ class Layout:
 
 @dataclass(frozen=True)
 class Format:
-    """What a kind of file can hold.
+    """The capabilities of a file format.
 
     Args:
-        name: as Pillow calls it.
-        alpha: transparency.
-        bits: 8, or up to 16.
-        most: pixels along a side.
+        name: Pillow's name of the format.
+        alpha: whether it supports transparency.
+        bits: the largest number of bits per channel, 8 or 16.
+        most: the largest width and height in pixels.
     """
 
     name: str
@@ -65,18 +65,20 @@ FORMATS = {
 def write_picture(
     file: IO[bytes], suffix: str, layout: Layout, bands: Iterable[Rows], quality: int = 95
 ) -> None:
-    """Writes a picture; what the format cannot hold is rounded to 8 bits or laid over white.
+    """Writes a picture in the format of ``suffix``.
+
+    If the format does not support 16 bits or alpha, the rows are rounded to 8 bits or composited
+    over white.
 
     Args:
-        file: where to, open for reading and writing of bytes.
+        file: the target, open for reading and writing bytes.
         suffix: one of :data:`FORMATS`.
-        layout: of the rows.
-        bands: rows (n, W, C) from top to bottom, ``layout.height`` of them.
-        quality: of JPEG and WebP, 1 to 100.
+        layout: the layout of the rows.
+        bands: rows (n, W, C) from top to bottom, ``layout.height`` in total.
+        quality: the quality of JPEG and WebP, 1 to 100.
 
     Raises:
-        BadImage: the picture is too large for the format; the reason names those for which it
-            is not.
+        BadImage: the picture is too large for the format; the reason names formats that fit.
     """
     kind = FORMATS[suffix]
     if max(layout.width, layout.height) > kind.most:
@@ -91,7 +93,7 @@ def write_picture(
 
 
 def fit(layout: Layout, kind: Format) -> Layout:
-    """The layout nearest to ``layout`` that the format can hold."""
+    """Returns ``layout`` without the alpha and the bits that the format does not support."""
     channels = layout.channels
     if not kind.alpha and channels in (2, 4):
         channels -= 1
@@ -99,7 +101,7 @@ def fit(layout: Layout, kind: Format) -> Layout:
 
 
 def convert(rows: Rows, layout: Layout) -> Rows:
-    """Rows in the channels and bits of ``layout``: alpha laid over white, 16 bits rounded to 8."""
+    """Converts rows to ``layout``: composites alpha over white and rounds 16 bits to 8."""
     limit = np.iinfo(rows.dtype).max
     if rows.shape[2] > layout.channels:
         alpha = rows[..., -1:].astype(np.float32) / limit
@@ -153,13 +155,13 @@ _WRITERS = {
 
 
 def _blocks(layout: Layout) -> dict[str, bytes]:
-    """Profile and EXIF as Pillow's writers are told."""
+    """Returns the profile and EXIF as keyword arguments of Pillow's writers."""
     blocks = {"icc_profile": layout.icc_profile, "exif": layout.exif}
     return {name: block for name, block in blocks.items() if block}
 
 
 def _whole(layout: Layout, bands: Iterable[Rows]) -> Image.Image:
-    """For writers that take no less than the picture."""
+    """Joins the bands, for writers that need the whole picture."""
     pixels = np.empty((layout.height, layout.width, layout.channels), np.uint8)
     top = 0
     for band in bands:
@@ -169,7 +171,7 @@ def _whole(layout: Layout, bands: Iterable[Rows]) -> Image.Image:
 
 
 def _strips(bands: Iterable[Rows], height: int) -> Iterator[Rows]:
-    """The same rows in strips of equal height, but for the last."""
+    """Regroups the rows into strips of equal height, except for the last."""
     rest: Rows | None = None
     for band in bands:
         rows = band if rest is None else np.concatenate([rest, band])

@@ -16,6 +16,7 @@ from sr_gan.errors import UserError
 from sr_gan.images.pixels import (
     Pixels,
     check_pixels,
+    colour_channels,
     plain_mode,
     spread_colours,
     to_pixels,
@@ -171,7 +172,7 @@ class Upscaler:
         """(1, C, h, w) float in [0, 1] -> (1, C, scale * h, scale * w), the colours by the network,
         alpha by the bicubic: it has no texture to invent, and its edges must meet the colours."""
         channels = image.shape[1]
-        colours = channels - (channels + 1) % 2
+        colours = colour_channels(channels)
         lr = image[:, :colours].expand(-1, 3, -1, -1)
         sr = self._refined(lr)
         if colours == 1:
