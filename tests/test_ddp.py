@@ -20,7 +20,7 @@ from sr_gan.data.crops import WholePhotos
 from sr_gan.losses import BCEAdversarialLoss, Objective, R1Penalty
 from sr_gan.modules import GAN
 from sr_gan.networks import MSRResNet, VGGDiscriminator
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from tests.conftest import SMALL
 
 CROP, BATCH, UPDATES = 32, 2, 3
@@ -177,7 +177,7 @@ def test_a_run_of_two_processes_writes_once_validates_rightly_and_resumes(
         "tensorboard",
     }
     assert (two / "train.log").read_text().count("generator  SRResNet") == 1
-    rows = read_table(two / "metrics.csv")
+    rows = read_rows(two / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
 
     measured = ["sr_gan.evaluate", "model=two", "benchmark=valid", f"lpips={alexnet_file}"]
@@ -195,4 +195,4 @@ def test_a_run_of_two_processes_writes_once_validates_rightly_and_resumes(
     ]
     for key, value in last[0]["state_dict"].items():
         torch.testing.assert_close(value, last[1]["state_dict"][key], msg=key)
-    assert [row["epoch"] for row in read_table(two / "metrics.csv")] == ["0", "1", "2"]
+    assert [row["epoch"] for row in read_rows(two / "metrics.csv")] == ["0", "1", "2"]

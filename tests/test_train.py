@@ -26,7 +26,7 @@ from sr_gan.errors import UserError
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.loggers.tensorboard import tag
 from sr_gan.networks import MSRResNet
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.runs.weights import save_generator
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
@@ -152,7 +152,7 @@ def test_without_lpips_the_best_is_that_of_psnr(composed: Compose) -> None:
     cfg = composed("quickstart", "stages=[gan]", "callbacks.lpips=null")
     train(cfg)
     folder = Path(cfg.run_dir)
-    rows = read_table(folder / "metrics.csv")
+    rows = read_rows(folder / "metrics.csv")
     for row in rows:
         assert float(row["quality/rank"]) == pytest.approx(-float(row["quality/psnr_y"]))
     best = torch.load(folder / "checkpoints" / "gan" / "best.ckpt", weights_only=True)
@@ -247,7 +247,7 @@ def test_resumes_exactly_where_it_stopped(
     assert last[0]["global_step"] == last[1]["global_step"]
     assert last[0]["epoch"] == last[1]["epoch"]
     rows = [(tmp_path / n / "metrics.csv").read_text().splitlines() for n in ("straight", "broken")]
-    (stopped,) = [row for row in read_table(tmp_path / "broken/metrics.csv") if row["epoch"] == "0"]
+    (stopped,) = [row for row in read_rows(tmp_path / "broken/metrics.csv") if row["epoch"] == "0"]
     assert all(value for name, value in stopped.items() if name.startswith(("loss", "optimizer")))
     assert rows[0][-1].split(",")[:2] == rows[1][-1].split(",")[:2] == [stage, "2"]
 

@@ -4,7 +4,8 @@ import sys
 from statistics import fmean
 
 from sr_gan.runs.health import STATES
-from sr_gan.runs.history import Stage, find_runs, read_run
+from sr_gan.runs.metrics_table import Stage
+from sr_gan.runs.history import find_runs, read_run
 
 COLUMNS = {
     "loss/discriminator": ("D loss", ".2g"),

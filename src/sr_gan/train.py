@@ -43,12 +43,13 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         Interrupted: the run was asked to stop and has saved its state.
     """
     config = check(cfg)
+    log.info("loading    PyTorch and Lightning")
     import lightning as L
     from lightning.pytorch.utilities import rank_zero_only
 
     from sr_gan.callbacks.recipe import Recipe
     from sr_gan.runs.records import write_records
-    from sr_gan.runs.summary import describe, summarise
+    from sr_gan.runs.summary import as_text, summarise
     from sr_gan.runs.weights import load_generator, save_generator
 
     first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
@@ -96,7 +97,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if not first:
         return {}
     summary = summarise(run_dir)
-    log.info("\n%s", describe(summary, run_dir))
+    log.info("\n%s", as_text(summary, run_dir))
     return summary
 
 
@@ -198,9 +199,9 @@ def _report(sweep_dir: Path) -> None:
     except UserError as error:
         log.warning("no report of the sweep: %s", error)
     if (sweep_dir / STUDY).exists() and installed("optuna"):
-        from sr_gan.sweeps.search import front  # needs the extra optuna
+        from sr_gan.sweeps.search import describe_pareto_front
 
-        log.info("\n%s", front(sweep_dir))
+        log.info("\n%s", describe_pareto_front(sweep_dir))
 
 
 if __name__ == "__main__":

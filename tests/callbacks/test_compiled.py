@@ -16,7 +16,7 @@ from sr_gan.callbacks import CompileNetworks
 from sr_gan.losses import BCEAdversarialLoss, Objective
 from sr_gan.modules import GAN
 from sr_gan.networks import SRResNet, VGGDiscriminator
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.train import train
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import CROP, batches, fit
@@ -203,7 +203,7 @@ def test_compiled_updates_equal_eager_ones_on_a_gpu(composed: Compose, precision
     common += ["data.crops_per_epoch=16", "generator=srresnet"]
     for when in ("always", "never"):
         train(composed("quickstart", *common, f"callbacks.compile.when={when}", f"run_dir={when}"))
-    rows = [read_table(Path(when) / "metrics.csv")[0] for when in ("always", "never")]
+    rows = [read_rows(Path(when) / "metrics.csv")[0] for when in ("always", "never")]
     for name in ("loss/generator", "loss/discriminator", "quality/psnr_y"):
         assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), rel=0.02), name
 

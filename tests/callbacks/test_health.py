@@ -13,7 +13,7 @@ from sr_gan.callbacks import Health
 from sr_gan.errors import UserError
 from sr_gan.modules import GAN
 from sr_gan.runs.health import STATES
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.build import build
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -55,7 +55,7 @@ def gan(composed: Compose, discriminator: torch.nn.Module | None = None, **setti
 def test_a_run_logs_the_state_and_the_gradient_of_each_term(composed: Compose) -> None:
     cfg = composed("quickstart", "stages=[gan]", "health.every=1")
     train(cfg)
-    for row in read_table(Path(cfg.run_dir) / "metrics.csv"):
+    for row in read_rows(Path(cfg.run_dir) / "metrics.csv"):
         assert float(row["health/state"]) in range(len(STATES))
         assert float(row["gradient/l1"]) > 0
         assert float(row["gradient/adversarial"]) > 0

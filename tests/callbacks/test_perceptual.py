@@ -9,7 +9,7 @@ from sr_gan.callbacks.perceptual import PerceptualQuality, _lpips
 from sr_gan.errors import UserError
 from sr_gan.images.resize import upscale
 from sr_gan.metrics import LPIPS, grain
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.train import train
 from tests.conftest import Compose
 
@@ -18,7 +18,7 @@ def test_a_run_has_lpips_where_it_was_validated(composed: Compose, alexnet_file:
     every_other = "trainer.check_val_every_n_epoch=2"
     cfg = composed("quickstart", f"callbacks.lpips.weights={alexnet_file}", every_other)
     summary = train(cfg)
-    rows = read_table(Path(cfg.run_dir) / "metrics.csv")
+    rows = read_rows(Path(cfg.run_dir) / "metrics.csv")
     assert [bool(row["quality/lpips"]) for row in rows] == [False, True, False, True]
     assert len({row["quality/lpips_bicubic"] for row in rows} - {""}) == 1
     last = summary["gan"]["last"]
@@ -38,7 +38,7 @@ def test_kinds_have_scores_of_their_own_beside_their_mean(
         "data.valid_kinds=[clean,noise10]",
     )
     train(cfg)
-    row = read_table(Path(cfg.run_dir) / "metrics.csv")[-1]
+    row = read_rows(Path(cfg.run_dir) / "metrics.csv")[-1]
     for score in ("psnr_y", "ssim_y", "lpips", "psnr_y_bicubic", "ssim_y_bicubic", "lpips_bicubic"):
         clean, noisy = (float(row[f"quality/{kind}/{score}"]) for kind in ("clean", "noise10"))
         assert clean != noisy

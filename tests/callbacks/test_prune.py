@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from sr_gan.callbacks import MetricsTable, PruneByMedian
+from sr_gan.callbacks import PruneByMedian
 from sr_gan.runs.folder import PRUNED
+from sr_gan.runs.metrics_table import write_rows
 from sr_gan.train import train
 from tests.conftest import Compose
 
@@ -16,12 +17,12 @@ BICUBIC = 25.0
 
 def sibling(folder: Path, scores: Sequence[tuple[float, float]], **also: float) -> None:
     """A finished run of the stage gan with (PSNR-Y in dB, LPIPS) at each epoch."""
-    table = MetricsTable(str(folder / "metrics.csv"), "gan")
+    rows = []
     for epoch, (psnr, lpips) in enumerate(scores):
         values = {"psnr_y": psnr, "lpips": lpips, "psnr_y_bicubic": BICUBIC, **also}
         row = {f"quality/{name}": f"{value:.6g}" for name, value in values.items()}
-        table.rows.append({"stage": "gan", "epoch": str(epoch), **row})
-    table._write()
+        rows.append({"stage": "gan", "epoch": str(epoch), **row})
+    write_rows(folder / "metrics.csv", rows)
     (folder / "summary.json").write_text("{}")
 
 
@@ -110,9 +111,8 @@ def test_a_pruned_run_ends_there_and_its_summary_says_so(
     unbeatable = [{"stage": "pretrain", "epoch": "1", "quality/psnr_y": "99", "quality/lpips": "0"}]
     first = train(composed("quickstart", lpips, "stages=[pretrain]", "pretrain.epochs=1"))
     bicubic = first["pretrain"]["last"]["psnr_y_bicubic"]
-    table = MetricsTable(str(run.parent / "other" / "metrics.csv"), "pretrain")
-    table.rows = [{**row, "quality/psnr_y_bicubic": f"{bicubic:.6g}"} for row in unbeatable]
-    table._write()
+    rows = [{**row, "quality/psnr_y_bicubic": f"{bicubic:.6g}"} for row in unbeatable]
+    write_rows(run.parent / "other" / "metrics.csv", rows)
     (run.parent / "other" / "summary.json").write_text("{}")
 
     summary = train(cfg)

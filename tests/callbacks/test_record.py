@@ -7,7 +7,7 @@ import torch
 
 from sr_gan.callbacks.record import MetricsTable, StopOnNaN
 from sr_gan.errors import UserError
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 
 
 def trainer(epoch: int, metrics: dict[str, float], every: int = 1) -> Any:
@@ -35,7 +35,7 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     run(path, "pretrain", 0, 2, {"loss": 1.0})
     run(path, "gan", 0, 3, {"loss": 2.0})
     run(path, "gan", 1, 3, {"loss": 3.0, "other": 4.0})
-    rows = [(row["stage"], row["epoch"], row["loss"], row["other"]) for row in read_table(path)]
+    rows = [(row["stage"], row["epoch"], row["loss"], row["other"]) for row in read_rows(path)]
     assert rows == [
         ("pretrain", "0", "1", ""),
         ("pretrain", "1", "1", ""),
@@ -47,7 +47,7 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
 
 def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
     run(tmp_path / "m.csv", "gan", 0, 4, {"quality/psnr_y": 30.0, "loss/generator": 1.0}, every=2)
-    assert [row["quality/psnr_y"] for row in read_table(tmp_path / "m.csv")] == ["", "30", "", "30"]
+    assert [row["quality/psnr_y"] for row in read_rows(tmp_path / "m.csv")] == ["", "30", "", "30"]
 
 
 def test_nan_is_an_error_that_says_what_to_do() -> None:

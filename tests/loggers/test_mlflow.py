@@ -5,7 +5,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -27,7 +27,7 @@ def test_a_run_lies_in_a_local_store(
         assert run.info.run_name == f"{cfg.run_dir}/{stage}"
         assert run.info.status == "FINISHED"
 
-    rows = read_table(Path(cfg.run_dir) / "metrics.csv")
+    rows = read_rows(Path(cfg.run_dir) / "metrics.csv")
     for name in ("loss/generator", "discriminator/real", "quality/psnr_y"):
         logged = [point.value for point in client.get_metric_history(gan.info.run_id, name)]
         assert logged == [pytest.approx(float(row[name]), 1e-4) for row in rows[-2:]]

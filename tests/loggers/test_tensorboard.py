@@ -13,7 +13,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 
 from sr_gan.loggers.tensorboard import LAYOUT, RESULT
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -58,7 +58,7 @@ def test_a_run_has_layout_settings_samples_and_a_row(
             k: config[k] for k in ("gan", "data")
         }
     _check_layout(events)
-    _check_row(read(folder / "result"), read_table(Path(cfg.run_dir) / "metrics.csv")[-1])
+    _check_row(read(folder / "result"), read_rows(Path(cfg.run_dir) / "metrics.csv")[-1])
 
 
 def _check_layout(events: EventAccumulator) -> None:

@@ -6,7 +6,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from sr_gan.runs.health import ADVICE
-from sr_gan.runs.history import Stage
+from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.verdict import diagnose, guessing
 from sr_gan.settings.build import build
 from sr_gan.settings.conf import conf_dir

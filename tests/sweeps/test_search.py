@@ -280,8 +280,8 @@ def test_how_a_job_ended(tmp_path: Path) -> None:
 def test_a_pruned_trial_is_told_and_not_run_again(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prune(self: Any, own: dict[str, str]) -> str | None:
-        return "behind" if own["epoch"] == "0" and len(states()) == 2 else None
+    def prune(self: Any, epoch: int, own: dict[str, float]) -> str | None:
+        return "behind" if epoch == 0 and len(states()) == 2 else None
 
     monkeypatch.setattr("sr_gan.callbacks.PruneByMedian._behind", prune)
     three = ["hydra.sweeper.trials=3", "gan.epochs=2"]

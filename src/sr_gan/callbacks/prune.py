@@ -1,4 +1,4 @@
-"""Pruning: ends a sweep's job that falls behind the others."""
+"""Ends a job of a sweep that falls behind the others."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import lightning as L
 
 from sr_gan.files import atomic_write
 from sr_gan.runs.folder import PRUNED
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_stages, rounded
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +19,19 @@ class PruneByMedian(L.Callback):
     """Ends a run that is behind the median of the others in PSNR-Y and in LPIPS at once.
 
     The others are the runs in the folders beside this one that have finished and were not pruned
-    themselves; compared is what they had at the same epoch of the same stage, on the same photos
-    (those that bicubic does as well on). Optuna's ``MedianPruner`` for two scores: Optuna itself
-    prunes for one only. It needs nothing but the folders, so it works in any sweep.
+    themselves. Compared are the scores at the same epoch of the same stage on the same photos,
+    which are those with the same scores of bicubic. This is Optuna's ``MedianPruner`` for two
+    scores, as Optuna itself prunes for one score only. It needs nothing but the folders, so that it
+    works in any sweep.
 
-    The run says why in one sentence, leaves it in ``pruned.txt``, and ends as if its last epoch
-    had been reached, without the stages that would follow. In the last epoch none is ended.
+    The run reports the reason in one sentence, writes it to ``pruned.txt``, and ends as if its last
+    epoch had been reached, without the stages that would follow. No run ends in its last epoch.
 
     Args:
         run_dir: the run's folder.
-        stage: that is running.
-        finished: runs to compare with that there must be.
-        warmup: share of the stage in which no run is ended, in [0, 1].
+        stage: the name of the stage that is running.
+        finished: the number of other runs that must be there to compare with.
+        warmup: the share of the stage, in [0, 1], in which no run ends.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -48,39 +49,36 @@ class PruneByMedian(L.Callback):
         done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
         if trainer.sanity_checking or done < self.warmup * epochs or done >= epochs:
             return
-        metrics = {name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()}
-        why = self._behind({"epoch": str(trainer.current_epoch), **metrics})
+        metrics = trainer.callback_metrics
+        why = self._behind(
+            trainer.current_epoch, {name: float(rounded(x)) for name, x in metrics.items()}
+        )
         if why:
             log.info("pruned     %s", why)
             with atomic_write(self.run_dir / PRUNED) as file:
                 file.write(why + "\n")
             trainer.should_stop = True
 
-    def _behind(self, own: dict[str, str]) -> str | None:
-        """Why the run is to end; None where it is not. ``own`` is a row as in ``metrics.csv``."""
-        if not own.get(_PSNR) or not own.get(_LPIPS):
+    def _behind(self, epoch: int, own: dict[str, float]) -> str | None:
+        """Why the run shall end; ``None`` where it shall not. ``own`` are its scores."""
+        if _PSNR not in own or _LPIPS not in own:
             return None
-        rows = [row for row in self._rows(own["epoch"]) if row.get(_BICUBIC) == own.get(_BICUBIC)]
+        rows = [row for row in self._rows(epoch) if row.get(_BICUBIC) == own.get(_BICUBIC)]
         if len(rows) < self.finished:
             return None
-        psnr, lpips = float(own[_PSNR]), float(own[_LPIPS])
-        psnr_of, lpips_of = (median(float(row[key]) for row in rows) for key in (_PSNR, _LPIPS))
-        if psnr >= psnr_of or lpips <= lpips_of:
+        psnr, lpips = own[_PSNR], own[_LPIPS]
+        psnr_median, lpips_median = (median(row[key] for row in rows) for key in (_PSNR, _LPIPS))
+        if psnr >= psnr_median or lpips <= lpips_median:
             return None
         return (
-            f"epoch {own['epoch']}: behind the median of {len(rows)} finished runs in both, PSNR-Y "
-            f"{psnr:.2f} dB to {psnr_of:.2f} dB and LPIPS {lpips:.4f} to {lpips_of:.4f}"
+            f"epoch {epoch}: behind the median of {len(rows)} finished runs in both, PSNR-Y "
+            f"{psnr:.2f} dB to {psnr_median:.2f} dB and LPIPS {lpips:.4f} to {lpips_median:.4f}"
         )
 
-    def _rows(self, epoch: str) -> list[dict[str, str]]:
-        """What the others had at this epoch, those with both scores."""
+    def _rows(self, epoch: int) -> list[dict[str, float]]:
+        """The scores of the other runs at this epoch, where they have both."""
         runs = [path.parent for path in sorted(self.run_dir.parent.glob("*/summary.json"))]
         others = [run for run in runs if run != self.run_dir and not (run / PRUNED).exists()]
-        return [
-            row
-            for run in others
-            for row in read_table(run / "metrics.csv")
-            if (row["stage"], row["epoch"]) == (self.stage, epoch)
-            and row.get(_PSNR)
-            and row.get(_LPIPS)
-        ]
+        stages = [read_stages(run / "metrics.csv").get(self.stage) for run in others]
+        rows = [row for stage in stages if stage for row in stage.rows]
+        return [r for r in rows if r["epoch"] == epoch and _PSNR in r and _LPIPS in r]

@@ -1,6 +1,5 @@
-"""A run in numbers: one table over all stages, and a guard against numbers that are none."""
+"""Writes the table of a run's metrics, and ends runs whose losses are NaN."""
 
-import csv
 from math import isnan
 from pathlib import Path
 
@@ -8,19 +7,19 @@ import lightning as L
 
 from sr_gan.callbacks.health import Health
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import read_rows, rounded, write_rows
 
 
 class MetricsTable(L.Callback):
-    """Writes ``metrics.csv``: a row an epoch, a column a metric, empty where none was taken.
+    """Writes ``metrics.csv``: one row for each epoch, one column for each metric.
 
-    A resumed run drops the rows that it is about to repeat. Of an epoch that was resumed in its
-    middle the row holds the means over the steps since then, not over the whole epoch.
+    A cell is empty where its metric was not measured. A resumed run drops the rows that it is about
+    to repeat. If an epoch was resumed in its middle, its row holds the means over the steps since
+    then, not over the whole epoch.
 
     Args:
         path: the file.
-        stage: name of the stage, the first column.
+        stage: the name of the stage, which is the first column.
     """
 
     def __init__(self, path: str, stage: str) -> None:
@@ -30,12 +29,12 @@ class MetricsTable(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.rows = [
             row
-            for row in read_table(self.path)
+            for row in read_rows(self.path)
             if row["stage"] != self.stage or int(row["epoch"]) < trainer.current_epoch
         ]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        values = {name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()}
+        values = {name: rounded(value) for name, value in trainer.callback_metrics.items()}
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
             values = {k: v for k, v in values.items() if not k.startswith("quality/")}
         row = {
@@ -45,20 +44,13 @@ class MetricsTable(L.Callback):
         }
         self.rows.append(row)
         if trainer.is_global_zero:
-            self._write()
-
-    def _write(self) -> None:
-        columns = list(dict.fromkeys(column for row in self.rows for column in row))
-        with atomic_write(self.path) as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
+            write_rows(self.path, self.rows)
 
 
 class StopOnNaN(L.Callback):
-    """Ends a run whose losses are no longer numbers; the last checkpoint is from before.
+    """Ends a run whose losses have become NaN; its last checkpoint is from before.
 
-    Not where :class:`Health` has just gone back to a healthy state.
+    The run goes on where :class:`Health` has just returned to a healthy state.
 
     Raises:
         UserError: a loss is NaN at the end of an epoch.

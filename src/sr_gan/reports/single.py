@@ -14,7 +14,8 @@ from sr_gan.reports import figures
 from sr_gan.reports.page import Picture, Section
 from sr_gan.runs.folder import PRUNED
 from sr_gan.runs.grid import draw_grid, read_grid
-from sr_gan.runs.history import Run, Stage
+from sr_gan.runs.history import Run
+from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.published import ORIGINAL_RUN, X4
 from sr_gan.runs.verdict import diagnose, guessing
 from sr_gan.tables import Table

@@ -1,10 +1,8 @@
-"""Run folders read back: what a run was told, what each epoch brought, what was measured since."""
+"""Reads run folders back: the settings, the epochs, and what was measured since."""
 
-import csv
 import json
 from dataclasses import dataclass
 from glob import glob
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +10,21 @@ import yaml
 
 from sr_gan.errors import UserError
 from sr_gan.files import relative
-from sr_gan.runs.metrics_table import read_table
+from sr_gan.runs.metrics_table import Stage, read_stages
 
 _MARKS = ("environment.json", "metrics.csv")  # a folder with one of them is a run
-_MEND = "restore it, or remove the broken lines"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage's rows of ``metrics.csv``: ``epoch`` and every metric that the row has."""
-
-    name: str
-    rows: list[dict[str, float]]
-
-    @property
-    def epochs(self) -> int:
-        """How many are done."""
-        return int(self.rows[-1]["epoch"]) + 1
-
-    def series(self, metric: str) -> list[tuple[int, float]]:
-        """(epoch, value) of the epochs in which the metric was taken, NaN left out."""
-        pairs = [(int(row["epoch"]), row[metric]) for row in self.rows if metric in row]
-        return [(epoch, value) for epoch, value in pairs if isfinite(value)]
-
-    def last(self, metric: str) -> float | None:
-        """The newest value, None where it was never taken."""
-        series = self.series(metric)
-        return series[-1][1] if series else None
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder.
+    """The content of a run folder.
 
     Args:
         path: the folder.
-        config: the resolved configuration; empty where it is not there any more.
-        environment: command, date, versions, machine; likewise.
-        stages: what was trained, in order.
-        benchmarks: by name, what ``sr_gan.evaluate`` wrote of the run.
+        config: the resolved configuration; empty where its file is missing.
+        environment: command, date, versions and machine; empty where its file is missing.
+        stages: the stages that were trained, in their order.
+        benchmarks: by name, the scores that ``sr_gan.evaluate`` wrote into the run.
     """
 
     path: Path
@@ -66,22 +40,24 @@ class Run:
 
     @property
     def final(self) -> Stage | None:
-        """The last stage that was begun."""
+        """The last stage that began."""
         return list(self.stages.values())[-1] if self.stages else None
 
     def planned(self, stage: str) -> int | None:
-        """Epochs that the stage was to have, where the configuration tells."""
+        """The number of epochs that a stage should have; ``None`` where it is not known."""
         epochs = self.config.get(stage, {}).get("epochs")
         return epochs if stage in self.config.get("stages", []) else None
 
     def samples(self, stage: str) -> dict[int, Path]:
-        """The sample grids of a stage by epoch."""
+        """The files of a stage's sample grids, by epoch."""
         files = sorted((self.path / "samples" / stage).glob("epoch_*.png"))
         return {int(f.stem[6:]): f for f in files if f.stem[6:].isdigit()}
 
 
 def find_runs(origins: list[str]) -> list[Path]:
-    """The run folders that paths and patterns name; of another folder all runs below it.
+    """Finds the run folders that paths and patterns name.
+
+    A folder that is not a run stands for all runs below it.
 
     Raises:
         UserError: a path does not exist, or there is no run in it.
@@ -99,7 +75,7 @@ def find_runs(origins: list[str]) -> list[Path]:
 
 
 def read_run(path: Path) -> Run:
-    """Reads a run folder; what is missing in it, is empty.
+    """Reads a run folder. What is missing in it is empty in the result.
 
     Raises:
         UserError: a file in it is damaged.
@@ -110,13 +86,13 @@ def read_run(path: Path) -> Run:
         path,
         config=_mapping(path / "config.yaml"),
         environment=_mapping(path / "environment.json"),
-        stages=_stages(path / "metrics.csv"),
+        stages=read_stages(path / "metrics.csv"),
         benchmarks=dict(sorted(benchmarks, key=lambda item: len(item[1].get("images", [])))),
     )
 
 
 def newest(runs: list[Path]) -> Path:
-    """The run that was written to last."""
+    """Returns the run that was written to last."""
 
     def written(run: Path) -> float:
         return max(file.stat().st_mtime for mark in _MARKS if (file := run / mark).exists())
@@ -143,33 +119,8 @@ def _below(folder: Path) -> list[Path]:
     return sorted(run for run in found if not found.intersection(run.parents))
 
 
-def _stages(path: Path) -> dict[str, Stage]:
-    try:
-        table = read_table(path)
-        if path.exists() and not table:
-            raise ValueError("it has no rows")
-        stages: dict[str, list[dict[str, float]]] = {}
-        for line, row in enumerate(table, 2):
-            stages.setdefault(row["stage"], []).append(_numbers(row, line))
-    except KeyError as error:
-        raise UserError(f"{path} is damaged: it has no column {error}; {_MEND}") from error
-    except (csv.Error, ValueError) as error:  # of which UnicodeDecodeError is one
-        raise UserError(f"{path} is damaged: {error}; {_MEND}") from error
-    return {name: Stage(name, rows) for name, rows in stages.items()}
-
-
-def _numbers(row: dict[str, Any], line: int) -> dict[str, float]:
-    cells = {key: value for key, value in row.items() if key != "stage" and value != ""}
-    if None in cells or None in cells.values() or "epoch" not in cells:
-        raise ValueError(f"line {line} has not as many cells as the first")
-    try:
-        return {key: float(value) for key, value in cells.items()}
-    except ValueError as error:
-        raise ValueError(f"line {line}: {error}") from error
-
-
 def _mapping(path: Path) -> dict[str, Any]:
-    """What a JSON or YAML file holds; the first is the second's subset, but is read faster."""
+    """Reads a JSON or YAML file; without a file there are no settings."""
     if not path.is_file():
         return {}
     try:

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, state_of
-from sr_gan.runs.history import Stage
+from sr_gan.runs.metrics_table import Stage
 
 _CHANCE = {
     "BCEAdversarialLoss": 2 * log(2),
