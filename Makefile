@@ -21,11 +21,14 @@ sweep: .venv/.installed  ## train twelve small GANs, four adversarial weights by
 		$(RUN) -m sr_gan.train experiment=quickstart stages=[pretrain] hydra.run.dir=$(START) $(SHARED)
 	$(RUN) -m sr_gan.train -m experiment=sweep_cpu $(ARGS)
 
+# One process for each core, with one thread each; a file of tests stays in one process.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
+
 test: .venv/.installed-dev  ## run the fast tests
-	$(RUN) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: .venv/.installed-dev  ## run all tests, the slow ones too
-	$(RUN) -m pytest -m "" $(ARGS)
+	$(PYTEST) -m "" $(ARGS)
 
 studies-smoke: .venv/.installed-dev  ## run the command of every study in experiments/, at toy size
 	$(RUN) -m pytest -m "" tests/test_experiments.py $(ARGS)
