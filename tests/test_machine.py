@@ -13,7 +13,7 @@ def test_the_processor_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "computes"),
+    ("line", "computes"),
     [
         ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True),
         ("flags\t\t: fpu avx2 avx512f\n", False),
@@ -21,10 +21,10 @@ def test_the_processor_has_a_name() -> None:
     ],
 )
 def test_bf16_is_what_linux_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str, computes: bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, computes: bool
 ) -> None:
     info = tmp_path / "cpuinfo"
-    info.write_text(f"processor\t: 0\n{told}")
+    info.write_text(f"processor\t: 0\n{line}")
     monkeypatch.setattr("sr_gan.machine._INFO", info)
     assert cpu_computes_bf16() == computes
     info.unlink()

@@ -27,7 +27,7 @@ def read(folder: Path) -> EventAccumulator:
 
 @pytest.fixture
 def flat(tmp_path: Path) -> Path:
-    """A folder with a photograph out of focus, in which grain can be measured."""
+    """Returns a folder with an out-of-focus photograph, in which grain can be measured."""
     photo = gaussian_filter(skimage_data.chelsea()[:96, :128].astype(float), (4, 4, 0))
     (tmp_path / "valid").mkdir()
     Image.fromarray(photo.astype(np.uint8)).save(tmp_path / "valid" / "a.png")
@@ -52,9 +52,9 @@ def test_a_run_has_layout_settings_samples_and_a_row(
         events = read(folder / stage)
         assert [image.step for image in events.Images("samples")] == [0, 1]
         text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
-        told = yaml.safe_load(text.strip("`").removeprefix("yaml"))
-        assert told["stage"] == stage
-        assert {key: told[key] for key in ("gan", "data")} == {
+        logged = yaml.safe_load(text.strip("`").removeprefix("yaml"))
+        assert logged["stage"] == stage
+        assert {key: logged[key] for key in ("gan", "data")} == {
             k: config[k] for k in ("gan", "data")
         }
     _check_layout(events)
@@ -62,7 +62,7 @@ def test_a_run_has_layout_settings_samples_and_a_row(
 
 
 def _check_layout(events: EventAccumulator) -> None:
-    """Every pattern finds a curve of a GAN stage, and none is found by no chart."""
+    """Checks that each pattern matches a curve of a GAN stage, and which curves have no chart."""
     found = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
     layout = layout_pb2.Layout.FromString(found)
     charts = {chart.title: list(chart.multiline.tag) for c in layout.category for chart in c.chart}
@@ -124,4 +124,4 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     assert row["discriminator"].string_value == row["gan_loss"].string_value == "none"
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
-    assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are not here
+    assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing

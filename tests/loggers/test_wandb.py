@@ -21,7 +21,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_each_stage_is_an_offline_run(composed: Compose) -> None:
     cfg = composed("quickstart", "logger=wandb")
     train(cfg)
-    wandb.teardown()  # as at the end of a process: waits for what is still being written
+    wandb.teardown()  # as at the end of a process: waits until all is written
     runs = sorted((Path(cfg.run_dir) / "wandb").glob("offline-run-*"), key=_age)
     names = [f"{cfg.run_dir}/{stage}".encode() for stage in ("pretrain", "gan")]
     assert len(runs) == 2

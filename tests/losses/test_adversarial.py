@@ -32,7 +32,7 @@ def test_equals_the_equations() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_is_computed_in_fp32_and_stays_finite(dtype: torch.dtype) -> None:
-    """A saturated discriminator: in half precision log(1 - sigmoid) would be infinite."""
+    """D is saturated: in half precision log(1 - sigmoid) would be infinite."""
     logits = torch.tensor([[30000.0]], dtype=dtype)
     loss = BCEAdversarialLoss().discriminator(-logits, logits)
     assert loss.dtype == torch.float32
@@ -80,7 +80,7 @@ def test_relativistic_by_hand() -> None:
 
 
 def test_relativistic_pairs_by_hand() -> None:
-    """Each photograph against its own image: both halves of either loss are one number."""
+    """With pairs, both halves of either loss are the same number."""
     ahead = [2 - 0.5, -1 - 3]
     loss = RelativisticAdversarialLoss(pairs=True)
     expected_d = -sum(math.log(sigmoid(x)) for x in ahead) / 2
@@ -103,8 +103,10 @@ LOSSES: list[Callable[[], AdversarialLoss]] = [
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_player_is_pulled_the_right_way(loss: Callable[[], AdversarialLoss]) -> None:
-    """D lowers its loss by answering more to photographs and less to the rest; G by being answered
-    more. Means over patches, as of a PatchGAN."""
+    """D lowers its loss by raising photographs' logits and lowering those of generated images.
+
+    G lowers its loss by raising those of generated images. The logits are those of a PatchGAN.
+    """
     real, fake, other = (torch.zeros(2, 1, 3, 3, requires_grad=True) for _ in range(3))
     to_real, to_fake = torch.autograd.grad(loss().discriminator(real, fake), (real, fake))
     assert (to_real < 0).all()

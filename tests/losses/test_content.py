@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sr_gan.images.resize import downscale
@@ -44,7 +45,7 @@ def test_vgg_loss_is_the_weighted_mean_distance(
 def test_unit_vectors_are_those_of_an_explicit_normalisation(
     images: tuple[Tensor, Tensor], vgg_file: Path
 ) -> None:
-    """With a layer's channels as its weight: 2 - 2 cos, in the mean over positions."""
+    """Weighted by its number of channels, a layer gives the mean of 2 - 2 cos over positions."""
     sr, hr = images
     layers, channels = ["relu1_2", "relu2_2"], [64, 128]
     loss = VGGLoss(layers, str(vgg_file), channels, unit=True)
@@ -95,6 +96,17 @@ def test_charbonnier_by_hand(images: tuple[Tensor, Tensor]) -> None:
     expected = ((sr - hr).square() + 0.25).sqrt().mean()
     assert CharbonnierLoss(0.5)(sr, hr).item() == pytest.approx(expected.item())
     assert CharbonnierLoss(1e-3)(hr, hr).item() == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ex_p0.png", 0.722), ("ex_p1.png", 0.138)])
+def test_lpips_loss_is_what_its_authors_measure(shared: Path, name: str, expected: float) -> None:
+    folder = shared / "data" / "parity" / "lpips"
+    image, reference = (
+        torch.from_numpy(np.array(Image.open(folder / file))).permute(2, 0, 1)[None] / 127.5 - 1
+        for file in (name, "ex_ref.png")
+    )
+    loss = LPIPSLoss("alex", str(shared / "weights" / "alexnet_features.safetensors"))
+    assert float(loss(image, reference)) == pytest.approx(expected, abs=5e-4)
 
 
 def test_lpips_loss_is_the_metric_and_has_a_gradient(shared: Path) -> None:

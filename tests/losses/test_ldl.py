@@ -8,7 +8,7 @@ from sr_gan.losses.ldl import artefact_map
 
 
 def naive_map(sr: Tensor, hr: Tensor, averaged: Tensor) -> np.ndarray:
-    """Section 3 of the paper, pixel by pixel, in float64; images in [0, 1]."""
+    """Computes the map of the paper's section 3 pixel by pixel in float64; images are in [0, 1]."""
     maps = []
     for ours, photo, other in zip(*(image.double().numpy() for image in (sr, hr, averaged))):
         residual, average = np.abs(photo - ours).sum(0), np.abs(photo - other).sum(0)
@@ -24,7 +24,7 @@ def naive_map(sr: Tensor, hr: Tensor, averaged: Tensor) -> np.ndarray:
 
 @pytest.fixture
 def images() -> tuple[Tensor, Tensor, Tensor]:
-    """SR, HR and the average's image in [-1, 1], of a different contrast and size each way."""
+    """Returns SR, HR and the average's image, two each; the second pair has small errors."""
     hr = torch.rand(2, 3, 12, 17) * 2 - 1
     noise = torch.rand(2, 3, 12, 17) * torch.tensor([0.5, 0.02]).view(2, 1, 1, 1)
     return hr + noise, hr, hr + noise.roll(1, -1)
@@ -33,9 +33,9 @@ def images() -> tuple[Tensor, Tensor, Tensor]:
 def test_the_map_is_the_papers(images: tuple[Tensor, Tensor, Tensor]) -> None:
     inputs = [image / 2 for image in images]
     ours, expected = artefact_map(*inputs), naive_map(*inputs)
-    assert 0.2 < (expected == 0).mean() < 0.8  # both of its cases
+    assert 0.2 < (expected == 0).mean() < 0.8  # both cases occur
     assert np.array_equal(ours.numpy() == 0, expected == 0)
-    for one, other in zip(ours, expected):  # the second image's are a thousandth of the first's
+    for one, other in zip(ours, expected):  # the second map is a thousandth of the first
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * other.max())
 
 
@@ -48,7 +48,7 @@ def test_the_loss_is_l1_under_the_map(images: tuple[Tensor, Tensor, Tensor]) -> 
 
 
 def test_the_gradient_is_that_of_finite_differences(images: tuple[Tensor, Tensor, Tensor]) -> None:
-    """Through the map, too; along a direction that leaves what is zeroed as it is."""
+    """It includes the gradient of the map; the direction leaves zeroed pixels zeroed."""
     sr, hr, averaged = images
     x = sr.clone().requires_grad_()
     LDLLoss()(x, hr, averaged).backward()
@@ -63,8 +63,8 @@ def test_the_gradient_is_that_of_finite_differences(images: tuple[Tensor, Tensor
 
     slope = (by_hand(1e-3) - by_hand(-1e-3)) / 2e-3
     assert float((x.grad * (sr - hr)).sum()) == pytest.approx(slope, rel=1e-3)
-    detached = by_hand(0)  # what the slope were if the map were a constant
-    assert slope == pytest.approx(3.4 * detached, rel=1e-3)  # 2 of the window, 0.4 of the whole
+    detached = by_hand(0)  # the slope if the map were constant
+    assert slope == pytest.approx(3.4 * detached, rel=1e-3)  # 2 and 2/5 from the map
 
 
 def test_nothing_is_asked_of_a_perfect_image_or_of_one_better_than_the_average(
@@ -78,4 +78,4 @@ def test_nothing_is_asked_of_a_perfect_image_or_of_one_better_than_the_average(
     assert perfect.grad is not None
     assert torch.isfinite(perfect.grad).all()
     assert LDLLoss()(sr, hr, hr + 2 * (sr - hr)).item() == 0
-    assert LDLLoss()(sr, hr, sr).item() > 0  # equally far counts
+    assert LDLLoss()(sr, hr, sr).item() > 0  # an equal residual counts

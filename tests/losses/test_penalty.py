@@ -44,7 +44,7 @@ def test_wasserstein_looks_between_photograph_and_generated() -> None:
 
 
 def test_r1_and_r2_are_the_gradients_around_both_kinds_of_images_by_hand() -> None:
-    """The penalty, and what it adds to the gradient of D's weights."""
+    """Compares the penalty and its gradient for D's weights."""
     discriminator = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 1, 2), nn.Flatten()
     ).double()

@@ -70,7 +70,7 @@ def test_bicubic_gives_the_published_numbers(shared: Path, name: str, psnr: floa
         height, width = (side // 4 * 4 for side in image.shape[:2])
         hr = torch.from_numpy(image[:height, :width]).permute(2, 0, 1)[None]
         scores.append(psnr_y(upscale(downscale(hr, 4), 4), hr, 4).item())
-    # papers measure Set14's one grey file on its grey values, which gives 25.99; on the luma 26.09
+    # Papers use the grey values of Set14's only grey file, which gives 25.99; its luma gives 26.09.
     assert np.mean(scores) == pytest.approx(psnr, abs=0.02 if name == "Set5" else 0.1)
 
 

@@ -13,8 +13,11 @@ HAAR = {
 
 
 def explicit_bands(image: np.ndarray, levels: int) -> np.ndarray:
-    """Haar by sums over blocks of (C, H, W), the definition of a separable wavelet: at level l each
-    detail is the inner product with +-1 over 2^l pixels a side, over 2^l for a norm of 1."""
+    """Computes the Haar bands of an image (C, H, W) by their definition, as sums over blocks.
+
+    At level l a detail is the inner product of a block of 2^l x 2^l pixels with a pattern of signs,
+    divided by 2^l, the norm of the pattern.
+    """
     channels, height, width = image.shape
     bands = []
     for level in range(1, levels + 1):
@@ -27,7 +30,7 @@ def explicit_bands(image: np.ndarray, levels: int) -> np.ndarray:
                     top, left = 2 * y // side * side, 2 * x // side * side
                     block = image[channel, top : top + side, left : left + side]
                     band[y, x] = (block * pattern).sum() / side
-                bands.append(band * 8 / side)  # all levels about as strong
+                bands.append(band * 8 / side)  # makes all levels about equally strong
     return np.stack(bands)
 
 

@@ -14,7 +14,8 @@ def test_has_the_papers_layers_and_parameters() -> None:
     assert [c.out_channels for c in convolutions] == [64, 64, 128, 128, 256, 256, 512, 512]
     assert [c.stride[0] for c in convolutions] == [1, 2] * 4
     assert sum(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules()) == 7
-    # by hand: the first convolution alone has biases, BN has two numbers a channel, 96 / 16 = 6
+    # By hand: only the first convolution has biases, BatchNorm has two numbers per channel, and the
+    # last map has 6x6 pixels (96 / 16).
     widths = [3, 64, 64, 128, 128, 256, 256, 512, 512]
     weights = sum(9 * a * b for a, b in pairwise(widths)) + 64
     expected = weights + 2 * sum(widths[2:]) + 512 * 36 * 1024 + 1024 + 1025

@@ -8,7 +8,7 @@ from sr_gan.networks.layers import icnr_
 
 
 def srresnet_parameters(filters: int, blocks: int, kernel: int, stages: int) -> int:
-    """Counted from the paper's figure 4 by hand: convolutions, BN (2 a channel), PReLU (1 each)."""
+    """Counts figure 4 of the paper: convolutions, BatchNorm (2 per channel), PReLU (1 each)."""
     head = 3 * filters * kernel**2 + filters + 1
     block = 2 * (filters**2 * 9 + 2 * filters) + 1
     long_skip = filters**2 * 9 + 2 * filters
@@ -28,7 +28,7 @@ def test_srresnet_has_the_papers_parameters(scale: int, stages: int, kernel: int
 def test_parameter_counts_at_x4() -> None:
     counts = {
         "paper": sum(p.numel() for p in SRResNet().parameters()),
-        "mission": sum(p.numel() for p in SRResNet(end_kernel=3).parameters()),
+        "student paper": sum(p.numel() for p in SRResNet(end_kernel=3).parameters()),
         "small": sum(p.numel() for p in MSRResNet(filters=32, blocks=6).parameters()),
         "msrresnet": sum(p.numel() for p in MSRResNet().parameters()),
         "rrdb": sum(p.numel() for p in RRDBNet().parameters()),
@@ -37,7 +37,7 @@ def test_parameter_counts_at_x4() -> None:
     }
     assert counts == {
         "paper": 1_547_350,
-        "mission": 1_519_702,
+        "student paper": 1_519_702,
         "small": 195_971,
         "msrresnet": 1_517_571,
         "rrdb": 16_697_987,  # ESRGAN's
@@ -49,7 +49,7 @@ def test_parameter_counts_at_x4() -> None:
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("blocks", [16, 32])
 def test_compact_has_real_esrgans_parameters(scale: int, blocks: int) -> None:
-    """Convolutions with their biases, and a PReLU for every channel."""
+    """The parameters are convolutions with biases, and one PReLU slope per channel."""
     first = 3 * 64 * 9 + 64 + 64
     hidden = 64 * 64 * 9 + 64 + 64
     last = 64 * 3 * scale**2 * 9 + 3 * scale**2
@@ -100,7 +100,7 @@ def test_compact_starts_close_to_nearest() -> None:
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_compact_is_real_esrgans(scale: int) -> None:
-    """Computed layer by layer from the names and shapes that other programs expect."""
+    """Computes the output layer by layer, by the names and shapes that other programs expect."""
     generator = CompactNet(scale, filters=8, blocks=3)  # type: ignore[arg-type]
     state = generator.state_dict()
     convolutions, slopes = range(0, 9, 2), range(1, 9, 2)
@@ -168,7 +168,7 @@ def test_the_last_convolution_stays_in_fp32_under_autocast(network: type[nn.Modu
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         sr = generator(torch.rand(1, 3, 8, 8))
     features, output = seen
-    assert features.dtype == torch.bfloat16  # all before it is not
+    assert features.dtype == torch.bfloat16  # the layers before it compute in bfloat16
     assert sr.dtype == output.dtype == torch.float32
     assert isinstance(last.padding, tuple)
     exact = F.conv2d(features.float(), last.weight, last.bias, padding=last.padding)

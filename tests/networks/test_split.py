@@ -8,7 +8,7 @@ from sr_gan.networks.split import split
 
 
 def trained(network: nn.Module) -> nn.Module:
-    """With BN averages and weights that are not those of the start."""
+    """Gives every BatchNorm averages and weights that differ from the initial ones."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.running_mean is not None
@@ -28,11 +28,11 @@ def test_folding_keeps_the_result(network: nn.Module) -> None:
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     torch.testing.assert_close(folded(lr), network(lr), atol=1e-6, rtol=0)
     before = sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
-    assert before == (7 if isinstance(network, SRResNet) else 0)  # the original keeps its own
+    assert before == (7 if isinstance(network, SRResNet) else 0)  # the original is unchanged
 
 
 def reach(lr: Tensor, output: Tensor) -> int:
-    """How far the centre of an output looks, by the gradient that comes back to its input."""
+    """Returns how far the centre of an output sees, by its gradient at the input."""
     centre = output.shape[-1] // 2
     output[..., centre : centre + 1, centre : centre + 1].sum().backward()
     assert lr.grad is not None

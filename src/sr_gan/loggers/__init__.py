@@ -1,4 +1,9 @@
-"""Where a run's curves, pictures and settings go; each takes ``log_image`` as Weights & Biases'."""
+"""The loggers of a run's curves, pictures and settings.
+
+Each has a method ``log_image`` like that of Weights & Biases.
+
+This room may import only the ground floor.
+"""
 
 from sr_gan.loggers.mlflow import MLflow
 from sr_gan.loggers.tensorboard import TensorBoard

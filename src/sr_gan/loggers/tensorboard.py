@@ -1,4 +1,4 @@
-"""TensorBoard: curves, a page of charts that tells the story, samples, settings, results."""
+"""TensorBoard: curves, a page of charts, samples, settings and results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +10,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-# Page "Time Series" sorts groups by their names: with a number before them, in this order.
+# The page "Time Series" sorts groups by name, so a number before each name gives this order.
 GROUPS = ("loss", "discriminator", "quality", "speed", "health", "gradient", "optimizer")
-# Page "Custom Scalars": category: {chart: patterns that metrics match from their start}.
+# The page "Custom Scalars", as {category: {chart: patterns}}; a pattern matches a metric's start.
 # The first category fills the first screen.
 LAYOUT = {
     "at a glance": {
@@ -21,7 +21,7 @@ LAYOUT = {
         "D(real) and D(fake), probabilities": ["discriminator/real$", "discriminator/fake$"],
         "PSNR-Y, dB, beside bicubic": ["quality/psnr_y"],
         "LPIPS beside bicubic, lower is better": ["quality/lpips"],
-        "crops a second": ["speed/images_per_second"],
+        "crops per second": ["speed/images_per_second"],
     },
     "losses": {
         "terms before weighting": ["loss/(?!generator|discriminator)"],
@@ -38,11 +38,11 @@ LAYOUT = {
         "grain, grey levels": ["quality/grain"],
     },
     "speed": {
-        "seconds an update, and of them waiting for data": ["speed/(step|data)_time"],
+        "seconds per update, and the part spent waiting for data": ["speed/(step|data)_time"],
         "learning rates": ["optimizer/lr_"],
     },
 }
-# Page "HParams": the columns of what came out, and the curves that they are the last values of
+# The page "HParams": columns of results, and the curves whose last values they show.
 RESULT = {
     "result/PSNR-Y": "quality/psnr_y",
     "result/LPIPS": "quality/lpips",
@@ -53,15 +53,15 @@ RESULT = {
 class TensorBoard(TensorBoardLogger):
     """Lightning's logger with a layout for "Custom Scalars", images, and a row in "HParams".
 
-    A run has one row, that of its last stage, written when the stage ends: the settings that
-    sweeps change, and the last values of :data:`RESULT`. It lies in a folder of its own,
-    ``result``, so that TensorBoard offers no other curves as columns, and puts first the settings
-    that differ between runs. All settings are a text.
+    A run has one row, which its last stage writes when it ends: the settings that sweeps change,
+    and the last values of :data:`RESULT`. The row has its own folder, ``result``, so that
+    TensorBoard offers no other curves as columns and puts settings that differ between runs first.
+    All settings are logged as a text.
 
     Args:
-        save_dir: folder of the run.
-        name: folder in it.
-        version: folder in that one.
+        save_dir: the folder of the run.
+        name: a folder in ``save_dir``.
+        version: a folder in ``name``.
     """
 
     def __init__(self, save_dir: str, name: str, version: str) -> None:
@@ -71,19 +71,19 @@ class TensorBoard(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Takes all but ``epoch``, whose curve says nothing."""
+        """Logs all metrics except ``epoch``, whose curve is of no use."""
         super().log_metrics({tag(k): v for k, v in metrics.items() if k != "epoch"}, step)
         self.last.update({k: float(metrics[m]) for k, m in RESULT.items() if m in metrics})
 
     @rank_zero_only
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
-        """Adds pictures under ``key``, with ``step`` on the slider."""
+        """Logs pictures under ``key``, with ``step`` on the slider."""
         for image in images:
             self.experiment.add_image(key, np.asarray(image), step, dataformats="HWC")
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Takes a run's resolved configuration, plain, with its current stage."""
+        """Logs a run's resolved configuration, a plain dictionary with the current stage in it."""
         layout = {
             category: {title: ["Multiline", [*map(tag, found)]] for title, found in charts.items()}
             for category, charts in LAYOUT.items()
@@ -104,6 +104,7 @@ class TensorBoard(TensorBoardLogger):
         from torch.utils.tensorboard import SummaryWriter  # slow to import
         from torch.utils.tensorboard.summary import hparams
 
+        # Not add_hparams, which would write to a subfolder named after the time.
         _, start, end = hparams(row, last)  # type: ignore[no-untyped-call]
         with SummaryWriter(str(Path(self.root_dir) / "result")) as writer:
             for summary in (start, end):
@@ -113,13 +114,13 @@ class TensorBoard(TensorBoardLogger):
 
 
 def tag(metric: str) -> str:
-    """The metric's name in TensorBoard: ``1_loss/generator`` of ``loss/generator``."""
+    """Returns the metric's name in TensorBoard: ``1_loss/generator`` for ``loss/generator``."""
     group = metric.partition("/")[0]
     return f"{GROUPS.index(group) + 1}_{metric}" if group in GROUPS else metric
 
 
 def headline(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are swept most, flat and short: what the last stage of a run is told."""
+    """Returns the most swept settings of a run's last stage, as a flat dictionary."""
     stage = config[config["stages"][-1]]
     rates = {
         "lr_generator": stage.get("generator_lr", stage.get("lr")),

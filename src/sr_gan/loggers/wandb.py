@@ -1,4 +1,4 @@
-"""Weights & Biases: one run a stage, the stages of a run in a group."""
+"""Weights & Biases: one W&B run per stage; the stages of a run form a group."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from PIL import Image
 
 
 class WandB(WandbLogger):
-    """Lightning's logger, which ends its run with the stage, so that the next begins its own.
+    """Lightning's logger, which ends the W&B run with the stage, so that the next starts its own.
 
     Args:
-        save_dir: folder of the run, in which ``wandb/`` is made.
-        name: of the W&B run.
-        project: in which it is shown.
-        group: under which the stages of a run are shown.
-        offline: write to ``save_dir`` only, to be sent with ``wandb sync``; so does
-            ``WANDB_MODE=offline`` in the environment.
-        entity: user or team; ``None`` for the default of who is logged in.
-        tags: of the W&B run.
+        save_dir: the folder of the run, in which ``wandb/`` is created.
+        name: the name of the W&B run.
+        project: the project in which W&B shows the run.
+        group: the group under which W&B shows the stages of a run.
+        offline: whether to write to ``save_dir`` only, for ``wandb sync`` to send later;
+            ``WANDB_MODE=offline`` in the environment does the same.
+        entity: the user or team; ``None`` for the default of the user who is logged in.
+        tags: the tags of the W&B run.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class WandB(WandbLogger):
     def log_image(
         self, key: str, images: list[Image.Image], step: int | None = None, **kwargs: Any
     ) -> None:
-        """Adds pictures under ``key``; the epoch, ``step``, is their caption, not their step."""
+        """Logs pictures under ``key``; the epoch ``step`` becomes their caption, not their step."""
         caption = [f"epoch {step}"] * len(images)
         super().log_image(key, images, None, caption=caption, **kwargs)
 

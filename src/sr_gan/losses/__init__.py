@@ -1,4 +1,7 @@
-"""What a generator and a discriminator are trained on: small modules and their weighted sum."""
+"""The losses of generator and discriminator: small modules and their weighted sum.
+
+This room may import ``images``, ``networks`` and the ground floor.
+"""
 
 from sr_gan.losses.adversarial import (
     AdversarialLoss,

@@ -1,7 +1,7 @@
-"""Adversarial losses: two methods, one for each player, on logits; in fp32 under any precision.
+"""Adversarial losses: one method for each player, on logits, in fp32 under any precision.
 
-``real`` are D's logits of photographs, ``fake`` those of generated images: one for an image, or one
-for each patch or pixel. Losses are means over all of them.
+D is the discriminator and G the generator. ``real`` are D's logits of photographs, ``fake`` those
+of generated images: one per image, patch or pixel. Losses are means over all of them.
 """
 
 import torch
@@ -12,34 +12,37 @@ Probabilities = tuple[Tensor, Tensor]
 
 
 class AdversarialLoss(nn.Module):
-    """The base: what every adversarial loss answers."""
+    """The base class of adversarial losses."""
 
-    relative = False  # whether the generator's loss looks at D's logits of photographs too
+    relative = False  # whether G's loss also depends on D's logits of photographs
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Loss of D, a scalar."""
+        """Returns the loss of D, a scalar."""
         raise NotImplementedError
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Loss of G, a scalar; ``real``, without gradients, of a ``relative`` loss only."""
+        """Returns the loss of G, a scalar.
+
+        Only a ``relative`` loss needs ``real``, which carries no gradients.
+        """
         raise NotImplementedError
 
     def probabilities(self, real: Tensor, fake: Tensor) -> Probabilities:
-        """D's mean answers in [0, 1], 1 meaning a photograph: of photographs, of generated."""
+        """Returns D's mean answers to ``real`` and to ``fake`` in [0, 1]; 1 means photograph."""
         return real.float().sigmoid().mean(), fake.float().sigmoid().mean()
 
 
 class BCEAdversarialLoss(AdversarialLoss):
     """The non-saturating GAN loss: binary cross-entropy on logits.
 
-    With D the sigmoid of a logit:
+    Here ``D`` is the sigmoid of a logit:
 
     - discriminator: ``-mean log D(hr) - mean log(1 - D(sr))``
     - generator: ``-mean log D(sr)``
 
     Args:
-        real_label: what D is to answer to photographs, in (0.5, 1]; 0.9 is one-sided smoothing.
-        fake_label: what D is to answer to generated images, in [0, 0.5); 0.1 too is two-sided.
+        real_label: D's target for photographs, in (0.5, 1]; 0.9 is one-sided label smoothing.
+        fake_label: D's target for generated images, in [0, 0.5); 0.1 makes it two-sided.
 
     Raises:
         ValueError: a label is outside its range.
@@ -64,7 +67,7 @@ class BCEAdversarialLoss(AdversarialLoss):
 
 
 class LeastSquaresAdversarialLoss(AdversarialLoss):
-    """LSGAN: the squared distance of the answer from 1 (a photograph) and 0.
+    """LSGAN: the squared distance of a logit from 1 (a photograph) or 0 (a generated image).
 
     - discriminator: ``mean (D(hr) - 1)^2 / 2 + mean D(sr)^2 / 2``
     - generator: ``mean (D(sr) - 1)^2 / 2``
@@ -83,7 +86,7 @@ class LeastSquaresAdversarialLoss(AdversarialLoss):
 
 
 class HingeAdversarialLoss(AdversarialLoss):
-    """The hinge loss: answers beyond 1 and -1 teach D nothing more.
+    """The hinge loss: correct logits beyond 1 and -1 have no gradient for D.
 
     - discriminator: ``mean max(0, 1 - D(hr)) + mean max(0, 1 + D(sr))``
     - generator: ``-mean D(sr)``
@@ -102,7 +105,7 @@ class HingeAdversarialLoss(AdversarialLoss):
 
 
 class WassersteinAdversarialLoss(AdversarialLoss):
-    """The Wasserstein loss: D scores, and has to be held smooth by ``penalty=gradient``.
+    """The Wasserstein loss: D's logits are scores; ``penalty=gradient`` must keep D smooth.
 
     - discriminator: ``mean D(sr) - mean D(hr)``
     - generator: ``-mean D(sr)``
@@ -122,16 +125,16 @@ class WassersteinAdversarialLoss(AdversarialLoss):
 
 
 class RelativisticAdversarialLoss(AdversarialLoss):
-    """The relativistic loss: is a photograph more real than generated images?
+    """The relativistic loss: D judges whether a photograph is more real than generated images.
 
-    With ``R(a, b) = sigmoid(a - mean b)``, or ``R(a, b) = sigmoid(a - b)`` with ``pairs``:
+    With ``R(a, b) = sigmoid(a - mean b)``, or ``R(a, b) = sigmoid(a - b)`` for ``pairs``:
 
     - discriminator: ``(-mean log R(hr, sr) - mean log(1 - R(sr, hr))) / 2``
     - generator: ``(-mean log(1 - R(hr, sr)) - mean log R(sr, hr)) / 2``
 
     Args:
-        pairs: compare each logit of a photograph with the logit of its own generated image at the
-            same place; otherwise with the mean over all generated images of the batch.
+        pairs: whether a photograph's logit is compared with the logit of its own generated image
+            at the same place, instead of with the mean over the batch's generated images.
 
     Source: Jolicoeur-Martineau 2018; the mean as in Wang et al. 2018 (ESRGAN), equations 1 and 2,
     halved as in BasicSR; pairs as in Huang et al. 2024 (R3GAN), section 2.
@@ -158,7 +161,7 @@ class RelativisticAdversarialLoss(AdversarialLoss):
         return ahead.sigmoid().mean(), behind.sigmoid().mean()
 
     def _compared(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """How far photographs are ahead of generated images, and these of photographs."""
+        """Returns how far photographs are ahead of generated images, and the reverse."""
         real, fake = real.float(), fake.float()
         return (real - fake, fake - real) if self.pairs else _against_mean(real, fake)
 
@@ -169,7 +172,7 @@ def _bce(logits: Tensor, target: float) -> Tensor:
 
 
 def _squeezed(logits: Tensor) -> Tensor:
-    """Hinge's answers, which matter from -1 to 1, as probabilities."""
+    """Maps the hinge loss's logits, which matter from -1 to 1, to probabilities."""
     return (logits.float().clamp(-1, 1).mean() + 1) / 2
 
 

@@ -1,6 +1,6 @@
-"""Content losses: how far the generated image is from the photograph. Both in [-1, 1].
+"""Content losses: how far a generated image is from its photograph, both in [-1, 1].
 
-MSE and L1 on pixels are torch's own ``MSELoss`` and ``L1Loss``.
+For MSE and L1 on pixels torch's own ``MSELoss`` and ``L1Loss`` are used.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ class VGGLoss(nn.Module):
 
     Args:
         layers: VGG19 layers ``phi_l``; ``relu5_4`` is the paper's VGG54, ``relu2_2`` its VGG22.
-        weights: where VGG19's weights come from, see :class:`VGG19Features`.
-        layer_weights: one weight ``w_l`` a layer; all 1 when left out.
-        feature_scale: ``s``; 1/12.75 with the Oxford weights (so the squared distance is times
-            0.006, as in the paper), 1 with torchvision's.
-        distance: ``d``, ``"mse"`` or ``"l1"``, the mean over the entries of a map, in fp32.
-        unit: scale the vector of channels at each position to length 1 first, as LPIPS does. What
-            is compared is then which features there are, not how strong the contrast is, and the
-            scale of VGG's weights does not matter.
+        weights: the source of VGG19's weights, see :class:`VGG19Features`.
+        layer_weights: one weight ``w_l`` per layer; all 1 by default.
+        feature_scale: ``s``: 1/12.75 for the Oxford weights (which multiplies the squared distance
+            by 0.006, as in the paper), 1 for torchvision's.
+        distance: ``d``: ``"mse"`` or ``"l1"``, the mean over the entries of a map, in fp32.
+        unit: whether the vector of channels at each position is first scaled to length 1, as in
+            LPIPS. The loss then compares which features there are, not how strong the contrast is,
+            and the scale of VGG's weights does not matter.
 
     Raises:
         ValueError: an argument is outside its allowed values.
-        UserError: the weights cannot be had.
+        UserError: the weights are missing or cannot be read.
 
     Source: Ledig et al. 2017, equation 5 and section 3.2; unit vectors as in Zhang et al. 2018
     (LPIPS), equation 1.
@@ -64,7 +64,7 @@ class VGGLoss(nn.Module):
         self.unit = unit
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Mean feature distance of two (B, 3, H, W) batches; no gradient on the side of ``hr``."""
+        """Returns the feature distance of two batches (B, 3, H, W); ``hr`` gets no gradient."""
         with torch.no_grad():
             targets = self.features(hr)
         maps = self.features(sr)
@@ -75,20 +75,20 @@ class VGGLoss(nn.Module):
         return torch.stack(distances).sum()
 
     def _scaled(self, features: Tensor) -> Tensor:
-        """(B, C, h, w), in fp32."""
+        """Returns features (B, C, h, w) in fp32, times ``s``, and of unit length if asked for."""
         scaled = features.float() * self.feature_scale
         return unit(scaled) if self.unit else scaled
 
 
 def unit(features: Tensor) -> Tensor:
-    """Vectors of channels of length 1; those that are 0 stay so, with a finite gradient."""
+    """Scales vectors of channels to length 1; zero vectors stay 0 and get a finite gradient."""
     return features * (features.square().sum(1, keepdim=True) + 1e-8).rsqrt()
 
 
 class TotalVariationLoss(nn.Module):
-    """Mean absolute difference of neighbouring pixels of ``sr``; ``hr`` is not looked at.
+    """Mean absolute difference of neighbouring pixels of ``sr``; ``hr`` is not used.
 
-    Source: anisotropic total variation, Rudin et al. 1992; a term of SRGAN's first preprint.
+    Source: anisotropic total variation, Rudin et al. 1992; used in SRGAN's first preprint.
     """
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
@@ -98,10 +98,10 @@ class TotalVariationLoss(nn.Module):
 
 
 class CharbonnierLoss(nn.Module):
-    """``mean sqrt((sr - hr)^2 + epsilon^2)``: L1, smooth where the two are close.
+    """``mean sqrt((sr - hr)^2 + epsilon^2)``: L1, but smooth near 0.
 
     Args:
-        epsilon: below this distance, in units of [-1, 1], it is quadratic.
+        epsilon: the distance, in units of [-1, 1], below which the loss is quadratic.
 
     Raises:
         ValueError: ``epsilon`` is not positive.
@@ -123,12 +123,12 @@ class LPIPSLoss(nn.Module):
     """LPIPS as a loss. A model trained on it must also be judged by another measure.
 
     Args:
-        net: whose features: ``alex`` or ``squeeze``.
-        weights: of that network, see :class:`sr_gan.networks.LPIPSNetwork`.
+        net: the network that computes the features: ``alex`` or ``squeeze``.
+        weights: the weights of that network, see :class:`sr_gan.networks.LPIPSNetwork`.
 
     Raises:
         ValueError: ``net`` is not one of the allowed values.
-        UserError: the weights cannot be had.
+        UserError: the weights are missing or belong to another network.
 
     Source: Zhang et al. 2018.
     """
@@ -144,15 +144,15 @@ class LPIPSLoss(nn.Module):
 
 
 class LRConsistencyLoss(nn.Module):
-    """Mean absolute difference of the reduced images: SR has to say what the LR image says.
+    """Mean absolute difference of the two images after reduction: SR must agree with LR.
 
     Args:
-        scale: factor of the exact bicubic reduction.
+        scale: the factor of the exact bicubic reduction.
 
     Raises:
         ValueError: ``scale`` is below 2.
 
-    Source: the LR consistency of Lugmayr et al. 2020 (SRFlow) as a loss; it holds colours.
+    Source: the LR consistency of Lugmayr et al. 2020 (SRFlow) as a loss; it keeps colours right.
     """
 
     def __init__(self, scale: int = 4) -> None:
@@ -167,18 +167,19 @@ class LRConsistencyLoss(nn.Module):
 
 
 class WaveletLoss(nn.Module):
-    """Mean absolute difference of the Haar detail bands: grain is energy in them that HR lacks.
+    """Mean absolute difference of the Haar detail bands, in which grain is energy that HR lacks.
 
     Args:
-        levels: of the decomposition; the first holds details of two pixels, the next of four.
+        levels: the levels of the decomposition; the first contains details of two pixels, the next
+            of four.
 
     Shapes:
-        two of (B, C, H, W), sides that are multiples of ``2^levels`` -> a scalar
+        two (B, C, H, W), sides that are multiples of ``2^levels`` -> a scalar
 
     Raises:
         ValueError: ``levels`` is below 1, or an image's side does not fit.
 
-    Source: Mallat 1989; as a loss of super-resolution Huang et al. 2017 (Wavelet-SRNet).
+    Source: Mallat 1989; as a loss for super-resolution, Huang et al. 2017 (Wavelet-SRNet).
     """
 
     def __init__(self, levels: int = 2) -> None:
@@ -194,7 +195,7 @@ class WaveletLoss(nn.Module):
                 f"{self.levels} levels need sides that are multiples of {side}, got "
                 f"{sr.shape[-2]}x{sr.shape[-1]}: change data.crop"
             )
-        low = sr.float() - hr.float()  # the transform is linear
+        low = sr.float() - hr.float()  # the transform is linear, so one of the difference is enough
         distances = []
         for _ in range(self.levels):
             low, details = haar(low)

@@ -1,27 +1,27 @@
-"""Locally discriminative learning: details are kept, artefacts are not."""
+"""Locally discriminative learning: a loss that suppresses artefacts and keeps details."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 _WINDOW = 7  # pixels
-_SMALLEST = 1e-12  # variance: below it the fifth root's slope would grow without bound
+_SMALLEST = 1e-12  # variance; below it the slope of the fifth root would grow without bound
 
 
 class LDLLoss(nn.Module):
-    """``mean |M * (sr - hr)|`` with the map M of places where ``sr`` looks like an artefact.
+    """``mean |M * (sr - hr)|``, where the map M is large where ``sr`` looks like an artefact.
 
     The map is :func:`artefact_map`. Gradients flow through it, too, as in the authors' code.
-    Pixels are in units of [0, 1], for which the published weight is 1.
+    Images are halved, to a range of 1 as in the paper, for which the published weight is 1.
 
     Shapes:
-        three of (B, 3, H, W) in [-1, 1], sides of at least 4 -> a scalar
+        three (B, 3, H, W) in [-1, 1], sides of at least 4 -> a scalar
 
     Source: Liang et al. 2022, *Details or artifacts: a locally discriminative learning approach to
     realistic image super-resolution*, section 3, and the authors' code.
     """
 
-    averaged = True  # looks at the averaged generator's image, too
+    averaged = True  # takes the averaged generator's image, too
 
     def forward(self, sr: Tensor, hr: Tensor, averaged: Tensor) -> Tensor:
         with torch.autocast(sr.device.type, enabled=False):
@@ -30,17 +30,17 @@ class LDLLoss(nn.Module):
 
 
 def artefact_map(sr: Tensor, hr: Tensor, averaged: Tensor) -> Tensor:
-    """How much each pixel of ``sr`` looks like an artefact: (B, 1, H, W), at least 0.
+    """Returns how much each pixel of ``sr`` looks like an artefact: (B, 1, H, W), at least 0.
 
-    With the residual ``R = |sr - hr|``, summed over the colours, it is the unbiased variance of R
-    in the 7x7 window around the pixel (mirrored at the borders), times the fifth root of its
-    variance over the whole image; 0 where R is smaller than the averaged generator's residual, as
-    the training improves on its average there.
+    Let the residual R be ``|sr - hr|``, summed over the colours. The map is the unbiased variance
+    of R in the 7x7 window around the pixel (mirrored at the borders), times the fifth root of R's
+    variance over the whole image. It is 0 where R is smaller than the averaged generator's
+    residual, because there the generator is already better than its average.
 
     Args:
-        sr: the generator's image, (B, C, H, W), of a width of 1 from black to white.
-        hr: the photograph, the same.
-        averaged: the averaged generator's image, the same.
+        sr: the generator's image, (B, C, H, W), in a range of width 1 from black to white.
+        hr: the photograph, of the same shape and range.
+        averaged: the averaged generator's image, of the same shape and range.
     """
     residual, average = ((image - hr).abs().sum(1, keepdim=True) for image in (sr, averaged))
     whole = residual.var((1, 2, 3), keepdim=True).clamp_min(_SMALLEST) ** (1 / 5)
@@ -48,7 +48,8 @@ def artefact_map(sr: Tensor, hr: Tensor, averaged: Tensor) -> Tensor:
 
 
 def _local_variance(image: Tensor) -> Tensor:
-    """Mean square less squared mean; six times as fast as the windows' variances on a CPU."""
+    """Returns the unbiased variance of the window around each pixel."""
+    # Mean square minus squared mean: on a CPU six times as fast as the variance of each window.
     padded = F.pad(image, (_WINDOW // 2,) * 4, mode="reflect")
     square, mean = (F.avg_pool2d(x, _WINDOW, stride=1) for x in (padded.square(), padded))
     pixels = _WINDOW**2

@@ -1,4 +1,4 @@
-"""What a stage minimises: named terms and their weights."""
+"""The objective of a stage: named terms and their weights."""
 
 from collections.abc import Mapping
 
@@ -12,13 +12,13 @@ class Objective(nn.Module):
     """The generator's loss as a named, weighted sum: ``L_G = sum_k weights[k] * term_k``.
 
     Args:
-        weights: the weight of every term, at least 0, under the term's name.
-        content: terms that compare ``sr`` with ``hr``; one with a true attribute ``averaged`` is
-            also given the image of the averaged generator.
-        adversarial: the GAN loss, weighted as ``adversarial``; ``None`` for a pretrain.
+        weights: the weight of every term by its name, at least 0.
+        content: the terms that compare ``sr`` with ``hr``, by name. A term whose attribute
+            ``averaged`` is true also gets the image of the averaged generator.
+        adversarial: the GAN loss, whose weight is named ``adversarial``; ``None`` for a pretrain.
 
     Raises:
-        ValueError: weights and terms do not name the same things, or a weight is negative.
+        ValueError: weights and terms have different names, or a weight is negative.
     """
 
     def __init__(
@@ -42,19 +42,23 @@ class Objective(nn.Module):
 
     @property
     def averaged(self) -> list[str]:
-        """The content terms that look at the image of the averaged generator."""
+        """Returns the names of the content terms that need the averaged generator's image."""
         return [name for name, term in self.terms.items() if getattr(term, "averaged", False)]
 
     def content(self, sr: Tensor, hr: Tensor, averaged: Tensor | None = None) -> dict[str, Tensor]:
-        """The content terms, not weighted: scalars under their names. ``averaged`` is the image of
-        the averaged generator, for the terms of that name."""
+        """Returns the content terms before weighting: scalars by name.
+
+        ``averaged`` is the averaged generator's image, for the terms in :attr:`averaged`.
+        """
         return {
             name: term(sr, hr, averaged) if name in self.averaged else term(sr, hr)
             for name, term in self.terms.items()
         }
 
     def total(self, terms: Mapping[str, Tensor], adversarial: float | Tensor = 1.0) -> Tensor:
-        """The weighted sum of ``terms``, a scalar with gradients; the adversarial weight counts
-        times ``adversarial``."""
+        """Returns the weighted sum of ``terms``, a scalar with gradients.
+
+        The adversarial weight is multiplied by ``adversarial``.
+        """
         factors = {**self.weights, "adversarial": self.weights.get("adversarial", 0) * adversarial}
         return torch.stack([factors[name] * value for name, value in terms.items()]).sum()

@@ -1,24 +1,24 @@
-"""Penalties on the discriminator's gradient, which hold it smooth."""
+"""Penalties on the discriminator's gradient, which keep it smooth."""
 
 import torch
 from torch import Tensor, nn
 
 
 class GradientPenalty(nn.Module):
-    """The base: a multiple of a mean over the images, taken at every ``every``-th update.
+    """The base class: a weighted mean over images, computed at every ``every``-th update.
 
-    Computed in fp32 and without ``torch.compile``, as it takes the gradient of a gradient.
+    It is computed in fp32 and without ``torch.compile``, as it needs the gradient of a gradient.
 
     Args:
-        weight: what the penalty is multiplied with, besides ``every``, so that skipping updates
-            does not weaken it.
-        every: take it once in so many updates.
+        weight: the weight of the penalty; it is also multiplied by ``every``, so that skipping
+            updates does not weaken the penalty.
+        every: the number of updates from one penalty to the next.
 
     Raises:
         ValueError: an argument is outside its allowed values.
     """
 
-    random = False  # whether it draws random numbers
+    random = False  # whether it needs random numbers
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class GradientPenalty(nn.Module):
     def forward(
         self, discriminator: nn.Module, real: Tensor, fake: Tensor, draws: torch.Generator | None
     ) -> Tensor:
-        """The weighted penalty, a scalar with gradients to D's weights.
+        """Returns the weighted penalty, a scalar with gradients to D's weights.
 
         Args:
-            discriminator: images to logits.
+            discriminator: D, from images to logits.
             real: photographs, (B, 3, H, W) in [-1, 1].
-            fake: generated images, the same.
-            draws: where random numbers come from, of a penalty that is ``random``.
+            fake: generated images of the same shape and range.
+            draws: the source of random numbers, for a penalty that is ``random``.
         """
         images = self.images(real.detach().float(), fake.detach().float(), draws).requires_grad_()
         with (
@@ -49,18 +49,18 @@ class GradientPenalty(nn.Module):
         return self.weight * self.every * self.measure(gradient.flatten(1).norm(dim=1))
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
-        """Where the gradient is taken."""
+        """Returns the images at which the gradient is taken."""
         raise NotImplementedError
 
     def measure(self, norms: Tensor) -> Tensor:
-        """The penalty of gradients of these norms, (B,): a scalar."""
+        """Returns the penalty, a scalar, for gradients with the given norms (B,)."""
         raise NotImplementedError
 
 
 class R1Penalty(GradientPenalty):
-    """``weight / 2 * mean |grad D(hr)|^2``: D is flat around photographs.
+    """``weight / 2 * mean |grad D(hr)|^2``: it flattens D around photographs.
 
-    Source: Mescheder et al. 2018; taken lazily, as in Karras et al. 2020 (StyleGAN2).
+    Source: Mescheder et al. 2018; updates are skipped as in Karras et al. 2020 (StyleGAN2).
     """
 
     def __init__(self, weight: float = 1.0, every: int = 16) -> None:
@@ -74,11 +74,11 @@ class R1Penalty(GradientPenalty):
 
 
 class R1R2Penalty(GradientPenalty):
-    """``weight / 2 * (mean |grad D(hr)|^2 + mean |grad D(sr)|^2)``: R1, and the same around
-    generated images (R2).
+    """``weight / 2 * (mean |grad D(hr)|^2 + mean |grad D(sr)|^2)``: R1 and R2.
 
-    Both are taken in one pass of D over photographs and generated images together, so a
-    discriminator with BN would mix their averages: take one without.
+    R2 is the same as R1, but around generated images. One pass of D over photographs and generated
+    images together computes both, so BatchNorm would mix their averages: use a discriminator
+    without it.
 
     Source: Mescheder et al. 2018, section 4.1; both at once as in Huang et al. 2024 (R3GAN).
     """
@@ -90,7 +90,7 @@ class R1R2Penalty(GradientPenalty):
         return torch.cat([real, fake])
 
     def measure(self, norms: Tensor) -> Tensor:
-        return norms.square().mean()  # over twice the images: half the sum of two means
+        return norms.square().mean()  # a mean over twice the images is half the sum of two means
 
 
 class WassersteinPenalty(GradientPenalty):

@@ -1,7 +1,9 @@
-"""Image quality: how far from the photograph, how it looks, which artefacts.
+"""Measures of image quality: fidelity to the photograph, perceptual distance, artefacts.
 
-Every function takes uint8 images and returns one number an image, so that a mean over a data set
+Every function takes uint8 images and returns one number per image, so that a mean over a data set
 is a mean over images, not over the pooled error.
+
+This room may import ``images``, ``networks`` and the ground floor.
 """
 
 from sr_gan.metrics.artefacts import colour_shift, grain, lr_consistency

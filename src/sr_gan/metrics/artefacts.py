@@ -1,4 +1,4 @@
-"""What goes wrong in generated images, as numbers: grain, shifted colours, another LR image."""
+"""Measures of artefacts: grain, shifted colours, and inconsistency with the LR image."""
 
 import numpy as np
 import torch
@@ -10,32 +10,32 @@ from torch.nn import functional as F
 from sr_gan.images.resize import downscale
 from sr_gan.metrics.fidelity import luma, psnr
 
-FLAT = 3.0  # grey levels: below this standard deviation a photograph counts as flat
-_WINDOW = 3.0  # sigma of the window in which it is taken, in pixels
-_HIGH = 2.0  # sigma of the blur that the high-pass takes away
-_FEWEST = 0.01  # share of the pixels that must be flat
+FLAT = 3.0  # grey levels; where its standard deviation is lower, a photograph counts as flat
+_WINDOW = 3.0  # sigma, in pixels, of the window of that standard deviation
+_HIGH = 2.0  # sigma, in pixels, of the blur that the high-pass subtracts
+_FEWEST = 0.01  # smallest share of flat pixels for a result
 _BLOCK = 16  # pixels over which colours are averaged
 
 
 def lr_consistency(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
-    """PSNR in dB between the exact bicubic reduction of SR and the LR image: (B,).
+    """Returns the PSNR in dB between the exact bicubic reduction of SR and the LR image: (B,).
 
     Args:
         sr: uint8 (B, C, scale * h, scale * w).
         lr: uint8 (B, C, h, w).
-        scale: factor between them.
+        scale: the factor between them.
 
     Source: the LR-PSNR of Lugmayr et al. 2021, NTIRE challenge on learning the super-resolution
-    space; above 45 dB counted as consistent there.
+    space, which counts more than 45 dB as consistent.
     """
     return psnr(downscale(sr, scale), lr, border=0)
 
 
 def colour_shift(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean CIEDE2000 difference of the colours, averaged over blocks of 16 pixels: (B,).
+    """Returns the mean CIEDE2000 difference of colours averaged over 16x16 blocks: (B,).
 
-    Detail averages out, a cast stays. 1 is about what an eye just notices. Images are uint8
-    (B, 1 or 3, H, W), sRGB.
+    The average removes detail but not a colour cast. A difference of about 1 is just noticeable.
+    Images are uint8 (B, 1 or 3, H, W), sRGB.
 
     Source: Sharma, Wu and Dalal 2005, as in scikit-image.
     """
@@ -44,19 +44,20 @@ def colour_shift(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def grain(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """High-frequency energy that SR has beyond HR where HR is flat, in grey levels of luma: (B,).
+    """Returns SR's extra high-frequency energy where HR is flat, in grey levels of luma: (B,).
 
-    With ``h`` the luma less its Gaussian blur (sigma 2) and E the mean of ``h_sr^2 - h_hr^2`` over
-    the pixels around which (Gaussian window, sigma 3) HR's standard deviation is below 3 grey
-    levels: ``sign(E) * sqrt(|E| / k)``, k being what the high-pass leaves of unit white noise. So
-    white noise of standard deviation s, added to the photograph, reads s. Negative is smoother
-    than the photograph; NaN where fewer than a hundredth of the pixels are flat.
+    HR is flat at a pixel if its standard deviation around it (Gaussian window, sigma 3) is below 3
+    grey levels. Let ``h`` be the luma minus its Gaussian blur (sigma 2), and E the mean of
+    ``h_sr^2 - h_hr^2`` over the flat pixels. The grain is ``sign(E) * sqrt(|E| / k)``, where k is
+    the energy that the high-pass leaves of unit white noise. So white noise of standard deviation
+    s, added to the photograph, gives s. A negative value means that SR is smoother than the
+    photograph. The value is NaN if less than 1 % of the pixels are flat.
 
     Args:
         sr, hr: uint8 (B, 1 or 3, H, W).
-        border: pixels cut from each side.
+        border: the pixels cut from each side.
 
-    Source: this project's definition, of the artefact that its first run complains of.
+    Source: this project's own definition, for an artefact seen in its first run.
     """
     values = []
     for x, y in zip(luma(sr).numpy(force=True)[:, 0], luma(hr).numpy(force=True)[:, 0]):
@@ -79,14 +80,15 @@ def _high(y: np.ndarray) -> np.ndarray:
 
 
 def _white_noise() -> float:
-    """The energy that the high-pass leaves of white noise: of its impulse response."""
+    """Returns the energy that the high-pass leaves of unit white noise."""
+    # A linear filter leaves the energy of its impulse response.
     impulse = np.zeros((33, 33))
     impulse[16, 16] = 1
     return float((_high(impulse) ** 2).sum())
 
 
 def _lab(image: Tensor) -> list[np.ndarray]:
-    """uint8 (B, 1 or 3, H, W) -> for each image CIELAB (H / 16, W / 16, 3) of block means."""
+    """Returns each image's block means in CIELAB: uint8 (B, 1 or 3, H, W) -> (H/16, W/16, 3)."""
     rgb = image.double().expand(-1, 3, -1, -1) / 255
     means = F.avg_pool2d(rgb, _BLOCK, ceil_mode=True, count_include_pad=False)
     return [np.asarray(rgb2lab(one)) for one in means.permute(0, 2, 3, 1).numpy(force=True)]

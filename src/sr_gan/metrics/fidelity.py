@@ -6,12 +6,12 @@ from torch.nn import functional as F
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """A float image in [-1, 1] as the file that it would be saved to: clamped, rounded, uint8."""
+    """Clamps and rounds a float image in [-1, 1] to uint8, as it would be saved to a file."""
     return image.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def rgb_to_y(image: Tensor) -> Tensor:
-    """Luma of a uint8 RGB image: (B, 3, H, W) -> (B, 1, H, W), float64 in [16, 235].
+    """Returns the luma of a uint8 RGB image: (B, 3, H, W) -> (B, 1, H, W), float64 in [16, 235].
 
     Source: ITU-R BT.601, with the coefficients of MATLAB's ``rgb2ycbcr``.
     """
@@ -21,12 +21,12 @@ def rgb_to_y(image: Tensor) -> Tensor:
 
 
 def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Peak signal-to-noise ratio over all channels, in dB: two uint8 (B, C, H, W) -> (B,).
+    """Returns the PSNR over all channels, in dB: two uint8 (B, C, H, W) -> (B,).
 
     Args:
         sr: the enlarged images.
         hr: the photographs, of the same size.
-        border: pixels cut from each side, by convention the scale.
+        border: the pixels cut from each side, by convention the scale factor.
 
     Raises:
         ValueError: the images differ in size or type, or nothing is left inside the border.
@@ -35,14 +35,15 @@ def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
 
 
 def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """As :func:`psnr`, of the luma; of grey images, of their values as they are."""
+    """Returns :func:`psnr` of the luma; the values of grey images are used unchanged."""
     return _psnr(*(luma(x) for x in _inside(sr, hr, border)))
 
 
 def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Structural similarity, in [-1, 1]: two uint8 (B, C, H, W) -> (B,), the mean over channels.
+    """Returns the mean SSIM over channels, in [-1, 1]: two uint8 (B, C, H, W) -> (B,).
 
-    Gaussian window of 11x11 and sigma 1.5, valid region only, K1 = 0.01, K2 = 0.03 on 0 to 255.
+    The structural similarity uses a Gaussian window of 11x11 with sigma 1.5, the valid region only,
+    K1 = 0.01 and K2 = 0.03, on values from 0 to 255.
 
     Raises:
         ValueError: as :func:`psnr`, or fewer than 11 pixels are left inside the border.
@@ -53,12 +54,12 @@ def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
 
 
 def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """As :func:`ssim`, of the luma; of grey images, of their values as they are."""
+    """Returns :func:`ssim` of the luma; the values of grey images are used unchanged."""
     return _ssim(*(luma(x) for x in _inside(sr, hr, border)))
 
 
 def luma(image: Tensor) -> Tensor:
-    """uint8 (B, 1 or 3, H, W) -> float64 (B, 1, H, W): :func:`rgb_to_y`, or the grey values."""
+    """Returns the luma or the grey values: uint8 (B, 1 or 3, H, W) -> float64 (B, 1, H, W)."""
     return image.double() if image.shape[1] == 1 else rgb_to_y(image)
 
 
@@ -93,7 +94,7 @@ def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Separable 11-tap Gaussian, sigma 1.5, valid: (B, 1, H, W) -> (B, 1, H - 10, W - 10)."""
+    """Applies an 11-tap Gaussian, sigma 1.5: (B, 1, H, W) -> (B, 1, H - 10, W - 10)."""
     offsets = torch.arange(-5, 6, dtype=image.dtype, device=image.device)
     taps = torch.exp(-(offsets**2) / (2 * 1.5**2))
     taps = taps / taps.sum()

@@ -1,4 +1,4 @@
-"""LPIPS: the distance of deep features, weighted to agree with what people see."""
+"""LPIPS: a distance of deep features, weighted to agree with human judgement."""
 
 import torch
 from torch import Tensor
@@ -7,18 +7,18 @@ from sr_gan.networks.lpips import Backbone, LPIPSNetwork
 
 
 class LPIPS:
-    """The learned perceptual image patch similarity, version 0.1: 0 is equal.
+    """The learned perceptual image patch similarity, version 0.1; 0 means equal.
 
     Args:
-        weights: of the backbone, as :class:`sr_gan.networks.LPIPSNetwork` takes them.
-        device: where to compute.
-        net: the backbone; ``alex`` is what the field reports.
+        weights: the weights of the backbone, see :class:`sr_gan.networks.LPIPSNetwork`.
+        device: the device that computes.
+        net: the backbone; papers report ``alex``.
 
     Raises:
-        UserError: the weights are missing or are another network's.
+        UserError: the weights are missing or belong to another network.
     """
 
-    smallest = 32  # pixels a side that AlexNet's strides leave something of
+    smallest = 32  # pixels per side; AlexNet's strides would leave nothing of fewer
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class LPIPS:
         self.to(device)
 
     def to(self, device: torch.device | str) -> None:
-        """Moves the network to where it is to compute."""
+        """Moves the network to another device."""
         self.device = torch.device(device)
         self.network.to(self.device)
 
     @torch.no_grad()
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Distances of uint8 (B, 1 or 3, H, W) images: (B,), borders included.
+        """Returns the distances (B,) of two uint8 (B, 1 or 3, H, W), borders included.
 
         Raises:
             ValueError: a side is below 32 pixels.

@@ -1,4 +1,4 @@
-"""``python -m sr_gan.models``: lists the shipped models, and how fast each is on this machine."""
+"""``python -m sr_gan.models``: lists the bundled models and their speed on this machine."""
 
 import argparse
 from time import perf_counter
@@ -9,17 +9,17 @@ from sr_gan.models import PURPOSES
 if TYPE_CHECKING:
     from sr_gan.inference import Upscaler
 
-_SIDE = 128  # pixels of the input that is enlarged to measure the speed
-_SECONDS = 1.0  # that are measured, at least
+_SIDE = 128  # pixels; the side of the input that is enlarged to measure the speed
+_SECONDS = 1.0  # the shortest time to measure
 
 
 def main() -> None:
-    """Prints a line for each model."""
+    """Prints one line per model."""
     argparse.ArgumentParser(
         prog="python -m sr_gan.models",
-        description="Lists the models that come with the package: factor, parameters, size of "
-        "the file, megapixels of output per second on this machine, and what each is for. Choose "
-        "one by python -m sr_gan.upscale model=NAME input=PHOTO.",
+        description="Lists the bundled models: scale factor, parameters, file size, megapixels "
+        "of output per second on this machine, and what each is for. Choose one with "
+        "python -m sr_gan.upscale model=NAME input=PHOTO.",
     ).parse_args()
     from sr_gan.inference import Upscaler  # imports PyTorch
     from sr_gan.runs.weights import shipped
@@ -35,13 +35,13 @@ def main() -> None:
 
 
 def megapixels_per_second(upscaler: "Upscaler") -> float:
-    """Megapixels of output per second on a small image, the best of several measurements."""
+    """Returns the megapixels of output per second on a small image, the best of several runs."""
     import torch
 
     from sr_gan.devices import wait
 
     image = torch.rand(3, _SIDE, _SIDE)
-    upscaler(image)  # memory is taken, algorithms are chosen
+    upscaler(image)  # warm-up: memory is allocated and algorithms are chosen
     times: list[float] = []
     while sum(times) < _SECONDS or len(times) < 2:
         began = perf_counter()

@@ -1,8 +1,11 @@
 """Pure ``nn.Module``s: generators, discriminators and perceptual features.
 
-Generators take low resolution in [0, 1] to high resolution in [-1, 1]. Each is a trunk, which works
-at the size of its input and sees far, and a reconstruction, which enlarges and sees a few pixels:
-nearly all of the memory goes into the second, so that any-size inference runs it on smaller pieces.
+Generators map low resolution in [0, 1] to high resolution in [-1, 1]. Each consists of a trunk,
+which works at the size of its input and has a large receptive field, and a reconstruction, which
+enlarges and has a small one. The reconstruction needs nearly all of the memory, so inference runs
+it on smaller pieces.
+
+This room may import ``images`` and the ground floor.
 """
 
 from sr_gan.networks.bands import BandDiscriminator

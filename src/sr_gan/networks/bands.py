@@ -1,4 +1,4 @@
-"""Haar's detail bands, and a discriminator that sees nothing else."""
+"""The Haar transform, and a discriminator that sees only its detail bands."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ from sr_gan.networks.discriminator import Norm, PatchDiscriminator
 
 
 def haar(image: Tensor) -> tuple[Tensor, Tensor]:
-    """One level of the orthonormal Haar transform.
+    """Computes one level of the orthonormal Haar transform.
 
-    (B, C, H, W) -> low (B, C, H / 2, W / 2) and the horizontal, vertical and diagonal details
-    (B, C, 3, H / 2, W / 2).
+    (B, C, H, W) -> the low band (B, C, H / 2, W / 2), and the horizontal, vertical and diagonal
+    details (B, C, 3, H / 2, W / 2).
     """
     a, b = image[..., 0::2, 0::2], image[..., 0::2, 1::2]
     c, d = image[..., 1::2, 0::2], image[..., 1::2, 1::2]
@@ -20,21 +20,21 @@ def haar(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class BandDiscriminator(nn.Module):
-    """A PatchGAN on the Haar detail bands of an image: a logit for every patch of them.
+    """A PatchGAN on the Haar detail bands of an image: a logit for every patch.
 
-    Colours and brightness, which the content terms hold, are not there to be told apart; what is
-    left are the details that the generator has to invent. Those of a photograph are about twice as
-    strong at each further level (0.12, 0.25 and 0.5 in our photographs), so level ``l`` is
-    multiplied with ``8 / 2^l``: all bands then have about the contrast of an image. Those of
-    further levels are repeated to the size of the first one.
+    It cannot see colours and brightness, which the content terms control, but only the details that
+    the generator has to invent. In photographs these are about twice as strong at each further
+    level (0.12, 0.25 and 0.5 in ours), so level ``l`` is multiplied by ``8 / 2^l``, which gives all
+    bands about the contrast of an image. The bands of further levels are repeated to the size of
+    the first level's.
 
     Args:
-        levels: of the decomposition; 2 holds the details of 2 and of 4 pixels, which an image that
-            was reduced by 4 has lost.
-        filters: channels of the first convolution.
-        layers: strided convolutions; as the bands have half the image's size, a logit sees 36
-            pixels of the image with one of them and 72 with two.
-        norm: as in :class:`PatchDiscriminator`; ``none`` goes with a penalty.
+        levels: the levels of the decomposition; two contain the details of 2 and of 4 pixels, which
+            a reduction by 4 loses.
+        filters: the channels of the first convolution.
+        layers: the number of strided convolutions; as the bands have half the image's size, a logit
+            sees 36 pixels of the image with one of them and 72 with two.
+        norm: as in :class:`PatchDiscriminator`; use ``none`` with a penalty.
 
     Shapes:
         (B, 3, H, W) in [-1, 1], sides that are multiples of ``2^levels`` and at least
@@ -44,8 +44,8 @@ class BandDiscriminator(nn.Module):
     Raises:
         ValueError: an argument is outside its allowed values, or an input's side does not fit.
 
-    Source: detail bands as a discriminator's input as in Korkmaz et al. 2024 (WGSR), who take one
-    level of a longer wavelet, not decimated, of the luma.
+    Source: Korkmaz et al. 2024 (WGSR) use detail bands as a discriminator's input, too: one level
+    of a longer, undecimated wavelet of the luma.
     """
 
     def __init__(
@@ -62,8 +62,11 @@ class BandDiscriminator(nn.Module):
         return logits
 
     def bands(self, image: Tensor) -> Tensor:
-        """What it looks at: (B, 3, H, W) -> (B, 9 * levels, H / 2, W / 2), the finest first; of
-        each level red, green and blue, of each the horizontal, vertical and diagonal details."""
+        """Computes the network's input: (B, 3, H, W) -> (B, 9 * levels, H / 2, W / 2).
+
+        Channels are ordered by level, the finest first, then by colour, then by direction:
+        horizontal, vertical, diagonal.
+        """
         side = 2**self.levels
         if image.shape[-2] % side or image.shape[-1] % side:
             raise ValueError(

@@ -7,19 +7,20 @@ from sr_gan.networks.layers import LastConv, Scale, check_sizes, conv, small_he_
 
 
 class CompactNet(nn.Module):
-    """A stack of convolutions at the size of its input, which learns what to add to an enlargement.
+    """A stack of convolutions at the input's size, whose output is added to an enlargement.
 
     Conv + PReLU, ``blocks`` times conv + PReLU, conv to 3 * scale^2 channels, pixel shuffle, plus
-    the nearest-neighbour enlargement of the input, which it starts as. 0.62 M parameters with 16
-    blocks at x4, 1.2 M with 32. The range is nominal: nothing clips the sum.
+    the nearest-neighbour enlargement of the input; the untrained network is close to that
+    enlargement. At x4 it has 0.62 M parameters with 16 blocks and 1.2 M with 32. The range is
+    nominal: nothing clips the sum.
 
-    Its state dict is that of Real-ESRGAN's SRVGGNetCompact as it stands, whose output is the same
+    Its state dict is compatible with Real-ESRGAN's SRVGGNetCompact, whose output is the same image
     in [0, 1].
 
     Args:
-        scale: factor of enlargement: 2, 4 or 8.
-        filters: channels of every hidden convolution.
-        blocks: convolutions between the first and the last one.
+        scale: the scale factor: 2, 4 or 8.
+        filters: the channels of every hidden convolution.
+        blocks: the number of convolutions between the first and the last.
 
     Shapes:
         (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
@@ -37,10 +38,10 @@ class CompactNet(nn.Module):
         layers: list[nn.Module] = []
         for inputs in [3, *[filters] * blocks]:
             hidden = conv(inputs, filters)
-            nn.init.kaiming_normal_(hidden.weight, a=0.25)  # the slope that a PReLU starts with
+            nn.init.kaiming_normal_(hidden.weight, a=0.25)  # the initial slope of a PReLU
             layers += [hidden, nn.PReLU(filters)]
         last = LastConv(filters, outputs=3 * scale**2)
-        small_he_init(last)  # alone: a stack without skips passes nothing on through small weights
+        small_he_init(last)  # only this one: without skips, small weights make the signal vanish
         self.body = nn.Sequential(*layers, last)
         self.shuffle = nn.PixelShuffle(scale)
 

@@ -1,4 +1,4 @@
-"""Discriminators: an image in [-1, 1] to logits of its being a real photograph."""
+"""Discriminators: from an image in [-1, 1] to logits that it is a real photograph."""
 
 from functools import partial
 from itertools import pairwise
@@ -12,22 +12,23 @@ Norm = Literal["batch", "spectral", "none"]
 
 
 class VGGDiscriminator(nn.Module):
-    """The SRGAN paper's discriminator: eight 3x3 convolutions, every other one strided, two dense.
+    """The SRGAN paper's discriminator: eight 3x3 convolutions and two dense layers.
 
-    Channels go ``filters * (1, 1, 2, 2, 4, 4, 8, 8)`` (64 to 512); BN on all but the first;
-    LeakyReLU 0.2. The dense layers tie it to one crop size, unless ``pooled_size`` is given.
+    Every other convolution is strided. The channels are ``filters * (1, 1, 2, 2, 4, 4, 8, 8)`` (64
+    to 512). All convolutions but the first have BatchNorm; the activation is LeakyReLU 0.2. The
+    dense layers restrict it to one crop size, unless ``pooled_size`` is given.
 
     Args:
-        crop: side of the square input, a multiple of 16; of no account with ``pooled_size``.
-        filters: channels of the first convolution.
-        dense: units of the hidden dense layer.
+        crop: the side of the square input, a multiple of 16; ignored with ``pooled_size``.
+        filters: the channels of the first convolution.
+        dense: the units of the hidden dense layer.
         pooled_size: ``None`` for the paper's network; a number pools the last feature map to
-            that side and so accepts any input of at least 16 pixels.
-        norm: ``batch`` as in the paper; ``spectral`` bounds the gain of every layer, the dense ones
-            too (Miyato et al. 2018), in the place of BN; or ``none``.
+            that side, so that any input of at least 16 pixels is accepted.
+        norm: ``batch`` as in the paper, ``spectral`` to bound the gain of every layer, including
+            the dense ones, instead of BatchNorm (Miyato et al. 2018), or ``none``.
 
     Shapes:
-        (B, 3, crop, crop) in [-1, 1] -> (B, 1), unbounded logits: no sigmoid
+        (B, 3, crop, crop) in [-1, 1] -> (B, 1), unbounded logits without a sigmoid
 
     Raises:
         ValueError: an argument is outside its allowed values, or an input does not fit the crop.
@@ -82,17 +83,19 @@ class VGGDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: a logit for every patch of the image, none for the whole.
+    """PatchGAN: a logit for every patch of the image instead of one for the whole image.
 
-    A strided 4x4 convolution for each of ``layers``, channels doubling up to ``8 * filters``, one
-    that is not strided, and one to a single channel. With three layers a logit sees 70x70 pixels.
+    It consists of ``layers`` strided 4x4 convolutions, whose channels double up to ``8 * filters``,
+    one that is not strided, and one to a single channel. With three layers a logit sees 70x70
+    pixels.
 
     Args:
-        filters: channels of the first convolution.
-        layers: strided convolutions; fewer see smaller patches (1: 16 pixels, 2: 34, 3: 70).
-        norm: on all but the first and last convolution ``batch``; on every one ``spectral``; or
-            ``none``.
-        channels: of the input.
+        filters: the channels of the first convolution.
+        layers: the number of strided convolutions, which sets the patch that a logit sees: 1 for 16
+            pixels, 2 for 34, 3 for 70.
+        norm: ``batch`` for BatchNorm after all but the first and last convolution, ``spectral`` for
+            spectral normalisation of all, or ``none``.
+        channels: the channels of the input.
 
     Shapes:
         (B, channels, H, W) in [-1, 1], sides of at least ``8 * 2^(layers - 1)``
@@ -126,19 +129,20 @@ class PatchDiscriminator(nn.Module):
 
 
 class UNetDiscriminator(nn.Module):
-    """A U-Net with spectral normalisation: a logit for every pixel, seen in its surroundings.
+    """A U-Net with spectral normalisation: a logit for every pixel, in view of its surroundings.
 
-    Three strided convolutions down, three bilinear enlargements up with the maps of the same size
-    added, three convolutions at full size. The gradient that the generator receives is local.
+    Three strided convolutions reduce the image. Three bilinear enlargements bring it back, each
+    adding the map of the same size. Three convolutions at full size follow. The gradient that the
+    generator receives is local.
 
     Args:
-        filters: channels of the first convolution; 64 is Real-ESRGAN's (4.4 M parameters).
+        filters: the channels of the first convolution; Real-ESRGAN has 64 (4.4 M parameters).
 
     Shapes:
         (B, 3, H, W) in [-1, 1], sides that are multiples of 8 -> (B, 1, H, W), unbounded logits
 
     Raises:
-        ValueError: ``filters`` is below 1, or an input's side is no multiple of 8.
+        ValueError: ``filters`` is below 1, or a side of the input is not a multiple of 8.
 
     Source: Wang et al. 2021 (Real-ESRGAN), section 3.3.
     """

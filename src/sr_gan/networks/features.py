@@ -1,4 +1,4 @@
-"""VGG19's named feature maps, for the content loss."""
+"""VGG19's feature maps by name, for the content loss."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def layer_names() -> list[str]:
-    """Every layer of VGG19's convolutional part in order: conv1_1, relu1_1, ..., relu5_4, pool5."""
+    """Returns the names of VGG19's convolutional part in order: conv1_1, relu1_1, ..., pool5."""
     names = []
     for block, channels in enumerate(_BLOCKS, start=1):
         for i in range(1, len(channels) + 1):
@@ -27,23 +27,24 @@ def layer_names() -> list[str]:
 
 
 class VGG19Features(nn.Module):
-    """Frozen VGG19 that returns the asked layers; gradients flow to the image, not to the weights.
+    """Frozen VGG19 that returns chosen layers; gradients reach the image, but not the weights.
 
     Args:
         layers: names such as ``relu5_4`` (after the ReLU), ``conv5_4`` (before it) or ``pool5``.
-        weights: ``"torchvision"`` downloads ImageNet weights (548 MB, once) into torch's cache;
-            ``"random"`` is for timing only; anything else is the path of a ``.safetensors`` or
-            ``.pth`` file under torchvision's names, whole or cut after some layer.
+        weights: ``"torchvision"`` for ImageNet weights (548 MB, downloaded once into torch's
+            cache), ``"random"`` for timing only, or the path of a ``.safetensors`` or ``.pth`` file
+            with torchvision's names, which may end after any layer.
 
     Shapes:
-        (B, 3, H, W) in [-1, 1] -> {layer: (B, C, H / 2^k, W / 2^k)}, k the pools before the layer
+        (B, 3, H, W) in [-1, 1] -> {layer: (B, C, H / 2^k, W / 2^k)}, where k is the number of pools
+        up to the layer
 
     Raises:
-        ValueError: no layers, or one that VGG19 does not have.
-        UserError: the weights are not there, cannot be read, or end before the deepest layer.
+        ValueError: ``layers`` is empty or names a layer that VGG19 does not have.
+        UserError: the weights are missing, cannot be read, or end before the deepest layer.
 
-    Source: Simonyan and Zisserman 2015, configuration E; the image is normalised with ImageNet's
-    mean and standard deviation inside.
+    Source: Simonyan and Zisserman 2015, configuration E. The network itself normalises the image
+    with ImageNet's mean and standard deviation.
     """
 
     mean: Tensor
@@ -80,8 +81,11 @@ class VGG19Features(nn.Module):
         return {name: maps[name] for name in self.layers}
 
     def _first(self, image: Tensor) -> Tensor:
-        """The normalisation and conv1_1, in full precision: rounding grey levels to bfloat16 would
-        cost the loss 1 %, the rest in 16 bits costs it 0.2 % (experiments/speed)."""
+        """Computes the normalisation and conv1_1 in full precision.
+
+        Rounding grey levels to bfloat16 would change the loss by 1 %; 16 bits in the other layers
+        change it by 0.2 % (experiments/speed).
+        """
         with torch.autocast(image.device.type, enabled=False):
             normalised = ((image.to(self.mean.dtype) + 1) / 2 - self.mean) / self.std
             maps: Tensor = self.features[0](normalised)
@@ -111,7 +115,10 @@ class VGG19Features(nn.Module):
 
 
 def _features(length: int) -> nn.Sequential:
-    """The first ``length`` layers, at torchvision's indices; ReLUs keep their input for taps."""
+    """Builds the first ``length`` layers at torchvision's indices.
+
+    The ReLUs are not in-place, so that the maps before them can be returned.
+    """
     layers: list[nn.Module] = []
     inputs = 3
     for channels in _BLOCKS:

@@ -1,4 +1,4 @@
-"""What generators are built from: convolutions, enlargement, and how their weights start."""
+"""The building blocks of generators: convolutions, enlargement and initial weights."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,12 +13,14 @@ Scale = Literal[2, 4, 8]
 
 @torch.no_grad()
 def icnr_(weight: Tensor, factor: int) -> None:
-    """Makes the channels that a pixel shuffle puts side by side equal, without a checkerboard.
+    """Makes the filters equal whose channels a pixel shuffle puts side by side.
+
+    The network then starts without a checkerboard pattern.
 
     Args:
-        weight: (factor^2 * C, inputs, k, k) of the convolution before the shuffle; the first of
-            each group of factor^2 filters becomes all of them.
-        factor: of the pixel shuffle.
+        weight: the weight (factor^2 * C, inputs, k, k) of the convolution before the shuffle; the
+            first filter of each group of factor^2 is copied to the whole group.
+        factor: the factor of the pixel shuffle.
 
     Source: Aitken et al. 2017, *Checkerboard artifact free sub-pixel convolution*.
     """
@@ -26,7 +28,7 @@ def icnr_(weight: Tensor, factor: int) -> None:
 
 
 def icnr_shuffles(layers: nn.Sequential) -> None:
-    """:func:`icnr_` for every convolution that a pixel shuffle follows."""
+    """Applies :func:`icnr_` to every convolution that is followed by a pixel shuffle."""
     for layer, shuffle in pairwise(layers):
         if isinstance(layer, nn.Conv2d) and isinstance(shuffle, nn.PixelShuffle):
             icnr_(layer.weight, shuffle.upscale_factor)
@@ -35,14 +37,14 @@ def icnr_shuffles(layers: nn.Sequential) -> None:
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, bias: bool = True) -> nn.Conv2d:
-    """A convolution that keeps the size of an image."""
+    """Builds a convolution that keeps the size of an image."""
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
 class LastConv(nn.Conv2d):
-    """A generator's last convolution: of mixed precision it leaves fp32.
+    """A generator's last convolution, which stays in fp32 under mixed precision.
 
-    bfloat16 has 8 bits: near the ends of [-1, 1] half a grey level.
+    bfloat16 has 8 significant bits: near the ends of [-1, 1] its steps are half a grey level.
     """
 
     def __init__(self, inputs: int, kernel: int = 3, outputs: int = 3) -> None:
@@ -56,7 +58,7 @@ class LastConv(nn.Conv2d):
 def pixel_shuffle_stages(
     scale: int, filters: int, activation: Callable[[], nn.Module]
 ) -> list[nn.Module]:
-    """Conv to 4 x filters, shuffle and activation, once for every factor of two."""
+    """Builds conv to 4 * filters, pixel shuffle and activation, once for each factor of two."""
     stages: list[nn.Module] = []
     for _ in range(int(log2(scale))):
         stages += [conv(filters, 4 * filters), nn.PixelShuffle(2), activation()]
@@ -65,14 +67,17 @@ def pixel_shuffle_stages(
 
 @torch.no_grad()
 def small_he_init(layer: nn.Conv2d) -> None:
-    """A tenth of He's scale, and no bias: a residual branch begins near 0 (Wang et al. 2018)."""
+    """Sets the bias to 0 and the weights to a tenth of He's scale (Wang et al. 2018).
+
+    A residual branch then starts near 0.
+    """
     nn.init.kaiming_normal_(layer.weight).mul_(0.1)
     if layer.bias is not None:
         layer.bias.zero_()
 
 
 def check_sizes(scale: int, filters: int, blocks: int) -> None:
-    """Raises a ValueError for a size that no generator can have."""
+    """Raises a ValueError if a generator cannot have one of these sizes."""
     if scale not in (2, 4, 8):
         raise ValueError(f"scale must be 2, 4 or 8, got {scale}")
     if filters < 1:

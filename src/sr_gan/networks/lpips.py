@@ -21,21 +21,21 @@ _ORIGINS = {
 
 
 class LPIPSNetwork(nn.Module):
-    """LPIPS version 0.1, frozen: the weighted distance of two images' features; 0 is equal.
+    """LPIPS version 0.1, frozen: a weighted distance of two images' features; 0 means equal.
 
     Args:
-        net: whose features: ``alex`` (AlexNet, what the field reports) or ``squeeze``
-            (SqueezeNet 1.1).
-        weights: of that network: None takes torchvision's file from torch's cache, ``"download"``
-            gets it, anything else is a ``.safetensors`` or ``.pth`` file under torchvision's
-            names, of which the convolutions are used.
+        net: the network that computes the features: ``alex`` (AlexNet, which papers report) or
+            ``squeeze`` (SqueezeNet 1.1).
+        weights: the weights of that network: ``None`` for torchvision's file in torch's cache,
+            ``"download"`` to download it there, or a ``.safetensors`` or ``.pth`` file with
+            torchvision's names, of which only the convolutions are used.
 
     Shapes:
-        two of (B, 3, H, W) in [-1, 1], sides of at least 32 -> (B, 1, 1, 1)
+        two (B, 3, H, W) in [-1, 1], sides of at least 32 -> (B, 1, 1, 1)
 
     Raises:
         ValueError: ``net`` is not one of the allowed values.
-        UserError: the weights are missing or are another network's.
+        UserError: the weights are missing or belong to another network.
 
     Source: Zhang et al. 2018, *The unreasonable effectiveness of deep features as a perceptual
     metric*; the linear weights are those in torchmetrics.
@@ -49,13 +49,13 @@ class LPIPSNetwork(nn.Module):
         _load(self.distance.net, _read(net, weights), net, weights or "torch's cache")
         self.requires_grad_(False).eval()
 
-    @torch.compiler.disable  # torchmetrics makes a class in each pass: each would compile anew
+    @torch.compiler.disable  # torchmetrics makes a class in each pass, which would recompile
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         distances: Tensor = self.distance(a, b)
         return distances
 
     def train(self, mode: bool = True) -> "LPIPSNetwork":
-        """Stays in eval mode: the linear layers have a dropout."""
+        """Stays in eval mode, because the linear layers contain a dropout."""
         return super().train(False)
 
 
@@ -75,7 +75,7 @@ def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
 
 
 def _load(network: nn.Module, tensors: dict[str, Tensor], net: Backbone, origin: str) -> None:
-    """Puts torchvision's ``features.N`` into the slices that torchmetrics cuts the network into."""
+    """Loads torchvision's ``features.N`` into the slices of torchmetrics' network."""
     state = {}
     for key, expected in network.state_dict().items():  # slice2.3.weight or slices.2.3.weight
         name = re.sub(r"^slices?\.?\d+", "features", key)

@@ -1,4 +1,4 @@
-"""Residual generators: the SRGAN paper's, and one without batch normalisation."""
+"""Residual generators: the SRGAN paper's, and one without BatchNorm."""
 
 from typing import Literal, get_args
 
@@ -21,15 +21,16 @@ Skip = Literal["bilinear", "nearest"]
 class SRResNet(nn.Module):
     """The SRGAN paper's generator, about 1.5 M parameters at x4.
 
-    Conv + PReLU, ``blocks`` residual blocks, conv + BN and a long skip, one pixel-shuffle stage
-    a factor of two, conv, tanh. Ends 9x9 in the paper; ``end_kernel=3`` is the mission's variant.
+    Conv + PReLU, ``blocks`` residual blocks, conv + BatchNorm and a long skip, one pixel-shuffle
+    stage per factor of two, conv, tanh. The first and last convolution are 9x9 in the paper;
+    ``end_kernel=3`` gives the student paper's variant.
 
     Args:
-        scale: factor of enlargement: 2, 4 or 8.
-        filters: channels of every hidden convolution.
-        blocks: residual blocks.
-        end_kernel: size of the first and last convolution, odd.
-        icnr: start the pixel shuffles as a nearest-neighbour enlargement, see :func:`icnr_`.
+        scale: the scale factor: 2, 4 or 8.
+        filters: the channels of every hidden convolution.
+        blocks: the number of residual blocks.
+        end_kernel: the size of the first and last convolution, odd.
+        icnr: whether the pixel shuffles start as nearest-neighbour enlargement, see :func:`icnr_`.
 
     Shapes:
         (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w) in [-1, 1]
@@ -37,8 +38,8 @@ class SRResNet(nn.Module):
     Raises:
         ValueError: an argument is outside its allowed values.
 
-    Source: Ledig et al. 2017, section 2.1 and figure 4. Convolutions before a BN carry no bias:
-    the BN's shift takes its place.
+    Source: Ledig et al. 2017, section 2.1 and figure 4. Convolutions before a BatchNorm have no
+    bias, because the shift of the BatchNorm takes its place.
     """
 
     def __init__(
@@ -75,13 +76,13 @@ class SRResNet(nn.Module):
         return features + deep
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not looked at."""
+        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not used."""
         sr: Tensor = self.tail(self.upsample(features))
         return sr
 
 
 class ResidualBlock(nn.Module):
-    """Conv, BN, PReLU, conv, BN and the identity skip: (B, C, h, w) -> (B, C, h, w)."""
+    """Conv, BatchNorm, PReLU, conv, BatchNorm and an identity skip, all of shape (B, C, h, w)."""
 
     def __init__(self, filters: int) -> None:
         super().__init__()
@@ -99,17 +100,17 @@ class ResidualBlock(nn.Module):
 
 
 class MSRResNet(nn.Module):
-    """SRResNet without batch normalisation, learning what to add to an enlargement of its input.
+    """SRResNet without BatchNorm, whose output is added to an enlargement of its input.
 
-    It passes bicubic within a minute of training, where :class:`SRResNet` first has to learn to
-    copy the image. The range is nominal: nothing clips the sum, so gradients never vanish.
+    It surpasses bicubic within a minute of training, whereas :class:`SRResNet` first has to learn
+    to copy the image. The range is nominal: nothing clips the sum, so gradients never vanish.
 
     Args:
-        scale: factor of enlargement: 2, 4 or 8.
-        filters: channels of every hidden convolution.
-        blocks: residual blocks (conv 3x3, ReLU, conv 3x3).
+        scale: the scale factor: 2, 4 or 8.
+        filters: the channels of every hidden convolution.
+        blocks: the number of residual blocks (conv 3x3, ReLU, conv 3x3).
         skip: how the input is enlarged: ``bilinear`` or ``nearest``.
-        icnr: start the pixel shuffles as a nearest-neighbour enlargement, see :func:`icnr_`.
+        icnr: whether the pixel shuffles start as nearest-neighbour enlargement, see :func:`icnr_`.
 
     Shapes:
         (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
@@ -117,8 +118,8 @@ class MSRResNet(nn.Module):
     Raises:
         ValueError: an argument is outside its allowed values.
 
-    Source: the BN-free SRResNet of Wang et al. 2018 (ESRGAN), section 4; residual weights start
-    at a tenth of He's scale, as there.
+    Source: the SRResNet without BatchNorm of Wang et al. 2018 (ESRGAN), section 4; as there,
+    weights start at a tenth of He's scale.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class MSRResNet(nn.Module):
 
 
 class PlainResidualBlock(nn.Module):
-    """Conv, ReLU, conv and the identity skip, no normalisation: (B, C, h, w) -> (B, C, h, w)."""
+    """Conv, ReLU, conv and an identity skip, all of shape (B, C, h, w)."""
 
     def __init__(self, filters: int) -> None:
         super().__init__()

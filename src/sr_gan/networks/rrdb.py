@@ -9,15 +9,16 @@ from sr_gan.networks.layers import LastConv, Scale, check_sizes, conv, small_he_
 
 
 class RRDBNet(nn.Module):
-    """ESRGAN's generator: residual in residual dense blocks, no BN, nearest-neighbour upsampling.
+    """ESRGAN's generator: residual in residual dense blocks, no BatchNorm.
 
-    16.7 M parameters with 23 blocks, 5.0 M with 6. The range is nominal: nothing clips the output.
+    It enlarges by nearest-neighbour upsampling and has 16.7 M parameters with 23 blocks, 5.0 M with
+    6. The range is nominal: nothing clips the output.
 
     Args:
-        scale: factor of enlargement: 2, 4 or 8.
-        filters: channels between the blocks.
-        blocks: residual in residual dense blocks.
-        growth: channels that each convolution of a dense block adds.
+        scale: the scale factor: 2, 4 or 8.
+        filters: the channels between the blocks.
+        blocks: the number of residual in residual dense blocks.
+        growth: the channels that each convolution of a dense block adds.
 
     Shapes:
         (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
@@ -61,13 +62,13 @@ class RRDBNet(nn.Module):
         return features + deep
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not looked at."""
+        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not used."""
         sr: Tensor = self.tail(self.upsample(features)) * 2 - 1
         return sr
 
 
 class RRDB(nn.Module):
-    """Three dense blocks in a row, a fifth of which is added: (B, C, h, w) -> (B, C, h, w)."""
+    """Adds a fifth of the output of three dense blocks: (B, C, h, w) -> (B, C, h, w)."""
 
     def __init__(self, filters: int, growth: int) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class RRDB(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each seeing all maps before it; a fifth of the result is added.
+    """Adds a fifth of the output of five convolutions, each of which sees all maps before it.
 
     Shapes:
         (B, C, h, w) -> (B, C, h, w)

@@ -1,4 +1,4 @@
-"""A generator split into its trunk and its reconstruction, and what each needs to run on tiles."""
+"""Splits a generator into trunk and reconstruction and finds what each needs to run on tiles."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from sr_gan.networks import tiles
 
-_OVERHEAD = 1.5  # what a convolution needs besides its input and output
+_OVERHEAD = 1.5  # memory of a convolution, relative to its input and output
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a generator, and what it takes to run it on tiles.
+    """A part of a generator, and what it needs to run on tiles.
 
     Args:
-        run: the function.
-        halo: LR pixels around a tile that its result depends on.
-        floats: numbers alive at the worst moment, for each LR pixel.
+        run: the function that computes it.
+        halo: the LR pixels around a tile that the tile's result depends on.
+        floats: the largest count of numbers in memory at one time, per LR pixel.
     """
 
     run: Callable[..., Tensor]
@@ -29,15 +29,16 @@ class Part:
     floats: float
 
     def bytes(self, dtype: torch.dtype | None = None) -> float:
-        """Of memory for each LR pixel, where it computes in ``dtype``."""
+        """Returns the bytes of memory per LR pixel when it computes in ``dtype``."""
         return self.floats * (dtype or torch.float32).itemsize * _OVERHEAD
 
 
 def split(network: nn.Module) -> tuple[Part, Part]:
-    """The trunk, ``lr -> features``, and the reconstruction, ``(features, lr) -> sr``.
+    """Returns the trunk, ``lr -> features``, and the reconstruction, ``(features, lr) -> sr``.
 
-    Of a generator that has no ``trunk`` and ``reconstruct`` the whole is the second. A generator
-    that is no stack of convolutions says how far it sees in ``halo``.
+    If a generator has no methods ``trunk`` and ``reconstruct``, the whole generator is the
+    reconstruction. If it has layers other than convolutions that look at neighbouring pixels, its
+    attribute ``halo`` must give the radius of its receptive field.
     """
     lr = torch.zeros(1, 3, 8, 8, device=_device(network))
     trunk: Any = getattr(network, "trunk", None)
@@ -52,15 +53,16 @@ def split(network: nn.Module) -> tuple[Part, Part]:
 def enlarge(
     trunk: Part, reconstruction: Part, lr: Tensor, scale: int, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Runs the trunk on the whole of ``lr`` and the reconstruction on as much of it at a time as
-    fits into half of the memory that is free.
+    """Runs the trunk on the whole image and the reconstruction on tiles.
+
+    The tiles are as large as fits into half of the free memory, see :func:`tiles.part_side`.
 
     Args:
         trunk: see :func:`split`.
         reconstruction: see :func:`split`.
         lr: (B, 3, h, w) in [0, 1].
-        scale: the generator's.
-        dtype: that it computes in.
+        scale: the scale factor of the generator.
+        dtype: the type in which the generator computes.
 
     Returns:
         (B, 3, scale * h, scale * w), nominally in [-1, 1]
@@ -78,7 +80,10 @@ def _device(network: nn.Module) -> torch.device:
 
 @torch.inference_mode()
 def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> Part:
-    """Runs a part on a few pixels and adds up what its layers look at and hold."""
+    """Runs a part on a few pixels and sums up its receptive field and memory."""
+    # A convolution adds half its kernel to the reach, in LR pixels: divided by the enlargement
+    # before it. Skips and parallel branches count as if they came one after the other, so the sum
+    # over all layers is never less than the true reach.
     pixels = inputs[-1].shape[-2] * inputs[-1].shape[-1]
     reach, size, floats = 0.0, 1.0, [0.0]
 
@@ -94,7 +99,7 @@ def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> 
 
     with _watched(network, watch):
         output = run(*inputs)
-    held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep the ends alive
+    held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep both ends in memory
     return Part(run, ceil(reach), max(floats) + held)
 
 

@@ -1,4 +1,4 @@
-"""Any size in bounded memory: a length cut into spans, each read with a halo around it."""
+"""Processes images of any size in bounded memory: as tiles, each read with a halo around it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import psutil
 import torch
 from torch import Tensor
 
-_CPU_BUDGET = 400_000_000  # bytes: more makes a CPU no faster
-_CPU_PIECE = 64  # LR pixels: of the sides tried, the reconstruction is fastest in the caches
+_CPU_BUDGET = 400_000_000  # bytes; more does not make a CPU faster
+_CPU_PIECE = 64  # LR pixels; at this side the reconstruction was fastest, as it fits the caches
 _SHARE = 0.6  # of the free memory, on any device
-_SMALLEST = 16  # LR pixels: below, a tile is all halo
+_SMALLEST = 16  # LR pixels; a smaller tile would be nearly all halo
 
 
 @dataclass(frozen=True)
 class Span:
-    """Positions ``start`` to ``stop``, and the part of a window around them that they fill.
+    """A range of positions, and the window that is read to compute it.
 
     Args:
-        start: first position.
-        stop: the one after the last.
-        window: what is read: the span and its halo, cut off at the ends.
+        start: the first position.
+        stop: the position after the last.
+        window: the range and its halo, cut off at the ends.
     """
 
     start: int
@@ -29,20 +29,20 @@ class Span:
     window: slice
 
     def core(self, scale: int) -> slice:
-        """The span's place in the window enlarged by ``scale``."""
+        """Returns where the span lies in its window after enlarging by ``scale``."""
         first = (self.start - self.window.start) * scale
         return slice(first, first + (self.stop - self.start) * scale)
 
 
 def span_from(start: int, length: int, size: int, halo: int) -> Span:
-    """The first of the equal spans, none above ``size``, that cover ``start`` to ``length``."""
+    """Returns the first of nearly equal spans of at most ``size`` from ``start`` to ``length``."""
     left = length - start
-    stop = start + ceil(left / ceil(left / size))
+    stop = start + ceil(left / ceil(left / size))  # the fewest spans, without a sliver at the end
     return Span(start, stop, slice(max(0, start - halo), min(length, stop + halo)))
 
 
 def spans(length: int, size: int, halo: int) -> Iterator[Span]:
-    """Nearly equal spans of at most ``size`` that cover ``length``."""
+    """Yields nearly equal spans of at most ``size`` that cover ``length``."""
     start = 0
     while start < length:
         span = span_from(start, length, size, halo)
@@ -53,15 +53,15 @@ def spans(length: int, size: int, halo: int) -> Iterator[Span]:
 def tiled(
     run: Callable[..., Tensor], inputs: tuple[Tensor, ...], size: int, halo: int, scale: int
 ) -> Tensor:
-    """Runs a local function on square tiles and puts them together.
+    """Runs a local function on square tiles and joins the results.
 
     Args:
-        run: (B, *, h, w) ... -> (B, C, scale * h, scale * w), each output pixel depending on no
-            input further than ``halo`` pixels away.
-        inputs: what it takes, of equal height and width.
-        size: side of a tile, without its halo.
+        run: the function, (B, *, h, w) ... -> (B, C, scale * h, scale * w); no output pixel may
+            depend on input pixels more than ``halo`` away.
+        inputs: the arguments of ``run``, of equal height and width.
+        size: the side of a tile without its halo.
         halo: see ``run``.
-        scale: factor of ``run``.
+        scale: the scale factor of ``run``.
     """
     height, width = inputs[0].shape[-2:]
     if max(height, width) <= size:
@@ -83,7 +83,7 @@ def tiled(
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that tiles may take at most: a share of what is free."""
+    """Returns the most bytes that tiles may take: 60 % of the free memory."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -92,27 +92,27 @@ def free_memory(device: torch.device) -> int:
 
 
 def memory_budget(device: torch.device) -> int:
-    """Bytes that tiles take if nothing speaks for more: on a CPU at most 400 MB."""
+    """Returns the bytes that tiles take by default: on a CPU at most 400 MB."""
     free = free_memory(device)
     return free if device.type == "cuda" else min(free, _CPU_BUDGET)
 
 
 def tile_side(budget: float, bytes_per_pixel: float, halo: int) -> int:
-    """The side of the largest square tile whose window, halo included, fits into ``budget``."""
+    """Returns the side of the largest square tile that fits into ``budget`` with its halo."""
     return max(_SMALLEST, isqrt(int(budget / bytes_per_pixel)) - 2 * halo)
 
 
 def work(size: int, halo: int) -> float:
-    """How many times the pixels of a tile are computed, as its neighbours need them, too."""
+    """Returns how often a pixel is computed on average, as the halos of tiles overlap."""
     return ((size + 2 * halo) / size) ** 2
 
 
 def part_side(device: torch.device, budget: float, bytes_per_pixel: float, halo: int) -> int:
-    """The side of the tiles inside a tile, on which the memory-hungry part runs."""
+    """Returns the side of the smaller tiles on which the reconstruction runs inside a tile."""
     side = tile_side(budget, bytes_per_pixel, halo)
     return side if device.type == "cuda" else min(side, _CPU_PIECE)
 
 
 def smaller(size: int) -> int | None:
-    """Half a tile, or None where that makes no sense any more."""
+    """Returns half the side of a tile, or None if that is too small to be useful."""
     return size // 2 if size // 2 >= _SMALLEST else None
