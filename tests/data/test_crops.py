@@ -106,6 +106,10 @@ def test_validation_takes_the_centre(crop: int | None, size: tuple[int, int]) ->
     item = WholePhotos([photo(64, 80, 1)], 4, crop)[0]
     assert item["hr"].shape[1:] == size
     assert torch.equal(item["hr"][:, ::4, ::4], item["lr"])
+    height, width = size
+    top, left = (64 - height) // 2, (80 - width) // 2
+    centre = photo(64, 80, 1).hr[:, top : top + height, left : left + width]
+    np.testing.assert_array_equal(item["hr"], centre)
     assert item["name"] == "1.png"
 
 

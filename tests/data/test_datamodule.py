@@ -74,13 +74,15 @@ def test_the_feed_does_not_change_the_batches(photos: Path, feed: str) -> None:
         data.setup()
         return [transferred(data, batch) for batch in data.train_dataloader()]
 
-    for ours, auto in zip(epoch(feed), epoch("auto")):
+    batches, expected = epoch(feed), epoch("auto")
+    assert len(batches) == len(expected) > 1
+    for ours, auto in zip(batches, expected):
         assert torch.equal(ours["hr"], auto["hr"])
         assert torch.equal(ours["lr"], auto["lr"])
 
 
 def test_a_degradation_sees_beyond_the_crop(photos: Path) -> None:
-    """Blur alone, of one strength: LR crops are those of whole photos that were blurred."""
+    """With a blur of fixed strength, LR crops equal those of whole photos that were blurred."""
     blur = Degradation(blur_sigma=(1.5, 1.5))
     data = FolderData(str(photos), crop=16, batch_size=4, degradation=blur, feed="device")
     data.setup()

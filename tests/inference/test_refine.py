@@ -45,6 +45,24 @@ def test_guided_smoothing_keeps_a_step_that_the_plain_one_blurs() -> None:
     assert (kept - noisy)[edge].abs().mean() < 0.02 < 0.1 < (plain - noisy)[edge].abs().mean()
 
 
+def test_guided_smoothing_is_a_weighted_fit_of_each_window(photo: Tensor) -> None:
+    """By least squares in each window, not by the filter's closed form."""
+    image, sigma, edge = photo[0, :1, :18, :20].double().numpy()[0], 1.0, 0.03
+    radius = gaussian_radius(sigma)
+    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    window = np.outer(taps, taps) / taps.sum() ** 2
+    padded = np.pad(image, radius, mode="symmetric")
+    fits = np.empty((2, *image.shape))
+    for y, x in np.ndindex(*image.shape):
+        part = padded[y : y + 2 * radius + 1, x : x + 2 * radius + 1].ravel()
+        root = np.sqrt(window.ravel())
+        rows = np.vstack([np.column_stack([root * part, root]), [edge, 0.0]])  # a ridge on a
+        fits[:, y, x] = np.linalg.lstsq(rows, np.append(root * part, 0.0), rcond=None)[0]
+    slope, offset = (gaussian_filter(fit, sigma, radius=radius) for fit in fits)
+    ours = guided(torch.from_numpy(image)[None, None], sigma, edge)[0, 0]
+    np.testing.assert_allclose(ours, slope * image + offset, atol=1e-9)
+
+
 def test_guided_smoothing_of_grey_equals_that_of_its_rgb(photo: Tensor) -> None:
     grey = photo.mean(1, keepdim=True)
     torch.testing.assert_close(
@@ -70,7 +88,7 @@ def test_the_ensemble_of_a_symmetric_function_is_the_function(photo: Tensor) -> 
 
 def test_the_ensemble_takes_each_of_the_eight_once() -> None:
     corner = torch.zeros(1, 1, 4, 5)
-    corner[..., 0, 1] = 1.0  # of one image only: the result has its mirror images
+    corner[..., 0, 1] = 1.0  # in one image only; the result has its mirror images
 
     def mark(x: Tensor) -> Tensor:
         out = torch.zeros_like(x)

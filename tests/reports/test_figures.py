@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from sr_gan.reports.figures import Plot, Point, of_run, of_runs, pareto_front, perception_distortion
@@ -42,9 +43,45 @@ def test_the_originals_losses_stand_beside_a_long_run(make_run: MakeRun) -> None
     assert legend(99) == ["G", "D"]
 
 
-def labels(plot: Plot) -> list[str]:
-    from matplotlib.figure import Figure
+def test_curves_show_the_numbers_of_the_table(make_run: MakeRun) -> None:
+    """One stage after the other: the GAN's first epoch lies behind the pretrain's last one."""
+    pretrain = [
+        {
+            "stage": "pretrain",
+            "epoch": i,
+            "quality/psnr_y": 25.0 + i,
+            "quality/psnr_y_bicubic": 24.0,
+        }
+        for i in range(3)
+    ]
+    rows = gan_rows(BALANCED)
+    plots = {plot.name: plot for plot in of_run(read_run(make_run("a", pretrain + rows)))}
+    before, after, bicubic = drawn(plots["psnr_y"])
+    assert before == [(0, 25.0), (1, 26.0), (2, 27.0)]
+    assert after == [(3 + row["epoch"], row["quality/psnr_y"]) for row in rows]
+    assert bicubic == [(3 + row["epoch"], row["quality/psnr_y_bicubic"]) for row in rows]
+    real, fake = drawn(plots["discriminator"])[1:]  # the first line is that of guessing
+    assert [y for _, y in real] == [row["discriminator/real"] for row in rows]
+    assert [y for _, y in fake] == [row["discriminator/fake"] for row in rows]
 
+
+def test_the_plane_shows_each_model_at_its_scores() -> None:
+    points = [Point("1", 30, 0.3), Point("2", 28, 0.1)]
+    lines = drawn(perception_distortion(points, Point("bicubic", 26, 0.5), "Set5"))
+    assert [(30, 0.3)] in lines
+    assert [(28, 0.1)] in lines
+    assert [(26, 0.5)] in lines
+
+
+def drawn(plot: Plot) -> list[list[tuple[float, float]]]:
+    """The points of each line of a plot, without the lines that separate stages."""
+    axes = Figure().add_subplot()
+    plot.draw(axes, "grey")
+    lines = [list(zip(*map(list, line.get_data()))) for line in axes.lines]
+    return [line for line in lines if len(line) == 1 or line[0][0] != line[1][0]]
+
+
+def labels(plot: Plot) -> list[str]:
     axes = Figure().add_subplot()
     plot.draw(axes, "grey")
     return list(axes.get_legend_handles_labels()[1])
