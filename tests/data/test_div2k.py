@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sr_gan.data import div2k
-from sr_gan.data.div2k import ARCHIVES, div2k_photos, lr_archives
+from sr_gan.data.div2k import ARCHIVES, div2k_photos
 from sr_gan.errors import UserError
 from tests.data.test_sources import touch
 
@@ -41,7 +41,3 @@ def test_archives_are_the_official_ones() -> None:
         ("DIV2K_train_HR.zip", 800, 3_530_603_713),
         ("DIV2K_valid_HR.zip", 100, 448_993_893),
     ]
-    assert {archive.folder for archive in lr_archives(4)} == {
-        "DIV2K_train_LR_bicubic/X4",
-        "DIV2K_valid_LR_bicubic/X4",
-    }

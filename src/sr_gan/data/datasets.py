@@ -7,7 +7,7 @@ from typing import Any
 import skimage
 
 from sr_gan.data.datamodule import SRData
-from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k, lr_archives
+from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
 from sr_gan.data.download.http import obtain
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
@@ -67,25 +67,22 @@ class Div2kData(SRData):
 
     Args:
         root: the folder that holds ``DIV2K_train_HR`` and ``DIV2K_valid_HR``.
-        url: the folder on the web that :mod:`sr_gan.prepare` gets the archives from.
-        official_lr: get the data set's own reductions too; ours are the same pixels.
-        settings: those of :class:`SRData`.
+        url: the http, https or file URL of the folder from which :meth:`obtain` takes the archives.
+        settings: the arguments of :class:`SRData`.
     """
 
-    def __init__(
-        self, root: str, url: str = URL, official_lr: bool = False, **settings: Any
-    ) -> None:
+    def __init__(self, root: str, url: str = URL, **settings: Any) -> None:
         super().__init__(**settings)
-        self.root, self.url, self.official_lr = Path(root).expanduser(), url, official_lr
+        self.root, self.url = Path(root).expanduser(), url
 
     def obtain(self) -> None:
-        """Downloads and unpacks what is not there yet.
+        """Downloads and unpacks the photos that are not below ``root`` yet.
 
         Raises:
-            UserError: as :func:`sr_gan.data.download.http.obtain`.
+            UserError: the download or the unpacking failed for a reason that
+                :func:`sr_gan.data.download.http.obtain` describes.
         """
-        reduced = lr_archives(self.scale) if self.official_lr else ()
-        obtain((*ARCHIVES, *reduced), self.root, self.url)
+        obtain(ARCHIVES, self.root, self.url)
 
     def collections(self) -> tuple[Collection, Collection | None]:
         train = div2k_photos(self.root, "train", self.scale)

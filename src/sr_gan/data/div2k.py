@@ -1,4 +1,4 @@
-"""DIV2K's archives and folders (Agustsson and Timofte 2017)."""
+"""The archives and folders of the data set DIV2K (Agustsson and Timofte 2017)."""
 
 import logging
 from pathlib import Path
@@ -29,26 +29,24 @@ ARCHIVES = (
 )
 
 
-def lr_archives(scale: int) -> tuple[Archive, ...]:
-    """DIV2K's own reductions by MATLAB; no checksum of theirs is known."""
-    return tuple(
-        Archive(
-            f"DIV2K_{split}_LR_bicubic_X{scale}.zip", f"DIV2K_{split}_LR_bicubic/X{scale}", count
-        )
-        for split, count in PHOTOS.items()
-    )
-
-
 def is_div2k(root: Path) -> bool:
-    """Whether ``root`` holds DIV2K's official folders."""
+    """Whether ``root`` holds DIV2K's folder of training photos."""
     return (root / "DIV2K_train_HR").is_dir()
 
 
 def div2k_photos(root: Path, split: str, scale: int) -> Collection:
-    """DIV2K's ``train`` or ``valid`` photos, with its own LR images where those are unpacked.
+    """Lists the photos of one split of DIV2K.
+
+    DIV2K's own LR images are used where their folder, such as ``DIV2K_train_LR_bicubic/X4``, lies
+    below ``root``. Otherwise the LR images are computed, which gives the same pixels.
+
+    Args:
+        root: the folder that holds DIV2K's folders.
+        split: ``train`` or ``valid``.
+        scale: the factor between HR and LR images: 2, 4 or 8.
 
     Raises:
-        UserError: the split is not below ``root``.
+        UserError: the folder of the split is not below ``root``.
     """
     folder = root / f"DIV2K_{split}_HR"
     if not folder.is_dir():

@@ -1,1 +1,4 @@
-"""Gets the archives of data sets: downloads, verifies and unpacks them."""
+"""Fetches data sets: this room downloads their archives, verifies them and unpacks them.
+
+This room may import ``errors`` and ``files`` only.
+"""

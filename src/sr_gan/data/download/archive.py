@@ -1,58 +1,42 @@
-"""Archives of data sets: what is known of them, and what fetching and unpacking share."""
+"""The archive of a data set, and what the download and the unpacking share."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from sr_gan.errors import UserError
-from sr_gan.files import bar_interval, readable
+from sr_gan.files import bar_interval
 
-CHUNK = 1 << 18  # bytes in memory at a time
-AGAIN = "run the same command again: it goes on where it stopped"
+CHUNK = 1 << 18  # bytes that are read and written at a time
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file of a data set; sizes are in bytes, and None where they are not known."""
+    """A zip file of a data set.
 
-    name: str  # of the file: "DIV2K_train_HR.zip"
-    folder: str  # in the zip and below root, with "/": "DIV2K_train_LR_bicubic/X4"
-    count: int  # files below that folder
-    size: int | None = None
-    sha256: str | None = None
-    unpacked: int | None = None  # None: about `size`, as photos do not compress
+    Args:
+        name: the name of the file, such as ``DIV2K_train_HR.zip``.
+        folder: the folder in the zip file that is unpacked, with ``/`` between its parts. It gets
+            the same path below the root folder of the data set.
+        count: the number of files below that folder.
+        size: the size of the zip file in bytes.
+        sha256: the SHA-256 of the zip file as 64 lower-case hexadecimal digits.
+    """
 
-
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def size_of(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
-
-
-def check_free(root: Path, needed: int) -> None:
-    free = shutil.disk_usage(root).free
-    if needed > free:
-        raise UserError(
-            f"{root} needs {readable(needed)} of free disk for the archives and their files, "
-            f"and has {readable(free)}: make room, or choose another place with data.root=FOLDER"
-        )
-
-
-def byte_bar(what: str, total: int | None, delay: float = 0) -> "tqdm[Any]":
-    """A bar in bytes, drawn rarely where it would fill a log."""
-    options = {"unit": "B", "unit_scale": True, "dynamic_ncols": True}
-    return tqdm(desc=what, total=total, mininterval=bar_interval(), delay=delay, **options)
+    name: str
+    folder: str
+    count: int
+    size: int
+    sha256: str
 
 
 def staging_folder(archive: Archive, root: Path) -> Path:
-    return root / f".{archive.folder.replace('/', '-')}.part"
+    """The folder below ``root`` that gathers unpacked files until all of them are written."""
+    return root / f".{archive.name}.part"
 
 
-def reason_of(error: Exception) -> str:
-    reason = getattr(error, "reason", error)
-    return " ".join(str(reason).split()) or type(reason).__name__
+def byte_bar(label: str, total: int, **options: Any) -> "tqdm[Any]":
+    """A progress bar of ``total`` bytes, which is redrawn rarely where the output is a log."""
+    options = {"unit": "B", "unit_scale": True, "dynamic_ncols": True, **options}
+    return tqdm(desc=label, total=total, mininterval=bar_interval(), **options)

@@ -1,4 +1,4 @@
-"""Gets data sets: archives are fetched with resume, verified and unpacked."""
+"""Downloads archives, resumes what was cut off, verifies every file and has it unpacked."""
 
 import errno
 import hashlib
@@ -6,106 +6,111 @@ import logging
 import string
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPException
+from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
-from sr_gan.data.download.archive import (
-    AGAIN,
-    CHUNK,
-    Archive,
-    byte_bar,
-    check_free,
-    files_below,
-    reason_of,
-    size_of,
-    staging_folder,
-)
+from sr_gan.data.download.archive import CHUNK, Archive, byte_bar, staging_folder
 from sr_gan.data.download.unzip import unpack
 from sr_gan.errors import UserError
 from sr_gan.files import readable
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 60.0  # seconds
+TIMEOUT = 30.0  # seconds without a byte from the server after which a connection is given up
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts that bring no new byte
 MIRROR = "choose another mirror with data.url=URL"
 
 
 class _TransferError(Exception):
-    """An interruption that another attempt may get over."""
+    """An interruption after which another attempt may succeed."""
 
 
-def obtain(
-    archives: Sequence[Archive],
-    root: Path,
-    url: str,
-    *,
-    timeout: float = 30,
-    retries: int = 5,
-    pause: float = 1.0,
-) -> None:
+def obtain(archives: Sequence[Archive], root: Path, url: str) -> None:
     """Makes sure that the folder of every archive lies unpacked below ``root``.
 
-    A folder with all its files is left alone. Otherwise the archive in ``root`` is unpacked, where
-    needed after a download of ``url`` + its name, which goes on from ``NAME.part``. Archives stay.
+    A folder that has all its files is left alone. Every other archive is downloaded, unless its
+    zip file already lies in ``root``; then it is verified and unpacked. An interrupted download
+    leaves ``NAME.part`` in ``root``, and the next call resumes it. The zip files are kept.
 
     Args:
-        url: the folder of the archives, http, https or file, with or without a slash at its end.
-        timeout: seconds without an answer or a byte after which a connection is given up.
-        retries: attempts in a row without a new byte after which the download is given up.
-        pause: seconds before the second attempt; it doubles with each one in vain, up to 60.
+        archives: the archives of the data set.
+        root: the root folder of the data set, which is created where it does not exist.
+        url: the http, https or file URL of the folder that holds the archives.
 
     Raises:
-        UserError: ``url`` is none, or refuses; too many interruptions; a file is damaged or
-            unsafe to unpack; the disk is too small or ``root`` cannot be written.
+        UserError: ``url`` is not a URL, the server refuses or fails too often, an archive is
+            damaged or unsafe, the disk is too small, or ``root`` cannot be written.
     """
     addresses = {archive: _address(url, archive.name) for archive in archives}
-    missing = [archive for archive in archives if not _is_there(archive, root)]
+    missing = [archive for archive in archives if not _is_complete(archive, root)]
     for archive in archives:
         if archive not in missing:
-            log.info("%s is there with its %d files", root / archive.folder, archive.count)
-    if not missing:  # also where root is read-only
+            log.info("%s already has its %d files", root / archive.folder, archive.count)
+    if not missing:  # nothing is written, so that root may be read-only
         return
-    with _disk_errors(root), _alone(root):
-        # Once more: while this process waited, another one may have done the work.
-        missing = [archive for archive in missing if not _is_there(archive, root)]
-        check_free(root, sum(_needed(archive, root) for archive in missing))
+    with _disk_errors(root), _lock(root):
+        _check_free(missing, root)
         for archive in missing:
-            if (root / archive.name).exists():
-                _check_placed(archive, root)
-            else:
-                _Download(archive, root, addresses[archive], timeout).run(retries, pause)
+            file = root / archive.name
+            if not file.exists():
+                _download(archive, file, addresses[archive])
+            elif fault := _fault(file, archive):
+                raise UserError(f"{file} {fault}: delete it and run the same command again")
             unpack(archive, root)
-        files = [root / archive.name for archive in archives if (root / archive.name).is_file()]
-        names, size = ", ".join(map(str, files)), readable(sum(map(size_of, files)))
-        log.info("all is unpacked; these files may be deleted (%s): %s", size, names)
+            log.info("%s is unpacked and may be deleted", file)
 
 
 def _address(url: str, name: str) -> str:
     try:
         parts = urlsplit(url)
         is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
-        parts, is_web = urlsplit(""), False
-    if not is_web and parts.scheme != "file":
+    except ValueError:  # for example a port that is not a number
+        is_web = False
+    if not is_web and not url.startswith("file:"):
         raise UserError(
-            f"data.url={url} is not a URL: give the folder of {name} as https://, http:// or file://"
+            f"data.url={url} is not a URL: give the folder that holds {name} as https://, "
+            "http:// or file://"
         )
-    # Spaces and umlauts are quoted; what a URL may hold, % too, stays as it is.
+    # Spaces and umlauts are quoted. Characters that a URL may contain, "%" among them, are kept.
     return f"{quote(url.rstrip('/'), safe=string.punctuation)}/{quote(name)}"
 
 
-def _is_there(archive: Archive, root: Path) -> bool:
-    names = [path.name for path in files_below(root / archive.folder)]
-    return sum(not name.startswith(".") for name in names) >= archive.count
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _is_complete(archive: Archive, root: Path) -> bool:
+    """Whether the folder has all its files; hidden ones, which systems leave, do not count."""
+    files = [file for file in _files(root / archive.folder) if not file.name.startswith(".")]
+    return len(files) >= archive.count
+
+
+def _check_free(archives: Sequence[Archive], root: Path) -> None:
+    """Compares the free disk with what is left to download and to unpack."""
+    needed = 0
+    for archive in archives:
+        present = [root / archive.name, root / f"{archive.name}.part"]
+        present += _files(root / archive.folder) + _files(staging_folder(archive, root))
+        # Photos do not compress: unpacked, they are about as large as their archive.
+        needed += max(0, 2 * archive.size - sum(map(_size, present)))
+    free = disk_usage(root).free
+    if needed > free:
+        raise UserError(
+            f"{root} has {readable(free)} of free disk, but the archives and their files need "
+            f"{readable(needed)}: make room, or choose another place with data.root=FOLDER"
+        )
 
 
 @contextmanager
@@ -113,199 +118,128 @@ def _disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = f"{root} cannot be used ({error.filename or root}: {error.strerror or error})"
+        advice = "repair that, or choose another place with data.root=FOLDER"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"the disk of {root} is full: make room, then {AGAIN}") from error
-        raise UserError(
-            f"{root} cannot be used ({error.filename or root}: {error.strerror or error}): mend "
-            "that, or choose another place with data.root=FOLDER"
-        ) from error
+            reason = f"the disk of {root} is full"
+            advice = "make room and run the same command again"
+        raise UserError(f"{reason}: {advice}") from error
 
 
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Makes ``root``, and keeps other processes out of it."""
+def _lock(root: Path) -> AbstractContextManager[Any]:
+    """Creates ``root``, and lets one process at a time work in it."""
     root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / ".prepare.lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
-        log.info("another process prepares %s: waiting until it is done", root)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _needed(archive: Archive, root: Path) -> int:
-    """Bytes on disk that download and unpacking still take, as far as sizes are known."""
-    file = root / archive.name
-    size = archive.size or size_of(file)
-    fetch = 0 if file.exists() else max(0, size - size_of(root / f"{archive.name}.part"))
-    there = files_below(staging_folder(archive, root)) + files_below(root / archive.folder)
-    return fetch + max(0, (archive.unpacked or size) - sum(map(size_of, there)))
-
-
-def _check_placed(archive: Archive, root: Path) -> None:
-    fault = _fault(root / archive.name, archive)
-    if fault:  # it stays: perhaps it was placed by hand
-        raise UserError(f"{root / archive.name} {fault}: remove it and run the same command again")
+        log.info("another process is working in %s: waiting until it is done", root)
+        return lock.acquire()
 
 
 def _fault(file: Path, archive: Archive) -> str | None:
-    """What is wrong with the size or checksum of an archive's file."""
-    size = size_of(file)
-    if archive.size not in (None, size):
-        return f"has {size} bytes, expected {archive.size}"
-    if archive.sha256 is None:
-        return None
-    digest = hashlib.sha256()
+    """What is wrong with the size or the checksum of a zip file, if anything is."""
+    size, digest = _size(file), hashlib.sha256()
+    if size != archive.size:
+        return f"has {size} bytes instead of {archive.size}"
     with file.open("rb") as content, byte_bar(f"verify {archive.name}", size, delay=1) as bar:
         while block := content.read(CHUNK):
             digest.update(block)
             bar.update(len(block))
-    if digest.hexdigest() == archive.sha256.lower():
+    if digest.hexdigest() == archive.sha256:
         return None
-    return f"has the SHA-256 {digest.hexdigest()}, expected {archive.sha256}"
+    return f"has the SHA-256 {digest.hexdigest()} instead of {archive.sha256}"
 
 
-@dataclass(frozen=True)
-class _Download:
-    """One archive on its way to ``NAME.part``; beside it, the server's mark of its version."""
-
-    archive: Archive
-    root: Path
-    address: str
-    timeout: float
-
-    @property
-    def part(self) -> Path:
-        return self.root / f"{self.archive.name}.part"
-
-    @property
-    def mark(self) -> Path:
-        return self.root / f"{self.archive.name}.part.etag"
-
-    def run(self, retries: int, pause: float) -> None:
-        """Gives the file its final name once it is whole and verified."""
-        self._transfer(retries, pause)
-        fault = _fault(self.part, self.archive)
-        if fault:
-            self._discard()
+def _download(archive: Archive, file: Path, address: str) -> None:
+    """Downloads to ``NAME.part``, which gets its final name once it is verified."""
+    part = file.with_name(f"{file.name}.part")
+    while True:
+        resumed = part.exists()
+        _transfer(address, part, archive.size)
+        fault = _fault(part, archive)
+        if fault is None:
+            part.replace(file)
+            return
+        part.unlink()
+        if not resumed:
             raise UserError(
-                f"{self.address} is damaged or another version: the file {fault}. It was removed: "
-                f"{MIRROR}, or run again"
+                f"{address} is damaged or another version: the file {fault}. It was deleted: "
+                f"{MIRROR}, or run the same command again to start over"
             )
-        self.part.replace(self.root / self.archive.name)
-        self._discard()
+        # The bytes of an earlier run may be to blame.
+        log.warning("%s %s: it was deleted, and the download starts over", part, fault)
 
-    def _discard(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self.mark.unlink(missing_ok=True)
 
-    def _transfer(self, retries: int, pause: float) -> None:
-        most, failures = size_of(self.part), 0
-        with byte_bar(self.archive.name, self.archive.size) as bar:
-            while True:
-                try:
-                    return self._attempt(bar)
-                except _TransferError as error:
-                    # Not "any byte": a server that cannot resume would be asked for ever.
-                    failures = 0 if size_of(self.part) > most else failures + 1
-                    most = max(most, size_of(self.part))
-                    if failures >= retries:
-                        raise self._gave_up(failures, error) from error
-                    wait = min(pause * 2 ** max(0, failures - 1), LONGEST_PAUSE)
-                    log.warning("%s: %s; again in %.0f s", self.address, error, wait)
-                time.sleep(wait)
-
-    def _gave_up(self, failures: int, error: _TransferError) -> UserError:
-        size = self.archive.size
-        have = readable(size_of(self.part)) + (f" of {readable(size)}" if size else "")
-        return UserError(
-            f"{self.address}: {error}, and {failures} attempts brought nothing new. {have} are in "
-            f"{self.part}: {AGAIN}, or {MIRROR}"
-        )
-
-    def _attempt(self, bar: "tqdm[Any]") -> None:
-        """One connection: leaves the whole file in ``part``, or raises."""
-        mark = self.mark.read_text(encoding="latin-1") if self.mark.exists() else ""
-        # Without a mark the rest could be of another version: then from the beginning.
-        have = size_of(self.part) if mark else 0
-        with self._open({"Range": f"bytes={have}-", "If-Range": mark} if have else {}) as answer:
-            total = _total(answer) or self.archive.size
-            if self.archive.size not in (None, total):
-                raise UserError(
-                    f"{self.address} has {total} bytes, expected {self.archive.size}: it is "
-                    f"damaged or another file; {MIRROR}"
-                )
-            if answer.status == 416 and have == total:
-                return
-            if answer.status in (206, 416) and not _continues(answer, have, mark):
-                self._discard()
-                raise _TransferError("what was there is of another version and was removed")
-            if answer.status != 206:
-                have = 0
-                self.part.write_bytes(b"")  # before the new mark, which is not true of the old part
-                self.mark.write_text(_mark(answer), encoding="latin-1")
-            bar.reset(total)
-            bar.initial = bar.n = bar.last_print_n = have
-            self._receive(answer, have, total, bar)
-
-    def _open(self, ask: dict[str, str]) -> Any:
-        """The server's answer: 200, 206 or, to a range, 416 (None for a file:// URL)."""
-        request = Request(self.address, headers={"User-Agent": "sr_gan", **ask})
+def _transfer(address: str, part: Path, size: int) -> None:
+    """Connects again and again until the part has ``size`` bytes."""
+    most, pauses = _size(part), iter(PAUSES)
+    while _size(part) < size:
         try:
-            return urlopen(request, timeout=self.timeout)
-        except HTTPError as error:
-            if error.code == 416 and ask:
-                return error
-            error.close()
-            reason = f"status {error.code} {error.reason}"
-            if error.code >= 500:
-                raise _TransferError(reason) from error
-        except (OSError, HTTPException) as error:
-            reason = reason_of(error)
-            if urlsplit(self.address).scheme != "file":
-                raise _TransferError(reason) from error
-        raise UserError(
-            f"{self.address} cannot be fetched: {reason}. Place {self.archive.name} in {self.root} "
-            f"by hand and run the same command again, or {MIRROR}"
-        )
+            _attempt(address, part, size)
+        except _TransferError as error:
+            have = _size(part)
+            if have > most:  # a server without Range only repeats what was there before
+                most, pauses = have, iter(PAUSES)
+            pause = next(pauses, None)
+            if pause is None:
+                raise UserError(
+                    f"{address}: {error}, and {len(PAUSES)} further attempts brought nothing new. "
+                    f"{readable(have)} of {readable(size)} are in {part}: run the same command "
+                    f"again to resume, or {MIRROR}"
+                ) from error
+            log.warning("%s: %s; next attempt in %.0f s", address, error, pause)
+            time.sleep(pause)
 
-    def _receive(self, answer: Any, have: int, total: int | None, bar: "tqdm[Any]") -> None:
-        with self.part.open("ab") as file:
-            while total is None or have < total:
-                # read1, not read: what came before an interruption is not lost.
-                try:
-                    block = answer.read1(CHUNK)
-                except (OSError, HTTPException) as error:
-                    raise _TransferError(reason_of(error)) from error
-                if not block:
-                    break
+
+def _attempt(address: str, part: Path, size: int) -> None:
+    """Writes what one connection delivers, and raises where it ends too early."""
+    have = _size(part)
+    with _open(address, part) as answer:
+        if answer.status != 206:  # the server ignores Range and sends the whole file
+            have = 0
+        length = answer.headers.get("Content-Length", str(size - have))
+        if length != str(size - have):
+            raise UserError(
+                f"{address} offers {length} bytes instead of {size - have}: it is damaged or "
+                f"another file; {MIRROR}"
+            )
+        bar = byte_bar(part.stem, size, initial=have)
+        with part.open("ab" if have else "wb") as file, bar:
+            while block := _read(answer):
                 file.write(block)
-                have += len(block)
                 bar.update(len(block))
-        if total is not None and have < total:
-            raise _TransferError(f"the connection ended after {have} of {total} bytes")
+    if _size(part) < size:
+        raise _TransferError(f"the connection ended after {_size(part)} of {size} bytes")
 
 
-def _total(answer: Any) -> int | None:
-    """Bytes of the whole file, where an answer's headers say it."""
-    partial = answer.status in (206, 416)
-    text = answer.headers["Content-Range" if partial else "Content-Length"] or ""
-    digits = text.rpartition("/")[2].strip()
-    return int(digits) if digits.isdecimal() else None
+def _open(address: str, part: Path) -> Any:
+    """The server's answer to a request for the bytes that the part lacks."""
+    headers = {"User-Agent": "sr_gan"}
+    if start := _size(part):
+        headers["Range"] = f"bytes={start}-"
+    try:
+        return urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        error.close()
+        reason, is_final = f"status {error.code} {error.reason}", error.code < 500
+    except (OSError, HTTPException) as error:
+        reason, is_final = _reason(error), address.startswith("file:")
+    if not is_final:
+        raise _TransferError(reason)
+    raise UserError(
+        f"{address} cannot be fetched: {reason}. Place {part.stem} in {part.parent} by hand and "
+        f"run the same command again, or {MIRROR}"
+    )
 
 
-def _mark(answer: Any) -> str:
-    """What If-Range takes: an ETag unless it is a weak one, else a date; "" without them."""
-    etag = answer.headers["ETag"] or ""
-    strong = etag and not etag.startswith("W/")
-    return (etag if strong else answer.headers["Last-Modified"] or "").strip()
+def _read(answer: HTTPResponse) -> bytes:
+    try:
+        return answer.read1(CHUNK)  # read() would lose what came before an interruption
+    except (OSError, HTTPException) as error:
+        raise _TransferError(_reason(error)) from error
 
 
-def _continues(answer: Any, have: int, mark: str) -> bool:
-    """Whether an answer to a range holds the bytes asked for; some servers ignore If-Range."""
-    start = (answer.headers["Content-Range"] or "").startswith(f"bytes {have}-")
-    return start and _mark(answer) in ("", mark)
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return " ".join(str(reason).split()) or type(reason).__name__

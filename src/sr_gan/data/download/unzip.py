@@ -1,125 +1,84 @@
-"""Unpacks an archive so that half of it never looks whole, and nothing leaves its folder."""
+"""Unpacks an archive so that its folder never looks complete while files are still missing."""
 
-import errno
 import shutil
 import stat
-import struct
-import zlib
-from collections.abc import Sequence
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
-from sr_gan.data.download.archive import (
-    CHUNK,
-    Archive,
-    byte_bar,
-    check_free,
-    files_below,
-    reason_of,
-    size_of,
-    staging_folder,
-)
+from sr_gan.data.download.archive import Archive, byte_bar, staging_folder
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
-
-# What zipfile raises on a file that is cut off or has flipped bits; bz2 an OSError without errno.
-DAMAGE = (BadZipFile, zlib.error, LZMAError, EOFError, struct.error, ValueError, RuntimeError)
 
 
 def unpack(archive: Archive, root: Path) -> None:
-    """Writes the files of ``archive``, which lies in ``root``, to its folder there.
+    """Unpacks the folder of an archive.
 
-    They are gathered in a folder aside, where an interrupted unpacking goes on.
+    All files are written to a staging folder first, and are moved once every one of them is
+    complete. Files that already lie in the archive's folder are never overwritten.
+
+    Args:
+        archive: an archive whose zip file lies in ``root`` and has been verified.
+        root: the root folder of the data set.
 
     Raises:
-        UserError: the archive is damaged, unsafe, incomplete or too large for the disk.
-        OSError: the disk cannot be written.
+        UserError: a member of the archive is unsafe, or a file in the folder has another size
+            than the member of the same name.
+        OSError: the disk is full or cannot be written.
     """
-    file = root / archive.name
-    try:
-        with ZipFile(file) as content:
-            _extract(content, _members(content, file, archive), archive, root)
-    except (*DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        raise UserError(
-            f"{file} is damaged or not a zip archive ({reason_of(error)}): delete it and run the "
-            "same command again"
-        ) from error
+    staging = staging_folder(archive, root)
+    shutil.rmtree(staging, ignore_errors=True)  # a process that was killed leaves one
+    with ZipFile(root / archive.name) as content:
+        missing = _missing(content, archive, root)
+        size = sum(info.file_size for info in missing)
+        try:
+            with byte_bar(f"unpack {archive.name}", size) as bar:
+                for info in missing:
+                    content.extract(info, staging)
+                    bar.update(info.file_size)
+            _move(missing, staging, archive, root)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
-def _members(content: ZipFile, file: Path, archive: Archive) -> dict[PurePosixPath, ZipInfo]:
-    """The files below the archive's folder, by their path in it, once all members are checked."""
-    members = {}
+def _missing(content: ZipFile, archive: Archive, root: Path) -> list[ZipInfo]:
+    """Checks every member, and returns the files of the archive's folder that ``root`` lacks."""
+    missing = []
     for info in content.infolist():
-        _check_member(info, file)
-        path = PurePosixPath(info.filename)
-        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-        if PurePosixPath(archive.folder) in path.parents and not info.is_dir() and not hidden:
-            members[path.relative_to(archive.folder)] = info
-    if len(members) < archive.count:
-        raise UserError(
-            f"{file} holds {len(members)} files in {archive.folder}, expected {archive.count}: it "
-            "is incomplete or another archive; delete it and run the same command again"
-        )
-    return members
+        _check_safe(info, root / archive.name)
+        inside = PurePosixPath(archive.folder) in PurePosixPath(info.filename).parents
+        if info.is_dir() or not inside:
+            continue
+        file = root / info.filename
+        if not file.exists():
+            missing.append(info)
+        elif file.stat().st_size != info.file_size:
+            raise UserError(
+                f"{file} has another size than in {archive.name}: delete it and run the same "
+                "command again"
+            )
+    return missing
 
 
-def _check_member(info: ZipInfo, file: Path) -> None:
-    """Refuses what could write outside of the folder, or cannot be read."""
-    name = info.orig_filename  # zipfile changes \ on Windows and cuts at a zero byte
-    outside = name.startswith("/") or ".." in name.split("/") or any(c in name for c in "\\:\0")
-    if outside:
-        what = "has a path that is not relative to the folder"
+def _check_safe(info: ZipInfo, file: Path) -> None:
+    """Refuses a member that could be written outside of ``root``, or that is not a file."""
+    name = info.orig_filename  # zipfile replaces "\" on Windows and cuts a name at a zero byte
+    if name.startswith("/") or ".." in name.split("/") or any(c in name for c in "\\:\0"):
+        what = "has a path that may lead out of the folder"
     elif stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         what = "is a link or a device"
-    elif info.flag_bits & 1:
-        what = "is encrypted"
     else:
         return
     raise UserError(
-        f"{file} is not safe and was not unpacked: its member {name!r} {what}. Delete it and take "
-        "the archive from a source that you trust"
+        f"{file} is not safe and was not unpacked: its member {name!r} {what}. Delete the file "
+        "and take the archive from a source that you trust"
     )
 
 
-def _extract(
-    content: ZipFile, members: dict[PurePosixPath, ZipInfo], archive: Archive, root: Path
-) -> None:
-    """Writes what is missing to a folder aside, and moves it when it is complete."""
-    staging, final = staging_folder(archive, root), root / archive.folder
-    wanted = {path: info for path, info in members.items() if not (final / path).exists()}
-    for path in set(members) - set(wanted):
-        if not _has(final, path, members[path]):
-            raise UserError(
-                f"{final / path} is not the file of {archive.name}, its size differs: remove it "
-                "and run the same command again"
-            )
-    for stray in set(files_below(staging)) - {staging / path for path in wanted}:
-        stray.unlink()  # of a process that was killed, or of another version
-    todo = {path: info for path, info in wanted.items() if not _has(staging, path, info)}
-    size = sum(info.file_size for info in todo.values())
-    check_free(root, size)
-    with byte_bar(f"unpack {archive.name}", size) as bar:
-        for path, info in todo.items():
-            with content.open(info) as source, atomic_write(staging / path, "wb") as target:
-                shutil.copyfileobj(source, target, CHUNK)
-            bar.update(info.file_size)
-    _publish(staging, final, list(wanted))
-
-
-def _has(folder: Path, path: PurePosixPath, info: ZipInfo) -> bool:
-    file = folder / path
-    return file.is_file() and size_of(file) == info.file_size
-
-
-def _publish(staging: Path, final: Path, paths: Sequence[PurePosixPath]) -> None:
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if not final.exists():
-        staging.replace(final)  # all files at once
+def _move(members: list[ZipInfo], staging: Path, archive: Archive, root: Path) -> None:
+    folder = root / archive.folder
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (staging / archive.folder).replace(folder)  # all files appear at the same moment
         return
-    for path in paths:
-        (final / path).parent.mkdir(parents=True, exist_ok=True)
-        (staging / path).replace(final / path)
-    shutil.rmtree(staging, ignore_errors=True)
+    for info in members:
+        (root / info.filename).parent.mkdir(parents=True, exist_ok=True)
+        (staging / info.filename).replace(root / info.filename)
