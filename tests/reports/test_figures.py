@@ -56,10 +56,11 @@ def test_curves_show_the_numbers_of_the_table(make_run: MakeRun) -> None:
     ]
     rows = gan_rows(BALANCED)
     plots = {plot.name: plot for plot in of_run(read_run(make_run("a", pretrain + rows)))}
-    before, after, bicubic = drawn(plots["psnr_y"])
+    before, after, *bicubic = drawn(plots["psnr_y"])
     assert before == [(0, 25.0), (1, 26.0), (2, 27.0)]
     assert after == [(3 + row["epoch"], row["quality/psnr_y"]) for row in rows]
-    assert bicubic == [(3 + row["epoch"], row["quality/psnr_y_bicubic"]) for row in rows]
+    assert bicubic[0] == [(0, 24.0), (1, 24.0), (2, 24.0)]
+    assert bicubic[1] == [(3 + row["epoch"], row["quality/psnr_y_bicubic"]) for row in rows]
     real, fake = drawn(plots["discriminator"])[1:]  # the first line is that of guessing
     assert [y for _, y in real] == [row["discriminator/real"] for row in rows]
     assert [y for _, y in fake] == [row["discriminator/fake"] for row in rows]
