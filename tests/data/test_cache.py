@@ -104,7 +104,7 @@ def test_notices_changed_added_and_removed_photos(folder: Path, decoded: Decoded
     assert [entry.name for entry in photos.entries] == ["a.png", "c.png", "e.png", "more/d.png"]
     assert sorted(decoded) == ["a.png", "e.png"]
     assert photos[0].hr.shape == (3, 60, 60)
-    assert np.array_equal(before[0].hr, first)  # who has it open keeps what it had
+    assert np.array_equal(before[0].hr, first)  # whoever has it open keeps the old pixels
 
 
 def test_the_files_do_not_grow_for_ever(folder: Path) -> None:
@@ -130,13 +130,13 @@ def test_a_flipped_byte_is_found_and_mended(
     with caplog.at_level(logging.WARNING):
         check(open_cache(folder), folder)
     assert len(decoded) == 1
-    assert "is damaged: 1 photos are read again" in caplog.text
+    assert "is damaged: decoding 1 photos again" in caplog.text
     check(open_cache(folder), folder)
     assert len(decoded) == 1
 
 
 def test_verify_finds_what_left_no_trace(folder: Path, decoded: Decoded) -> None:
-    """A disk that forgets changes neither a file's size nor its time."""
+    """A failing disk changes neither a file's size nor its time."""
     path = open_cache(folder).folder / "hr.bin"
     status = path.stat()
     data = bytearray(path.read_bytes())
@@ -187,7 +187,7 @@ def test_an_interrupted_build_goes_on(
     (place,) = (folder.parent / "cache").iterdir()
     assert not (place / "index.json").exists()
     with (place / "journal.jsonl").open("a") as journal:
-        journal.write('{"name": "c.png", "sta')  # killed while it wrote
+        journal.write('{"name": "c.png", "sta')  # cut off by a kill
     monkeypatch.setattr(build, "decode", watched)
     check(open_cache(folder), folder)
     assert decoded.count("a.png") == decoded.count("b.png") == 1
@@ -195,7 +195,7 @@ def test_an_interrupted_build_goes_on(
 
 
 def test_a_journal_is_not_believed_without_its_pixels(folder: Path) -> None:
-    """After a power failure the journal may be on the disk, and the pixels not."""
+    """After a power failure the journal may be on the disk while the pixels are not."""
     place = open_cache(folder).folder
     index = json.loads((place / "index.json").read_text())
     (place / "journal.jsonl").write_text("\n".join(json.dumps(p) for p in index["photos"]))
@@ -239,7 +239,7 @@ def test_two_processes_build_once(folder: Path) -> None:
 def test_a_killed_build_goes_on(folder: Path, decoded: Decoded) -> None:
     process = start(folder, 0.5)
     assert process.stdout is not None
-    for _ in range(2 + cores()):  # the journal has the first ones by then
+    for _ in range(2 + cores()):  # by then the journal has the first ones
         process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.wait()

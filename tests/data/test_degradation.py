@@ -62,7 +62,7 @@ def test_anisotropic_kernels_are_ellipses_in_every_direction() -> None:
     sigmas = torch.linalg.eigvalsh(covariance).sqrt()
     assert sigmas.min() > 0.99
     assert sigmas.max() < 4.01
-    # The wider and the narrower of two uniform draws: means at two thirds and one third.
+    # The wider and the narrower of two uniform draws have means at two thirds and one third.
     np.testing.assert_allclose(sigmas.mean(dim=0), [2.0, 3.0], atol=0.06)
     turned = 0.5 * torch.atan2(2 * xy, xx - yy)  # the wider axis
     shares = torch.histc(turned.float(), 8, -np.pi / 2, np.pi / 2) / 2000
@@ -70,8 +70,10 @@ def test_anisotropic_kernels_are_ellipses_in_every_direction() -> None:
 
 
 def test_beta_makes_kernels_peaked_or_flat() -> None:
-    """Kurtosis, the fourth moment over the squared second: 2 for a Gaussian's distance from its
-    centre, more where it is peaked, 4/3 for a disc."""
+    """Compares the fourth moment of the distance from the centre with the squared second moment.
+
+    The ratio is 2 for a Gaussian, more for a peaked kernel, and 4/3 for a disc.
+    """
     found = []
     for beta in (0.5, 1.0, 4.0):
         blur = Pass(blur_sigma=(3.0, 3.0), blur_beta=(beta, beta))
@@ -128,7 +130,7 @@ def test_resampling_is_pillows(index: int, kind: Image.Resampling, size: tuple[i
 
 
 def test_a_size_between_that_is_lrs_changes_nothing() -> None:
-    """Straight to LR by the cubic, as without it; the borders are the edge's, not mirrored."""
+    """The cubic reduces directly to LR, as without it, but borders are repeated, not mirrored."""
     hr = photo()
     direct = Degradation()(hr, 4, seeded())
     for resize in (RandomResize((0.7, 1.5), share=0.0), RandomResize((0.7, 1.5))):
@@ -143,7 +145,7 @@ def test_noise_has_its_sigma_and_no_colour_where_grey(sigma: float) -> None:
     for grey in (0.0, 1.0):
         lr = 255 * Degradation(noise_sigma=(sigma, sigma), grey_noise=grey)(hr, 2, seeded())
         noise = lr - 128
-        expected = (sigma**2 + 1 / 12) ** 0.5  # rounding adds its own
+        expected = (sigma**2 + 1 / 12) ** 0.5  # rounding adds noise of its own
         np.testing.assert_allclose(noise.std(dim=(0, 2, 3)), expected, rtol=0.02)
         assert noise.mean().abs() < 0.02 * sigma
         correlation = np.corrcoef(noise[:, 0].flatten(), noise[:, 2].flatten())[0, 1]
@@ -199,7 +201,7 @@ def test_the_generator_decides_alone(settings: dict[str, Any]) -> None:
     hr = photo().expand(3, -1, -1, -1)
     degradation = Degradation(**settings)
     first = degradation(hr, 4, seeded(1))
-    torch.manual_seed(1)  # the global generator has no part
+    torch.manual_seed(1)  # the global generator must not matter
     assert torch.equal(degradation(hr, 4, seeded(1)), first)
     assert not torch.equal(degradation(hr, 4, seeded(2)), first)
 
@@ -255,7 +257,7 @@ def test_a_crop_without_its_margin_is_the_whole_photos(
     scale: int, settings: dict[str, Any]
 ) -> None:
     degradation = Degradation(**settings)
-    margin, side, top, left = degradation.margin(scale), 5, 8, 12  # LR pixels, whole ones between
+    margin, side, top, left = degradation.margin(scale), 5, 8, 12  # LR pixels
     size = 2 * (margin + 12) + side
     whole = np.random.default_rng(0).integers(0, 2, (1, 3, size * scale, size * scale))
     hr = torch.from_numpy(whole).float()  # black and white: a wrong pixel shows
@@ -269,7 +271,7 @@ def test_a_crop_without_its_margin_is_the_whole_photos(
     expected = 255 * cut(degradation(hr, scale, seeded()), 1)
     off = (255 * degradation(cut(hr, scale), scale, seeded()) - expected).abs()
     off = off.amax(dim=(0, 1))
-    # Sums in another order may round a level apart, rarely.
+    # Sums in another order rarely round to another level.
     inside = off[margin:-margin, margin:-margin]
     assert inside.max() <= 1
     assert inside.mean() < 0.05
@@ -297,7 +299,7 @@ def test_nothing_waits_for_the_device(settings: dict[str, Any]) -> None:
 
 
 def test_jpeg_blocks_begin_anywhere_and_the_image_stays_in_place() -> None:
-    """A crop is cut out of a photo that was saved whole, wherever its blocks were."""
+    """A crop comes from a photo that was saved whole, so its blocks can begin anywhere."""
     lr = photo(height=41, width=50).expand(24, -1, -1, -1)
     clean = Degradation()(lr, 1, seeded())
     best = Degradation(jpeg_quality=(100, 100), chroma_subsampling=False)
@@ -417,7 +419,7 @@ def test_a_kind_that_does_not_exist() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("chroma_subsampling", [True, False])
 def test_cuda_equals_cpu(chroma_subsampling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the same numbers: the two devices draw others from one seed."""
+    """Both devices get the same random numbers, as they draw different ones from one seed."""
     host = seeded()
 
     def by_host(make: Any) -> Any:
@@ -432,7 +434,7 @@ def test_cuda_equals_cpu(chroma_subsampling: bool, monkeypatch: pytest.MonkeyPat
         on_cpu = 255 * degradation(hr, 4, seeded())
         host.manual_seed(0)
         on_gpu = 255 * degradation(hr.cuda(), 4, seeded(device="cuda")).cpu()
-    # The blur may end a rounding apart in a pixel, which moves a coefficient of its block.
+    # A blurred pixel may round differently, which changes a coefficient of its block.
     assert ((on_cpu - on_gpu).abs() > 0.5).float().mean() < 0.02
 
 

@@ -62,7 +62,7 @@ def test_resumes_in_mid_epoch_and_shares_epochs(crops: RandomCrops) -> None:
 
 
 def gathered(crops: RandomCrops, device: torch.device) -> dict[str, torch.Tensor]:
-    """A whole epoch by the indexed read that a GPU does."""
+    """Reads a whole epoch by the indexed read that a GPU does."""
     side = crops.crop // crops.scale
     rows = torch.from_numpy(crops.table(0)).to(device)
     index, top, left, turn = rows.unbind(1)
@@ -84,7 +84,7 @@ def test_the_indexed_read_is_the_same_crop(crops: RandomCrops) -> None:
 
 
 def test_reaches_beyond_32_bit_offsets() -> None:
-    """DIV2K has more bytes than an int32 counts; a tensor without storage tells the index."""
+    """DIV2K has more bytes than an int32 can count; an expanded tensor needs no memory for them."""
     shapes = torch.tensor([[3_000_000_000, 8, 8]])
     pixels = torch.zeros(1, dtype=torch.uint8).expand(3_000_000_000 + 192)
     zero = torch.zeros(1, dtype=torch.int64)
@@ -132,7 +132,7 @@ def test_auto_goes_by_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_photos_travel_to_other_processes_by_name(photos: Path) -> None:
-    """A worker that is started anew must not be sent the pixels."""
+    """The pixels must not be sent to a spawned worker."""
     import pickle
 
     from sr_gan.data import FolderData

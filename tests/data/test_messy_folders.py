@@ -19,7 +19,7 @@ from sr_gan.images.decode import decode
 from sr_gan.images.find import EXTENSIONS
 from tests.images.test_decode import claim
 
-Maker = Callable[[Path, np.random.Generator], bool]  # whether the file it makes is of use
+Maker = Callable[[Path, np.random.Generator], bool]  # returns whether the file is usable
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16")
 
@@ -39,7 +39,7 @@ def picture(mode: str, extension: str) -> Maker:
 
 
 def damaged(path: Path, rng: np.random.Generator) -> bool:
-    """Cut off, with flipped bytes, or both; what Pillow still reads is of use."""
+    """Cuts a file off, flips bytes, or both; a file that Pillow still reads is usable."""
     picture("RGB", str(rng.choice(["png", "jpeg", "webp", "tiff", "gif", "bmp"])))(path, rng)
     data = bytearray(path.read_bytes())
     for _ in range(int(rng.integers(4))):

@@ -1,4 +1,7 @@
-"""From photographs to batches of low- and high-resolution crops."""
+"""Turns photographs into batches of low- and high-resolution crops.
+
+This room may import ``images`` and the ground floor.
+"""
 
 from sr_gan.data.datasets import Div2kData, FolderData, SkimageData
 

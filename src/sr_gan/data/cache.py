@@ -1,15 +1,16 @@
-"""Every photograph decoded once, with its exact reduction, into two files that are mapped.
+"""A cache of decoded photographs and their exact reductions, in two memory-mapped files.
 
 A cache is a folder::
 
-    hr.bin lr.bin    uint8 (3, H, W) of one photo after the other; only ever appended to
-    index.json       where each lies, its file's size and time, a CRC; and the two files' state
-    journal.jsonl    the entries of a build that goes on or was cut off
-    lock             held while it is opened or built
+    hr.bin lr.bin    the photos' pixels one after the other, each uint8 (3, H, W); append-only
+    index.json       each photo's offsets, CRC, file sizes and times; the state of both .bin files
+    journal.jsonl    the entries of a build that is running or was interrupted
+    lock             held while the cache is opened or built
 
-An entry is written after its pixels, so a build that is killed loses the photos in hand and no
-more. Files that are not as the index left them have their CRCs checked, and what is damaged is
-read again. They are never truncated or overwritten, as another process may have them mapped.
+The cache keeps three promises. An entry is written after its pixels, so a killed build loses only
+the photos in progress. If the .bin files differ from what the index recorded, all CRCs are checked
+and damaged photos are decoded again. The pixels of recorded photos are never overwritten or
+truncated, because another process may have them mapped.
 """
 
 import errno
@@ -46,16 +47,16 @@ log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_MOST_WASTE = 0.5  # share of the files that may belong to photos which are gone
+_MOST_WASTE = 0.5  # the cache starts over if deleted photos fill more of the files
 
 
 @dataclass(frozen=True)
 class Cache:
-    """The decoded photos of one collection at one scale.
+    """The decoded photos of one collection at one scale factor.
 
     Args:
-        folder: where it is, or will be.
-        scale: factor between HR and LR.
+        folder: the cache's folder, which need not exist yet.
+        scale: the scale factor between HR and LR.
         max_megapixels: larger photos are refused.
     """
 
@@ -71,7 +72,7 @@ class Cache:
         cache_dir: Path | None = None,
         max_megapixels: float = MAX_MEGAPIXELS,
     ) -> "Cache":
-        """The cache of ``photos`` below ``cache_dir``, named after what its content depends on."""
+        """Returns the cache of ``photos``, named by a hash of what its content depends on."""
         roots = [photos.root.resolve(), photos.lr_root and photos.lr_root.resolve()]
         content = f"{roots} {scale} {_FORMAT} {RESIZE_VERSION}"
         key = hashlib.sha1(content.encode(errors="surrogateescape")).hexdigest()[:10]
@@ -80,14 +81,14 @@ class Cache:
         return cls(folder, scale, max_megapixels)
 
     def open(self, photos: Collection, verify: bool = False) -> tuple[Photos, dict[Path, str]]:
-        """The photos of a collection, decoded first where that is still to be done.
+        """Returns the photos of a collection, after decoding those that are not cached yet.
 
         Args:
-            photos: what is wanted; the cache may hold more.
+            photos: the collection to open; the cache may hold more photos.
             verify: check all CRCs, even if the files look untouched.
 
         Returns:
-            the photos that can be used, and the other files with the reason.
+            the usable photos, and for every other file the reason why it cannot be used.
 
         Raises:
             UserError: the folder cannot be written, or the disk is full.
@@ -104,10 +105,12 @@ class Cache:
                     "data.cache_dir=FOLDER"
                 )
             kept = {n: e for n, e in entries.items() if n not in missing and _there(photos, n)}
+            # The files only grow, so a cache that is mostly waste is deleted and built anew. Other
+            # processes can still read the deleted files that they have mapped.
             if missing and self._waste(kept, known) > _MOST_WASTE:
                 self._start_over()
                 known, entries, missing = {}, {}, wanted
-            if missing:
+            if missing:  # written behind all known photos: even damaged ones may be mapped
                 transient = self._build(entries, missing, self._ends(known))
             if writable and (missing or not sound or len(entries) < len(known)):
                 self._write(entries, photos)
@@ -116,7 +119,7 @@ class Cache:
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
-        """One process at a time; False where the folder is read-only and needs no lock."""
+        """Lets in one process at a time; yields False if the folder is read-only."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock")
@@ -145,16 +148,16 @@ class Cache:
         return self.folder / "journal.jsonl"
 
     def _read(self) -> tuple[dict[str, Entry], bool]:
-        """The entries as written, and whether a finished build left the files so."""
+        """Returns the recorded entries, and whether the files are as a finished build left them."""
         index = _parse(_text(self._index)) or {}
         photos, files = index.get("photos", []), index.get("files")
         lines = _text(self._journal).splitlines()
         if lines:
-            log.info("going on with a build that was cut off")
+            log.info("continuing a build that was interrupted")
         return _entries([*photos, *map(_parse, lines)]), not lines and files == self._state()
 
     def _intact(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-        """The entries whose pixels are what was written."""
+        """Returns the entries whose pixels have the recorded CRC, or that have no pixels."""
         try:
             hr, lr = (np.memmap(self.folder / name, np.uint8, "r") for name in (HR_FILE, LR_FILE))
         except (OSError, ValueError):  # missing, or empty
@@ -163,7 +166,7 @@ class Cache:
         def intact(entry: Entry) -> bool:
             try:
                 photo = view(entry, hr, lr, self.scale)
-            except (ValueError, TypeError):  # beyond the end of the file, or no numbers
+            except (ValueError, TypeError):  # it points beyond the file, or is not made of numbers
                 return False
             return checksum(photo.hr, photo.lr) == entry.crc
 
@@ -172,11 +175,11 @@ class Cache:
             good = {name: entry for (name, entry), flag in zip(entries.items(), flags) if flag}
         if len(good) < len(entries):
             damaged = len(entries) - len(good)
-            log.warning("cache %s is damaged: %d photos are read again", self.folder, damaged)
+            log.warning("cache %s is damaged: decoding %d photos again", self.folder, damaged)
         return good
 
     def _ends(self, entries: Mapping[str, Entry]) -> tuple[int, int]:
-        """Where the last photo's bytes end in the HR and in the LR file."""
+        """Returns the offsets in the HR and the LR file at which the last photo ends."""
         sizes = {name: 3 * entry.height * entry.width for name, entry in entries.items()}
         return (
             max((e.hr + sizes[name] * self.scale**2 for name, e in entries.items()), default=0),
@@ -184,7 +187,7 @@ class Cache:
         )
 
     def _waste(self, kept: Mapping[str, Entry], known: Mapping[str, Entry]) -> float:
-        """The share of the files' bytes that would belong to no photo any more."""
+        """Returns the share of the files' bytes that would no longer belong to any photo."""
         used = sum(3 * entry.height * entry.width * (1 + self.scale**2) for entry in kept.values())
         written = sum(self._ends(known))
         return 1 - used / written if written else 0.0
@@ -196,7 +199,7 @@ class Cache:
     def _build(
         self, entries: dict[str, Entry], missing: Mapping[str, Source], start: Sequence[int]
     ) -> dict[str, str]:
-        """Adds what is missing to ``entries``; returns reasons that may be others the next time."""
+        """Adds the missing photos to ``entries``; returns failures that may not happen again."""
         transient = {}
         try:
             pixels = self._check_space(missing)
@@ -219,7 +222,7 @@ class Cache:
         return transient
 
     def _check_space(self, missing: Mapping[str, Source]) -> int:
-        """HR pixels that are to be written, if the disk has room for them."""
+        """Returns the number of HR pixels to write, after a check that the disk has room."""
         with own_size_limit(), ThreadPoolExecutor(cores()) as pool:
             pixels = sum(pool.map(count_pixels, (source.hr for source in missing.values())))
         wanted, free = 3 * pixels * (1 + 1 / self.scale**2), shutil.disk_usage(self.folder).free
@@ -231,7 +234,7 @@ class Cache:
         return pixels
 
     def _write(self, entries: Mapping[str, Entry], photos: Collection) -> None:
-        """The index anew, without photos whose files are gone; the journal is in it."""
+        """Writes the index, without photos whose files are gone, and deletes the journal."""
         index = {
             "format": _FORMAT,
             "scale": self.scale,
@@ -271,7 +274,7 @@ def _missing(wanted: Mapping[str, Source], entries: Mapping[str, Entry]) -> dict
 def _sort(
     wanted: Mapping[str, Source], entries: Mapping[str, Entry], transient: Mapping[str, str]
 ) -> tuple[tuple[Entry, ...], dict[Path, str]]:
-    """The entries that can be used, and the reasons why the others cannot."""
+    """Returns the usable entries, and the reasons why the other files cannot be used."""
     reasons = {name: transient.get(name) or entries[name].bad for name in wanted}
     problems = {wanted[name].hr: reason for name, reason in reasons.items() if reason}
     return tuple(entries[name] for name, reason in reasons.items() if not reason), problems
@@ -282,7 +285,7 @@ def _text(path: Path) -> str:
 
 
 def _parse(text: str) -> dict[str, Any] | None:
-    """A JSON object; None where it is cut off or tampered with: what it told is read again."""
+    """Returns a JSON object, or None if the text was cut off or tampered with."""
     try:
         parsed = json.loads(text)
     except ValueError:

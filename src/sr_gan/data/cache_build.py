@@ -20,7 +20,7 @@ from sr_gan.machine import cores
 
 Result = Entry | BadImage
 
-_SETTLE = 1 << 27  # bytes
+_SETTLE = 1 << 27  # bytes between two calls of fsync
 
 
 def build(
@@ -32,20 +32,21 @@ def build(
     pixels: int,
     done: Callable[[str, Result], None],
 ) -> None:
-    """Reads every source, appends its pixels to the files in ``folder`` and calls ``done``.
+    """Decodes every source, appends its pixels to the files in ``folder`` and calls ``done``.
 
     Args:
-        folder: of the cache.
-        scale: factor between HR and LR.
+        folder: the cache's folder.
+        scale: the scale factor between HR and LR.
         sources: the photos by name.
-        max_megapixels: larger ones are refused.
-        start: where to write in the HR and the LR file, behind what is in them.
-        pixels: how many HR pixels are expected, to reserve the space.
-        done: takes a name and the entry, or why there is none, in the order of ``sources``.
+        max_megapixels: larger photos are refused.
+        start: the offsets in the HR and the LR file at which writing starts.
+        pixels: the expected number of HR pixels, for which space is reserved.
+        done: called in the order of ``sources`` with a name, and the entry or why there is none.
 
     Raises:
         OSError: the disk is full, or the files cannot be written.
     """
+    # Every core decodes its own photo, so PyTorch gets one thread in each worker.
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,))
     with (
@@ -57,7 +58,7 @@ def build(
         def add(name: str) -> Result:
             try:
                 source = sources[name]
-                stamp = fingerprint(source)  # before reading: a change in between is noticed
+                stamp = fingerprint(source)  # before decoding, so that a change in between shows
                 hr, lr = read_pair(source, scale, max_megapixels)
             except BadImage as error:
                 return error
@@ -76,17 +77,17 @@ def build(
             )
             for name, result in zip(sources, results):
                 done(name, result)
-                hr_file.settle()  # while the others decode
+                hr_file.settle()  # the workers decode meanwhile
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
 
 
 def read_pair(source: Source, scale: int, max_megapixels: float) -> tuple[Pixels, Pixels]:
-    """HR (3, H, W), cut at the right and the bottom to a multiple of ``scale``, and LR.
+    """Returns HR (3, H, W), cropped at the right and bottom to a multiple of ``scale``, and LR.
 
     Raises:
-        BadImage: one of the files cannot be used, or the two do not fit together.
+        BadImage: one of the files cannot be used, or their sizes do not match.
     """
     hr = decode(source.hr, max_megapixels)
     height, width = (side // scale for side in hr.shape[1:])
@@ -99,6 +100,7 @@ def read_pair(source: Source, scale: int, max_megapixels: float) -> tuple[Pixels
         lr = decode(source.lr, max_megapixels)
     except BadImage as error:
         raise BadImage(f"its reduced image {source.lr}: {error}", error.lasting) from error
+    # MATLAB rounds the size of a reduction up, so LR may have one more row or column.
     if lr.shape[1] - height not in (0, 1) or lr.shape[2] - width not in (0, 1):
         raise BadImage(
             f"its reduced image {source.lr} has {lr.shape[2]}x{lr.shape[1]} pixels, "
@@ -108,7 +110,7 @@ def read_pair(source: Source, scale: int, max_megapixels: float) -> tuple[Pixels
 
 
 def fingerprint(source: Source) -> tuple[int, ...]:
-    """Sizes in bytes and times of modification of a photo's files; zeros for what is missing."""
+    """Returns the sizes in bytes and modification times of a photo's files; zeros if missing."""
     stamp: list[int] = []
     for path in (source.hr, source.lr):
         try:
@@ -120,12 +122,12 @@ def fingerprint(source: Source) -> tuple[int, ...]:
 
 
 def checksum(hr: Pixels, lr: Pixels) -> int:
-    """CRC-32 of a photo's bytes."""
+    """Returns the CRC-32 of a photo's HR bytes followed by its LR bytes."""
     return crc32(lr.reshape(-1).data, crc32(hr.reshape(-1).data))
 
 
 class _File:
-    """A file that several threads append to; reserving its space makes that twice as fast."""
+    """A file that several threads append to. Reserving its space makes that twice as fast."""
 
     def __init__(self, path: Path, start: int, expected: int) -> None:
         self.path, self.expected, self.lock = path, expected, Lock()
@@ -134,29 +136,29 @@ class _File:
     def __enter__(self) -> "_File":
         self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
         if self.expected and hasattr(os, "posix_fallocate"):
-            with suppress(OSError):  # some file systems cannot; of a full disk writing will tell
+            with suppress(OSError):  # some file systems cannot; writing reports a full disk
                 os.posix_fallocate(self.descriptor, self.end, self.expected)
         return self
 
     def __exit__(self, *error: object) -> None:
         try:
-            os.truncate(self.descriptor, self.end)  # what was reserved for photos that were bad
-            os.fsync(self.descriptor)  # before an index says that the pixels are there
+            os.truncate(self.descriptor, self.end)  # frees what bad photos left unused
+            os.fsync(self.descriptor)  # the index must not list pixels that are not on the disk
         finally:
             os.close(self.descriptor)
 
     def settle(self) -> None:
-        """Has the disk write, now and then, what would otherwise all be left for the end."""
+        """Flushes to the disk every 128 MB, so that not everything is left for the end."""
         if self.end - self.settled > _SETTLE:
             self.settled = self.end
             os.fsync(self.descriptor)
 
     def append(self, pixels: Pixels) -> int:
-        """Writes the bytes behind all others and returns where they begin."""
-        with self.lock:
+        """Writes the bytes at the end of the file and returns their offset."""
+        with self.lock:  # only the offset is taken under the lock: threads write side by side
             offset = self.end
             self.end += pixels.nbytes
         written, data = 0, pixels.reshape(-1).data
-        while written < len(data):  # the system takes 2 GB at most at once
+        while written < len(data):  # one call writes 2 GB at most
             written += os.pwrite(self.descriptor, data[written:], offset + written)
         return offset

@@ -1,5 +1,6 @@
-"""Random crops, which depend only on (seed, epoch, index), and whole photos for validation."""
+"""Random crops that depend only on (seed, epoch, index), and whole photos for validation."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,21 +15,21 @@ from sr_gan.data.photos import Photo
 from sr_gan.images.decode import Pixels
 
 Draw = tuple[int, int]  # (epoch, index in the epoch)
-Table = NDArray[np.int64]  # a row a crop: photo, top and left in LR pixels, turn
+Table = NDArray[np.int64]  # one row per crop: photo, top and left in LR pixels, turn
 
 
 class RandomCrops(Dataset[dict[str, Any]]):
     """Aligned HR and LR crops, flipped and rotated, a whole batch at a time.
 
-    An epoch visits the photos in a shuffled order, each as often as any other.
+    An epoch visits the photos in shuffled order, all of them equally often.
 
     Args:
-        photos: what to crop from.
-        crop: side of an HR crop, a multiple of ``scale``.
-        scale: factor between HR and LR.
-        crops_per_epoch: how many crops make an epoch.
-        augment: draw one of the eight flips and rotations too.
-        seed: of everything that is drawn.
+        photos: the photos to crop from.
+        crop: the side of an HR crop in pixels, a multiple of ``scale``.
+        scale: the scale factor between HR and LR.
+        crops_per_epoch: the number of crops in an epoch.
+        augment: also draw one of the eight flips and rotations.
+        seed: the seed of everything that is drawn.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class RandomCrops(Dataset[dict[str, Any]]):
         return {**batch, "hr": batch["hr"][0], "lr": batch["lr"][0]}
 
     def __getitems__(self, draws: Sequence[Draw]) -> dict[str, Any]:
-        """uint8 ``hr`` (B, 3, crop, crop), ``lr`` (B, 3, crop / scale, crop / scale); and the first
-        ``draw``, of which all else that is random in a batch is made."""
+        """Returns uint8 ``hr`` (B, 3, crop, crop) and ``lr`` (B, 3, crop / scale, crop / scale).
+
+        The first ``draw`` is returned with them. It seeds all else that is random in the batch.
+        """
         rows = np.stack([self.table(epoch)[index] for epoch, index in draws])
         return {**cut(self.photos, rows, self.crop // self.scale, self.scale), "draw": draws[0]}
 
     def table(self, epoch: int) -> Table:
-        """All crops of an epoch (crops_per_epoch, 4); drawn at once, and kept while it lasts."""
+        """Returns all crops of an epoch, (crops_per_epoch, 4), and keeps them until the next."""
         if self._drawn is None or self._drawn[0] != epoch:
             self._drawn = epoch, self._draw(epoch)
         return self._drawn[1]
@@ -69,7 +72,7 @@ class RandomCrops(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.photos))
         photo = order[np.arange(self.crops_per_epoch) % len(order)]
-        random = rng.random((self.crops_per_epoch, 3))  # row by row: the length changes no row
+        random = rng.random((self.crops_per_epoch, 3))  # a longer epoch starts alike
         sizes = np.array([p.lr.shape[1:] for p in self.photos])[photo]
         corner = random[:, :2] * (sizes - self.crop // self.scale + 1)
         turn = random[:, 2:] * 8 * self.augment
@@ -77,11 +80,11 @@ class RandomCrops(Dataset[dict[str, Any]]):
 
 
 def cut(photos: Sequence[Photo], rows: Table, side: int, scale: int) -> dict[str, Tensor]:
-    """The crops of a table's ``rows``, with ``side`` LR pixels a side: uint8 ``hr`` and ``lr``."""
+    """Cuts the crops of ``rows`` with ``side`` LR pixels per side: uint8 ``hr`` and ``lr``."""
     size = side * scale
     lr = np.empty((len(rows), 3, side, side), np.uint8)
     hr = np.empty((len(rows), 3, size, size), np.uint8)
-    near = np.empty((3, size, size), np.uint8)  # turning a copy is faster than the photo's bytes
+    near = np.empty((3, size, size), np.uint8)  # turning a copy is faster than turning the photo
     for i, (index, top, left, turn) in enumerate(rows.tolist()):
         photo = photos[index]
         lr[i] = dihedral(photo.lr[:, top : top + side, left : left + side], turn)
@@ -96,9 +99,9 @@ def cut(photos: Sequence[Photo], rows: Table, side: int, scale: int) -> dict[str
 
 
 def dihedral(image: Pixels, turn: int) -> Pixels:
-    """One of the eight flips and rotations of (C, H, W), as a view; ``turn`` 0 is the identity.
+    """Returns one of the eight flips and rotations of (C, H, W) as a view.
 
-    Bit 0 mirrors left and right, bit 1 top and bottom, bit 2 transposes after that.
+    Bit 0 of ``turn`` mirrors left and right, bit 1 top and bottom, and bit 2 then transposes.
     """
     if turn & 1:
         image = image[:, :, ::-1]
@@ -108,20 +111,20 @@ def dihedral(image: Pixels, turn: int) -> Pixels:
 
 
 class WholePhotos(Dataset[dict[str, Any]]):
-    """Photos as they are, or at most ``crop`` HR pixels a side around their centres.
+    """Whole photos, or their centres of at most ``crop`` HR pixels per side.
 
-    Items hold uint8 ``hr`` (3, scale * h, scale * w), ``lr`` (3, h, w), the ``name``, the ``draw``
-    (0, index), the ``weight`` and, where there are kinds, the ``kind``. Of several processes each
-    has as many, a part of them; one that runs out of photos repeats the last, at weight 0. The
-    others weigh ``world``, as Lightning's means over processes want whole numbers.
+    Items hold uint8 ``hr`` (3, scale * h, scale * w) and ``lr`` (3, h, w), the ``name``, the
+    ``draw`` (0, index), the ``weight`` and, if there are kinds, the ``kind``. Several processes
+    share the photos equally. One that runs out of photos repeats the last photo at weight 0. All
+    other weights are ``world``, because Lightning's means over processes need whole numbers.
 
     Args:
-        photos: all there are.
-        scale: factor between HR and LR.
-        crop: most HR pixels a side.
-        rank: this process, of ``world`` processes that share the photos.
-        world: number of processes.
-        kinds: each photo is there once a kind of :data:`sr_gan.data.degradation.kinds.KINDS`.
+        photos: the photos of all processes.
+        scale: the scale factor between HR and LR.
+        crop: the largest side in HR pixels; ``None`` takes whole photos.
+        rank: the index of this process.
+        world: the number of processes that share the photos.
+        kinds: each photo occurs once per kind; see :data:`sr_gan.data.degradation.kinds.KINDS`.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
     ) -> None:
         self.photos, self.scale, self.crop, self.kinds = photos, scale, crop, kinds
         self.total = len(photos) * max(1, len(kinds))
-        self.share = -(-self.total // world)
+        self.share = math.ceil(self.total / world)
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
@@ -169,14 +172,14 @@ class WholePhotos(Dataset[dict[str, Any]]):
 
 
 class EpochSampler(Sampler[Draw]):
-    """Hands out (epoch, index), so that workers need no state and a resumed epoch its position.
+    """Yields (epoch, index), so that workers need no state and an epoch can resume anywhere.
 
     Args:
-        length: draws in an epoch, over all processes.
-        epoch: where to begin.
-        start: draws of that first epoch that this process has had already.
-        rank: this process, of ``world`` processes that share an epoch.
-        world: number of processes.
+        length: the number of draws in an epoch, over all processes.
+        epoch: the first epoch.
+        start: the number of draws of that epoch that this process has already used.
+        rank: the index of this process.
+        world: the number of processes that share an epoch.
     """
 
     def __init__(
@@ -187,7 +190,7 @@ class EpochSampler(Sampler[Draw]):
         self.rank, self.world = rank, world
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch; entering a new one forgets ``start``."""
+        """Enters an epoch; Lightning calls this before each one. A new epoch resets ``start``."""
         if epoch != self.epoch:
             self.epoch, self.start = epoch, 0
 

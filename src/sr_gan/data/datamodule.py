@@ -32,35 +32,35 @@ _GRACE_SECONDS = 30
 
 
 class SRData(L.LightningDataModule):
-    """LR/HR pairs from photographs; a subclass says which files.
+    """LR/HR pairs from photographs; subclasses choose the files.
 
     Batches reach the module as ``lr`` (B, 3, h, w) in [0, 1] and ``hr`` (B, 3, scale * h,
     scale * w) in [-1, 1]; until they are on the device they are uint8. Validation batches hold one
     whole photo, its ``name`` and its ``weight``; several processes share the photos.
 
     Args:
-        scale: factor between LR and HR.
-        crop: side of a training crop in HR pixels, a multiple of ``scale``.
-        batch_size: crops a step, on each device.
-        crops_per_epoch: length of an epoch; ``None`` draws one crop of each photo.
+        scale: the scale factor between LR and HR.
+        crop: the side of a training crop in HR pixels, a multiple of ``scale``.
+        batch_size: the number of crops per step on each device.
+        crops_per_epoch: the length of an epoch; ``None`` draws one crop of each photo.
         augment: flip and rotate training crops.
         feed: ``device`` keeps the photos in the GPU's memory (or the CPU's) and cuts crops there,
-            ``loader`` has workers cut them from the cache, ``auto`` goes by free memory.
-        workers: processes of the loader; 0 cuts crops in the main process.
+            ``loader`` lets workers cut them from the cache, ``auto`` decides by free memory.
+        workers: the processes of the loader; 0 cuts crops in the main process.
         degradation: makes LR from HR on the device; ``None`` is the exact bicubic.
-        valid_crop: validate on the centre of this side in HR pixels; ``None`` on whole photos.
-        valid_images: validate on the first so many photos; ``None`` on all.
-        valid_kinds: validate on each photo once a kind of
-            :data:`sr_gan.data.degradation.kinds.KINDS`; ``None`` is one with ``degradation``.
-        cache_dir: where decoded photos are kept; ``None`` is ``$SR_GAN_CACHE`` or
+        valid_crop: validate on centres of this side in HR pixels; ``None`` takes whole photos.
+        valid_images: validate on at most this many photos, the first; ``None`` takes all.
+        valid_kinds: validate on each photo once per kind of
+            :data:`sr_gan.data.degradation.kinds.KINDS`; ``None`` is once, with ``degradation``.
+        cache_dir: the folder of decoded photos; ``None`` is ``$SR_GAN_CACHE`` or
             ``~/.cache/sr_gan``.
-        on_bad: ``error`` ends at files that cannot be used, ``skip`` goes on without them.
-        max_megapixels: larger photos count as such.
-        seed: of the crops drawn.
+        on_bad: ``error`` stops at files that cannot be used, ``skip`` continues without them.
+        max_megapixels: larger photos cannot be used.
+        seed: the seed of crops and degradations.
 
     Raises:
-        ValueError: an argument is outside its allowed values, or the settings contradict.
-        UserError: photos are missing or cannot be used (when the run begins).
+        ValueError: an argument is outside its allowed values, or two contradict each other.
+        UserError: photos are missing or cannot be used; raised when the run begins.
     """
 
     def __init__(
@@ -125,14 +125,14 @@ class SRData(L.LightningDataModule):
         self._draw: Draw = (0, 0)
 
     def obtain(self) -> None:
-        """Gets files that are not there yet; called by :mod:`sr_gan.prepare` only."""
+        """Downloads missing files; only :mod:`sr_gan.prepare` calls this."""
 
     def collections(self) -> tuple[Collection, Collection | None]:
-        """The files to train on and to validate on; ``None`` holds out some of the former."""
+        """Returns the files to train on and to validate on; or ``None`` to split the former."""
         raise NotImplementedError
 
     def caches(self) -> list[tuple[Cache, Collection]]:
-        """The caches of both collections, whether they are built or not."""
+        """Returns the caches of both collections, whether they are built or not."""
         return [
             (Cache.of(files, self.scale, self.cache_dir, self.max_megapixels), files)
             for files in self.collections()
@@ -140,11 +140,11 @@ class SRData(L.LightningDataModule):
         ]
 
     def setup(self, stage: str = "fit") -> None:
-        """Opens the caches, building them if need be; a second stage of the run finds them so."""
-        self._resumed = {"epoch": 0, "batch": 0}  # until a checkpoint, restored next, says more
+        """Opens the caches and builds them if necessary; a later stage finds them open."""
+        self._resumed = {"epoch": 0, "batch": 0}  # a checkpoint is restored after this
         if self._train is not None:
             return
-        least_valid = 11 + 2 * self.scale  # SSIM's window and the border that it leaves out
+        least_valid = 11 + 2 * self.scale  # SSIM's window and the border that is left out
         (cache, files), *given = self.caches()
         least = max(self.cut_side, 0 if given else least_valid)
         train = usable(*cache.open(files), files, least, self.on_bad)
@@ -168,33 +168,33 @@ class SRData(L.LightningDataModule):
 
     @property
     def margin(self) -> int:
-        """LR pixels around a crop that the degradation needs to see."""
+        """The number of LR pixels around a crop that the degradation depends on."""
         return self.degradation.margin(self.scale) if self.degradation else 0
 
     @property
     def cut_side(self) -> int:
-        """HR pixels that are cut for a crop, with the margin."""
+        """The side in HR pixels of what is cut for a crop, including the margin."""
         return self.crop + 2 * self.margin * self.scale
 
     @property
     def train_photos(self) -> Photos:
-        """After :meth:`setup`."""
+        """The training photos, after :meth:`setup`."""
         assert self._train is not None
         return self._train
 
     @property
     def valid_photos(self) -> Photos:
-        """After :meth:`setup`."""
+        """The validation photos, after :meth:`setup`."""
         assert self._valid is not None
         return self._valid
 
     @property
     def epoch_length(self) -> int:
-        """Crops in an epoch."""
+        """The number of crops in an epoch."""
         return self.crops_per_epoch or len(self.train_photos)
 
     def describe(self) -> str:
-        """One line on what there is, after :meth:`setup`."""
+        """Returns one line about the photos, after :meth:`setup`."""
         train, valid = self.train_photos, self.valid_photos
         names = ", ".join(printable(photo.name) for photo in valid[:3])
         more = ", ..." if len(valid) > 3 else ""
@@ -202,7 +202,7 @@ class SRData(L.LightningDataModule):
             f"{len(train)} photos to train on, {len(valid)} held out ({names}{more}); "
             f"{(train.pixels + valid.pixels) / 1e6:.1f} megapixels, "
             f"{readable(train.nbytes + valid.nbytes)} in {train.folder.parent}; "
-            f"{self.epoch_length} crops an epoch"
+            f"{self.epoch_length} crops per epoch"
         )
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]] | DeviceFeed:
@@ -223,7 +223,7 @@ class SRData(L.LightningDataModule):
         return self._feed
 
     def _place(self) -> tuple[int, int]:
-        """Which process this is, and of how many."""
+        """Returns the index of this process and the number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(self, crops: RandomCrops, sampler: EpochSampler) -> DataLoader[dict[str, Any]]:
@@ -235,14 +235,14 @@ class SRData(L.LightningDataModule):
             collate_fn=pack_batch if self.workers else _as_is,  # type: ignore[arg-type]
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
-            # a process that is started anew would import PyTorch again: 0.5 GB each
+            # a spawned process would import PyTorch again, which takes 0.5 GB
             multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
             worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
         )
 
     def advice(self) -> str:
-        """What to change when training waits for crops."""
+        """Returns what to change if training waits for crops."""
         if isinstance(self._feed, DeviceFeed):
             return "another program may use the processor or the memory"
         if self.workers < cores():
@@ -258,19 +258,20 @@ class SRData(L.LightningDataModule):
     def on_before_batch_transfer(
         self, batch: dict[str, Any], dataloader_idx: int
     ) -> dict[str, Any]:
-        """Takes the batch out of its parcel, and keeps the draw in the host's memory."""
+        """Unpacks the batch, and keeps its draw in the host's memory."""
         batch = unpack_batch(batch, self.cut_side, self.scale)
         self._draw = tuple(int(number) for number in batch["draw"])  # type: ignore[assignment]
         return {key: value for key, value in batch.items() if key != "draw"}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """From uint8 to float in the networks' ranges, on the device; degraded where asked."""
+        """Converts uint8 to the networks' ranges on the device, and degrades LR if that is set."""
         lr, hr = batch["lr"] * (1 / 255), batch["hr"]
         if self.degradation is not None and "kind" not in batch:
             generator = torch.Generator(hr.device).manual_seed(self._batch_seed())
             lr = self.degradation(hr / 255, self.scale, generator)
             if "name" not in batch:
                 lr, hr = _without(lr, self.margin), _without(hr, self.margin * self.scale)
+        # hr / 127.5 - 1 in a single kernel, which also converts from uint8.
         minus_one = torch.full((), -1.0, device=hr.device)
         return {**batch, "lr": lr, "hr": torch.add(minus_one, hr, alpha=1 / 127.5)}
 
@@ -279,7 +280,7 @@ class SRData(L.LightningDataModule):
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def state_dict(self) -> dict[str, int]:
-        """Where in the epochs the run stands, counted in batches that were trained on."""
+        """Returns the epoch and the batch to resume at, counted in batches trained on."""
         assert self.trainer is not None
         done = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
         epoch, batch = divmod(done, int(self.trainer.num_training_batches))
@@ -290,17 +291,17 @@ class SRData(L.LightningDataModule):
 
 
 def _leave_signals_to_the_main_process(worker: int) -> None:
-    """Ctrl-C, ``timeout`` and Slurm reach the workers too, and the run needs its last batches.
+    """Keeps a worker running when Ctrl-C, ``timeout`` or Slurm signals all processes to end.
 
-    A worker that is told to end does so half a minute later, should it still be there: the main
-    process may be the one that told it, and waits for it.
+    The run still needs its last batches. A worker that gets SIGTERM and is not stopped otherwise
+    ends 30 seconds later, because the main process may have sent the signal and wait for it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_SECONDS))
 
 
 def _without(images: Tensor, margin: int) -> Tensor:
-    """(B, C, H, W) less ``margin`` pixels on every side."""
+    """Cuts ``margin`` pixels off every side of (B, C, H, W)."""
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 

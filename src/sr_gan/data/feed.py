@@ -1,4 +1,4 @@
-"""How crops reach the device: cut there from resident photos, or by workers from the cache."""
+"""Brings crops to the device: cut there from resident photos, or by workers from the cache."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,17 +14,17 @@ from sr_gan.files import readable
 from sr_gan.images.decode import Pixels
 
 FEEDS = ("auto", "loader", "device")
-_SHARE = 0.4  # of the free memory that resident photos may take; the rest is for training
+_SHARE = 0.4  # of the free memory that resident photos may take; training needs the rest
 
 
 def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]:
-    """``loader`` or ``device``, and why.
+    """Returns ``loader`` or ``device``, and the reason.
 
     Args:
         feed: one of :data:`FEEDS`; ``auto`` takes ``device`` if the photos fit into 40 % of the
             device's free memory.
-        nbytes: of the photos, HR and LR.
-        device: that trains.
+        nbytes: the size of the photos in bytes, HR and LR together.
+        device: the device that trains.
     """
     free = free_memory(device)
     sizes = f"{readable(nbytes)} of photos, {readable(free)} free on {device}"
@@ -34,8 +34,10 @@ def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]
 
 
 def pack_batch(batch: dict[str, Any]) -> dict[str, Any]:
-    """A worker's batch with both images in one block of shared memory: each block that is handed
-    to another process costs as much as cutting twenty crops."""
+    """Puts both images of a worker's batch into one block of shared memory.
+
+    Handing a block to another process costs as much as cutting twenty crops.
+    """
     hr, lr = batch.pop("hr"), batch.pop("lr")
     pixels = torch.empty(hr.nbytes + lr.nbytes, dtype=torch.uint8)
     pixels.share_memory_()  # type: ignore[no-untyped-call]
@@ -44,7 +46,7 @@ def pack_batch(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack_batch(batch: dict[str, Any], crop: int, scale: int) -> dict[str, Any]:
-    """The batch that was in a parcel; any other as it is."""
+    """Undoes :func:`pack_batch`, and returns a batch that is not packed as it is."""
     if "pixels" not in batch:
         return batch
     pixels, side = batch.pop("pixels"), crop // scale
@@ -55,11 +57,11 @@ def unpack_batch(batch: dict[str, Any], crop: int, scale: int) -> dict[str, Any]
 
 
 class Resident:
-    """Photos in a device's memory. The CPU's is where the system keeps a mapped cache anyway.
+    """Photos in a device's memory. On the CPU, the memory-mapped cache is used without a copy.
 
     Args:
-        photos: to copy there.
-        device: a GPU, or the CPU.
+        photos: the photos to copy there.
+        device: a GPU or the CPU.
     """
 
     def __init__(self, photos: Sequence[Photo], device: torch.device) -> None:
@@ -69,13 +71,13 @@ class Resident:
             self.lr = concatenate([photo.lr for photo in photos], device)
 
     def cut(self, rows: Tensor, table: Table, side: int, scale: int) -> dict[str, Tensor]:
-        """As :func:`sr_gan.data.crops.cut`, on the device and without waiting for it.
+        """Does what :func:`sr_gan.data.crops.cut` does, without waiting for the device.
 
         Args:
-            rows: of the table, on the device.
-            table: the same, in the host's memory.
-            side: of a crop in LR pixels.
-            scale: factor between HR and LR.
+            rows: the crops' rows of the table, on the device.
+            table: the same rows in the host's memory.
+            side: the side of a crop in LR pixels.
+            scale: the scale factor between HR and LR.
         """
         if self.device.type == "cpu":
             return cut(self.photos, table, side, scale)
@@ -87,13 +89,13 @@ class Resident:
 
 
 class DeviceFeed:
-    """Batches of crops, cut on the device. Iterating it goes through an epoch.
+    """Batches of crops that are cut on the device. One iteration is one epoch.
 
     Args:
-        crops: which crops there are to draw.
-        resident: their photos.
-        batch_size: crops a batch; an incomplete last one is left out.
-        sampler: which of an epoch's draws are this process's. Lightning tells it the epoch.
+        crops: draws the crops.
+        resident: the photos to cut from.
+        batch_size: the number of crops per batch; an incomplete last batch is dropped.
+        sampler: picks this process's draws. Lightning sets its epoch.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class DeviceFeed:
         sampler, crops = self.sampler, self.crops
         indices = np.array([index for _, index in sampler], np.int64)
         table = crops.table(sampler.epoch)[indices]
-        rows = torch.from_numpy(table).to(self.resident.device)  # once an epoch
+        rows = torch.from_numpy(table).to(self.resident.device)  # one copy per epoch
         for i in range(0, len(table) - self.batch_size + 1, self.batch_size):
             part = slice(i, i + self.batch_size)
             side = crops.crop // crops.scale
@@ -126,25 +128,27 @@ def gather(
     turn: Tensor,
     side: int,
 ) -> Tensor:
-    """Crops as one indexed read: the flips and rotations are in the indices.
+    """Reads crops, flipped and rotated, in a single indexed read.
 
     Args:
-        pixels: all photos' bytes, (3, h, w) of one after the other.
-        shapes: of each photo its offset, height and width (N, 3).
-        photo: which photo, (B,); so are ``top``, ``left`` and ``turn``.
-        top: first row.
-        left: first column.
-        turn: see :func:`sr_gan.data.crops.dihedral`.
-        side: of the crops.
+        pixels: the bytes of all photos, each (3, h, w), one after the other.
+        shapes: the offset, height and width of each photo, (N, 3).
+        photo: the photo of each crop, (B,), as are ``top``, ``left`` and ``turn``.
+        top: the first row.
+        left: the first column.
+        turn: the flip or rotation, see :func:`sr_gan.data.crops.dihedral`.
+        side: the side of a crop.
 
     Returns:
-        (B, 3, side, side), as ``pixels``.
+        (B, 3, side, side) of the type of ``pixels``.
     """
     offset, height, width, top, left, turn = (
         x[:, None, None] for x in (*shapes[photo].unbind(1), top, left, turn)
     )
     along = torch.arange(side, device=pixels.device)
     y, x = along[:, None], along[None, :]
+    # For each output position (y, x), compute the row and column of the crop that it shows. This is
+    # the inverse of dihedral, which mirrors first: transpose (bit 2), then mirror (bits 1 and 0).
     row, column = torch.where(turn & 4 > 0, x, y), torch.where(turn & 4 > 0, y, x)
     row = torch.where(turn & 2 > 0, side - 1 - row, row)
     column = torch.where(turn & 1 > 0, side - 1 - column, column)
@@ -154,7 +158,7 @@ def gather(
 
 
 def concatenate(images: Sequence[Pixels], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images (3, h, w) one after the other, and the offset, height and width of each (N, 3)."""
+    """Returns images (3, h, w) one after the other, and each one's offset, height and width."""
     ends = np.cumsum([image.size for image in images])
     pixels = torch.empty(int(ends[-1]), dtype=torch.uint8, device=device)
     for image, end in zip(images, ends):

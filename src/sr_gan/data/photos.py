@@ -1,4 +1,4 @@
-"""Decoded photographs with their reductions, mapped from the cache's files."""
+"""Decoded photographs and their reductions, memory-mapped from the cache's files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ HR_FILE, LR_FILE = "hr.bin", "lr.bin"
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a photograph lies in the cache, or why it does not.
+    """The place of a photograph in the cache, or the reason why it has none.
 
     Args:
-        name: path of its file, relative to the collection's root.
-        stamp: sizes and modification times of its files when they were read.
-        height: LR rows.
-        width: LR columns.
-        hr: offset of its (3, scale * height, scale * width) bytes in the HR file.
-        lr: offset of its (3, height, width) bytes in the LR file.
-        crc: CRC-32 of the HR bytes followed by the LR bytes.
-        bad: why the file cannot be used; the numbers are 0 then.
+        name: the path of its file, relative to the collection's root.
+        stamp: the sizes and modification times of its files when they were read.
+        height: the number of LR rows.
+        width: the number of LR columns.
+        hr: the offset of its (3, scale * height, scale * width) bytes in the HR file.
+        lr: the offset of its (3, height, width) bytes in the LR file.
+        crc: the CRC-32 of the HR bytes followed by the LR bytes.
+        bad: the reason why the file cannot be used; the numbers are then 0.
     """
 
     name: str
@@ -49,13 +49,14 @@ class Photo:
 
 @dataclass(frozen=True)
 class Photos(Sequence[Photo]):
-    """Photographs of one cache. Nothing is read before it is looked at, and a copy in another
-    process maps the same files instead of holding the pixels.
+    """The photographs of one cache. Pixels are read from the disk when they are accessed.
+
+    A copy in another process maps the same files instead of receiving the pixels.
 
     Args:
         folder: the cache's folder.
-        scale: factor between HR and LR.
-        entries: where they lie.
+        scale: the scale factor between HR and LR.
+        entries: the places of the photographs.
     """
 
     folder: Path
@@ -73,21 +74,21 @@ class Photos(Sequence[Photo]):
         return self.pick(range(len(self))[index]) if isinstance(index, slice) else self._all[index]
 
     def pick(self, indices: Sequence[int]) -> "Photos":
-        """Some of them."""
+        """Returns the photos at ``indices``."""
         return replace(self, entries=tuple(self.entries[i] for i in indices))
 
     @property
     def pixels(self) -> int:
-        """HR pixels of all."""
+        """The number of HR pixels of all photos together."""
         return sum(entry.height * entry.width for entry in self.entries) * self.scale**2
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all, HR and LR."""
+        """The size of all photos in bytes, HR and LR together."""
         return 3 * (self.pixels + self.pixels // self.scale**2)
 
     def mapped(self) -> "Photos":
-        """Itself, with the files mapped now: they stay readable if a rebuild replaces them."""
+        """Maps the files now, so that they stay readable if a rebuild replaces them."""
         _ = self._all
         return self
 
@@ -98,6 +99,7 @@ class Photos(Sequence[Photo]):
         hr, lr = (np.memmap(self.folder / name, np.uint8, "r") for name in (HR_FILE, LR_FILE))
         return [view(entry, hr, lr, self.scale) for entry in self.entries]
 
+    # The mapped pixels are left out of a pickle, or each worker would receive a copy of them.
     def __getstate__(self) -> dict[str, object]:
         return {"folder": self.folder, "scale": self.scale, "entries": self.entries}
 
@@ -106,7 +108,7 @@ class Photos(Sequence[Photo]):
 
 
 def view(entry: Entry, hr: Pixels, lr: Pixels, scale: int) -> Photo:
-    """An entry's part of the two files' bytes."""
+    """Returns an entry's photo as a view of the bytes of both files."""
     height, width = entry.height, entry.width
     return Photo(
         Path(entry.name).name,

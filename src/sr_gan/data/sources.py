@@ -1,4 +1,4 @@
-"""Where photographs come from: the files of a data set, as they lie on the disk."""
+"""Finds the files of a data set: photographs, and their reductions if it includes them."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """A photograph's file and, where the data set brings its own, the reduced file."""
+    """A photograph's file and, if the data set includes it, the reduced file."""
 
     hr: Path
     lr: Path | None = None
@@ -21,12 +21,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Collection:
-    """Photographs that belong together.
+    """The photographs of a data set, or of its training or validation part.
 
     Args:
-        root: a folder above all of them; their names are told relative to it.
+        root: a folder above all of them; their names are relative to it.
         sources: the files.
-        lr_root: the folder above the reduced files, where the data set brings them.
+        lr_root: the folder above the reduced files, if the data set includes them.
     """
 
     root: Path
@@ -41,14 +41,14 @@ def folder_photos(
     split: str = "train",
     key: str | None = None,
 ) -> Collection:
-    """The photos below ``folder``, each with its file in ``lr_folder`` where one is given.
+    """Returns the photos below ``folder``, each with its file in ``lr_folder`` if that is given.
 
-    The reduced file of ``a/0001.png`` is ``a/0001.png``, ``a/0001x4.png`` or with another image
-    extension, below ``lr_folder``. Where it is missing the source names it all the same. ``key`` is
-    the setting that an error names, if it is not that of the ``split``.
+    Below ``lr_folder``, the reduced file of ``a/0001.png`` is ``a/0001.png`` or ``a/0001x4.png``,
+    or has another image extension. If it is missing, the source names the file that was expected.
+    ``key`` is the setting that an error names; by default it is the one of the ``split``.
 
     Raises:
-        UserError: as :func:`list_images`.
+        UserError: one of the folders is missing, cannot be read, or contains no images.
     """
     photos = list_images(folder, key or f"data.{split}_dir")
     if lr_folder is None:
@@ -68,7 +68,7 @@ def folder_photos(
 
 
 def hold_out(count: int, fraction: float) -> list[int]:
-    """Which of ``count`` photos to validate on: every n-th, the same on every call.
+    """Returns which of ``count`` photos to validate on: every n-th, the same in every call.
 
     Raises:
         UserError: there are fewer than two photos.

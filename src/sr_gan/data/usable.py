@@ -1,4 +1,4 @@
-"""Which photos of a collection are of use, and one report on all the others."""
+"""Selects the usable photos of a collection, and reports all the others at once."""
 
 import logging
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ _SHOWN = 20
 def usable(
     photos: Photos, problems: Mapping[Path, str], files: Collection, least: int, on_bad: str
 ) -> Photos:
-    """The photos to work with: large enough, and none twice.
+    """Returns the photos that are large enough, without copies of each other.
 
     Args:
-        photos: those that could be read.
-        problems: the others, with the reason.
-        files: all of them.
-        least: smallest side in HR pixels that is of use.
-        on_bad: ``error`` refuses to go on where a photo cannot be used, ``skip`` tells of it.
+        photos: the photos that could be read.
+        problems: the files that could not be read, with the reasons.
+        files: the collection of both.
+        least: the smallest usable side in HR pixels.
+        on_bad: ``error`` raises if a photo cannot be used, ``skip`` only logs a warning.
 
     Raises:
-        UserError: some photos cannot be used; or with ``skip`` none can.
+        UserError: some photos cannot be used; with ``skip``, none of them can.
     """
     problems, good, hint = dict(problems), [], ""
     for i, entry in enumerate(photos.entries):
@@ -52,7 +52,7 @@ def usable(
 
 
 def warn_of_leaks(train: Photos, valid: Photos) -> None:
-    """Tells of validation photos that are trained on."""
+    """Logs a warning if validation photos are training photos, too."""
     known = {_content(entry) for entry in train.entries}
     both = [printable(entry.name) for entry in valid.entries if _content(entry) in known]
     if both:
@@ -64,16 +64,16 @@ def warn_of_leaks(train: Photos, valid: Photos) -> None:
 
 
 def printable(path: Path | str) -> str:
-    """A path that can be printed anywhere, whatever bytes its name is made of."""
+    """Returns a path as text that can be printed anywhere, whatever bytes its name contains."""
     return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _without_copies(photos: Photos) -> Photos:
-    """Each photo once: a copy would be drawn twice, or be trained on and held out."""
+    """Drops copies, which would be drawn twice, or be both trained on and validated on."""
     first: dict[tuple[int, ...], int] = {}
     copies = []
     for i, entry in enumerate(photos.entries):
-        j = first.setdefault(_content(entry), i)
+        j = first.setdefault(_content(entry), i)  # an equal CRC may be chance: pixels decide
         if j != i and np.array_equal(photos[i].hr, photos[j].hr):
             copies.append((i, j))
     if copies:
@@ -94,7 +94,7 @@ def _content(entry: Entry) -> tuple[int, ...]:
 
 
 def _text(problems: Mapping[Path, str], folder: Path) -> str:
-    """A line a file; of very many the first, and where the others are listed."""
+    """Returns one line per file; of more than 20 files, the first 20 and where all are listed."""
     lines = [f"{printable(path)}: {reason}" for path, reason in sorted(problems.items())]
     count = f"{len(lines)} images" if len(lines) > 1 else "1 image"
     if len(lines) > _SHOWN:

@@ -1,7 +1,7 @@
-"""What cameras, editors and web sites do to photos, batched on the device.
+"""The damage that cameras, editors and web sites do to photos, computed on batches on the device.
 
-Images are (B, 3, H, W) in levels 0 to 255 unless a docstring says otherwise. Each draws its own
-settings, and all that is drawn comes from a ``torch.Generator`` that lives on their device.
+Images are (B, 3, H, W) in levels 0 to 255 unless a docstring says otherwise. Each image gets its
+own settings. Everything random is drawn from a ``torch.Generator`` on the device of the images.
 """
 
 from sr_gan.data.degradation.degrade import Degradation, Exact

@@ -1,4 +1,4 @@
-"""Blur kernels, and images convolved with one each."""
+"""Blur kernels, and the convolution of each image with its own."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,14 @@ from torch.nn import functional as F
 
 
 def gaussians(radius: int, sigma_u: Tensor, sigma_v: Tensor, angle: Tensor, beta: Tensor) -> Tensor:
-    """Generalised Gaussians (B, 1, 2 * radius + 1, 2 * radius + 1) of sum 1.
+    """Returns generalised Gaussians (B, 1, 2 * radius + 1, 2 * radius + 1) that sum to 1.
 
     Args:
-        radius: pixels that they reach.
-        sigma_u: standard deviations along one axis of the ellipse, (B, 1, 1, 1) as the others.
-        sigma_v: those along the other axis.
-        angle: by which the axes are turned, radians.
-        beta: 1 is a Gaussian; below it the kernel is peaked, above it flat.
+        radius: the reach of the kernels in pixels.
+        sigma_u: the standard deviations along one axis of the ellipse, (B, 1, 1, 1) like the rest.
+        sigma_v: the standard deviations along the other axis.
+        angle: the rotation of the axes in radians.
+        beta: the shape; 1 is Gaussian, lower values are peaked, higher values are flat.
 
     Source: Zhang et al. 2021 (BSRGAN), section 3.1; Wang et al. 2021 (Real-ESRGAN), section 3.1.
     """
@@ -28,10 +28,12 @@ def gaussians(radius: int, sigma_u: Tensor, sigma_v: Tensor, angle: Tensor, beta
 
 
 def convolve(images: Tensor, kernels: Tensor) -> Tensor:
-    """Each image with its kernel, by FFT; the border pixels are repeated beyond it."""
+    """Convolves each image with its kernel by FFT; border pixels are repeated outwards."""
     radius = kernels.shape[-1] // 2
     padded = F.pad(images, [radius] * 4, mode="replicate")
     size = padded.shape[-2:]
     spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels, s=size)
     blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
+    # The kernel's corner, not its centre, is at the origin, so the image starts at 2 * radius, the
+    # padding included. The FFT's wrap-around only reaches the rows and columns before that.
     return blurred[..., 2 * radius :, 2 * radius :]

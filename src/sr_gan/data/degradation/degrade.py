@@ -1,4 +1,4 @@
-"""LR from HR: exactly, or as a photo with a history."""
+"""Makes LR from HR, either exactly or with the damage of real photos."""
 
 import math
 from functools import partial
@@ -15,25 +15,25 @@ from sr_gan.images.resize import downscale
 
 
 class Exact:
-    """No degradation: the data keeps the exact bicubic LR that it made beforehand."""
+    """No degradation: training uses the exact bicubic LR from the cache."""
 
     exact = True
 
     def margin(self, scale: int) -> int:
-        """A crop of that LR loses nothing at its borders."""
+        """Returns 0, because a crop of the exact LR is right up to its borders."""
         return 0
 
 
 class Degradation(Pass):
-    """Makes LR from HR: blur, the exact bicubic reduction, noise and JPEG, for some twice.
+    """Makes LR from HR by blur, exact bicubic reduction, noise and JPEG, optionally in two passes.
 
-    The first pass is described by the arguments of :class:`Pass`; it blurs HR.
+    The arguments of :class:`Pass` describe the first pass, which blurs HR.
 
     Args:
-        probability: share of images that are degraded; the others are only reduced.
-        resize: takes images to LR by way of another size; ``None``: none.
-        second: blurs at that size, and adds noise and JPEG to LR; ``None``: none.
-        settings: those of :class:`Pass`.
+        probability: the share of images that are degraded; the others are only reduced.
+        resize: resizes images to LR by way of an intermediate size; ``None`` reduces directly.
+        second: a pass that blurs at that size and adds noise and JPEG to LR; ``None`` is no pass.
+        settings: the arguments of :class:`Pass`.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -55,9 +55,10 @@ class Degradation(Pass):
         self.probability, self.resize, self.second = probability, resize, second or Pass()
 
     def margin(self, scale: int) -> int:
-        """LR pixels at a crop's borders that depend on what lies beyond it, to be cut off.
+        """Returns how many LR pixels at a crop's borders depend on what lies beyond the crop.
 
-        They are the first blur's radius, the filters' pixels, and the second blur's radius.
+        This is the sum of the first blur's radius, the filters' reach and the second blur's radius.
+        These pixels must be cut off.
         """
         filters, smallest = 2, 1.0
         if self.resize:
@@ -65,9 +66,9 @@ class Degradation(Pass):
         return math.ceil(self.radius / scale) + filters + math.ceil(self.second.radius / smallest)
 
     def __call__(self, hr: Tensor, scale: int, generator: torch.Generator) -> Tensor:
-        """LR (B, 3, H / scale, W / scale) in [0, 1] at 256 levels from HR (B, 3, H, W) in [0, 1].
+        """Makes LR (B, 3, H / scale, W / scale) from HR (B, 3, H, W), both in [0, 1].
 
-        All that is drawn comes from ``generator``, which lives on the device of ``hr``.
+        LR has 256 levels. Random numbers come from ``generator``, which is on the device of ``hr``.
         """
         degraded = chosen(self.probability, len(hr), generator)
         clean = levels(255 * downscale(hr, scale))

@@ -1,4 +1,4 @@
-"""What is drawn for each image of a batch, and the checks of what it is drawn from."""
+"""Draws a value for each image of a batch, and checks the ranges to draw from."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from torch import Tensor
 
 
 def uniform(bounds: Sequence[float], batch: int, generator: torch.Generator) -> Tensor:
-    """A number from ``bounds`` for each image: (B, 1, 1, 1)."""
+    """Draws a number between ``bounds`` for each image: (B, 1, 1, 1)."""
     draws = torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device)
     return bounds[0] + (bounds[1] - bounds[0]) * draws
 
 
 def chosen(share: float, batch: int, generator: torch.Generator) -> Tensor:
-    """True for that share of the images: (B, 1, 1, 1)."""
+    """Draws True with probability ``share`` for each image: (B, 1, 1, 1)."""
     return uniform((0, 1), batch, generator) < share
 
 
 def check_range(
     name: str, bounds: Sequence[float], least: float, most: float
 ) -> tuple[float, float]:
-    """The two bounds; a ValueError where they are none, or outside of ``least`` and ``most``."""
+    """Returns the bounds; raises a ValueError unless they ascend within [least, most]."""
     pair = isinstance(bounds, Sequence) and len(bounds) == 2
     if not (pair and least <= bounds[0] <= bounds[1] <= most):
         raise ValueError(f"{name} must be [lowest, highest] from {least} to {most}, got {bounds}")
@@ -28,7 +28,7 @@ def check_range(
 
 
 def check_shares(**shares: float) -> None:
-    """A ValueError for the first that is no share."""
+    """Raises a ValueError if a share is not in [0, 1]."""
     for name, share in shares.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name} must be from 0 to 1, got {share}")

@@ -1,4 +1,4 @@
-"""The five kinds of input that models for photos are measured on, always the same."""
+"""The five fixed kinds of input on which models for photos are measured."""
 
 import zlib
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ KINDS = {
 
 
 class Kinds:
-    """Some of :data:`KINDS`, to measure each of them.
+    """The :data:`KINDS` to measure on, or some of them.
 
     Args:
-        names: which, in the order of the rows.
+        names: the names of the kinds, in the order of the rows.
 
     Raises:
-        ValueError: there are none, or one does not exist.
+        ValueError: no name is given, or one is unknown.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -39,15 +39,15 @@ class Kinds:
 
 
 def spoiled(lr: Tensor, kind: str, name: str) -> Tensor:
-    """The LR image of a photo with the damage of its kind.
+    """Returns the LR image of a photo with the damage of a kind.
 
     Args:
-        lr: uint8 (1, 1 or 3, h, w), in the host's memory: a GPU would draw other noise.
+        lr: uint8 (1, 1 or 3, h, w), in the host's memory because a GPU draws different noise.
         kind: one of :data:`KINDS`.
-        name: of the photo, which seeds what is drawn.
+        name: the photo's name, which seeds the noise.
 
     Returns:
-        uint8, of the shape of ``lr``; grey stays grey.
+        uint8 of the shape of ``lr``; grey stays grey.
     """
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     colour = lr.float().expand(-1, 3, -1, -1)

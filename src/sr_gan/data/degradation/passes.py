@@ -1,4 +1,4 @@
-"""One pass of damage: blur, and after a reduction noise and JPEG."""
+"""A pass of damage: blur before a reduction, noise and JPEG after it."""
 
 import math
 from collections.abc import Sequence
@@ -10,34 +10,34 @@ from sr_gan.data.degradation.blur import convolve, gaussians
 from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
 from sr_gan.data.degradation.jpeg import jpeg, levels
 
-_BLOCKS = 16  # pixels after which JPEG's blocks repeat: 8 of colour at half the resolution
+_BLOCKS = 16  # pixels after which JPEG's blocks repeat: 8 pixels of chroma at half the resolution
 
 
 class Pass:
-    """Blur, noise and JPEG, each for a share of the images; without arguments none of them.
+    """Blur, noise and JPEG, each for a share of the images; by default none of them.
 
-    Settings are drawn uniformly from the ranges (lowest, highest).
+    Settings are drawn uniformly from ranges (lowest, highest).
 
     Args:
-        blur_sigma: standard deviation of the blur, in pixels of what is blurred; 0 is none.
-        blur_share: share of images that are blurred.
-        anisotropy: share of blurs with a sigma for each of two perpendicular axes, and a rotation.
-        blur_beta: shape of the generalised Gaussian, drawn evenly in its logarithm; 1 is Gaussian,
-            less is peaked, more is flat as a lens out of focus.
-        noise_sigma: standard deviation of the noise, grey levels of 255.
-        noise_share: share of images with noise.
-        grey_noise: share of noises that are the same in the three channels.
-        poisson_noise: share of noises that grow with the square root of the brightness, as photon
-            noise does; ``noise_sigma`` is then white's.
-        jpeg_quality: quality on libjpeg's (and Pillow's) scale, 1 to 100; ``None`` for no JPEG.
-        jpeg_share: share of images saved as JPEG.
-        chroma_subsampling: JPEG keeps colour at half the resolution, 4:2:0, as most cameras do.
+        blur_sigma: the standard deviation of the blur in pixels of the blurred image; 0 is off.
+        blur_share: the share of images that are blurred.
+        anisotropy: the share of blurs with a sigma for each of two perpendicular, rotated axes.
+        blur_beta: the shape of the generalised Gaussian, drawn uniformly in its logarithm; 1 is
+            Gaussian, lower values are peaked, higher values are flat like a lens out of focus.
+        noise_sigma: the standard deviation of the noise, in grey levels of 255.
+        noise_share: the share of images with noise.
+        grey_noise: the share of noisy images whose noise is the same in all three channels.
+        poisson_noise: the share of noisy images whose noise grows with the square root of the
+            brightness, like photon noise; ``noise_sigma`` is then its strength in white.
+        jpeg_quality: the quality on libjpeg's (and Pillow's) scale, 1 to 100; ``None`` is no JPEG.
+        jpeg_share: the share of images saved as JPEG.
+        chroma_subsampling: JPEG stores colour at half the resolution, 4:2:0, as most cameras do.
 
     Raises:
         ValueError: an argument is outside its allowed values.
 
-    Source: one pass of Wang et al. 2021 (Real-ESRGAN), section 3.1. Poisson's counts are large
-    enough here to be drawn as Gaussian ones (Foi et al. 2008).
+    Source: one pass of Wang et al. 2021 (Real-ESRGAN), section 3.1. Its Poisson noise is
+    drawn as Gaussian noise, because counts are large enough here (Foi et al. 2008).
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class Pass:
         self.noise_share, self.jpeg_share = noise_share, jpeg_share
         self.grey_noise, self.poisson_noise = grey_noise, poisson_noise
         self.chroma_subsampling = chroma_subsampling
-        self.radius = math.ceil(3 * self.blur_sigma[1])  # pixels that the blur looks beyond
+        self.radius = math.ceil(3 * self.blur_sigma[1])  # the blur's reach in pixels
 
     def blur(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images of any range, of which some are blurred."""
+        """Blurs a share of the images, which may have any range."""
         if not self.radius:
             return images
         blurred = convolve(images, self._kernels(len(images), generator))
         return torch.where(chosen(self.blur_share, len(images), generator), blurred, images)
 
     def spoil(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images in whole levels, of which some get noise, and some are saved as JPEG."""
+        """Adds noise to a share of the images and saves a share as JPEG, all in whole levels."""
         if self.noise_sigma[1]:
             noisy = levels(images + self._noise(images, generator))
             images = torch.where(chosen(self.noise_share, len(images), generator), noisy, images)
@@ -99,7 +99,7 @@ class Pass:
         return gaussians(self.radius, sigma, other, angle, beta)
 
     def _noise(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Grey levels to add, of the shape of ``images``."""
+        """Returns the grey levels to add, in the shape of ``images``."""
         batch = len(images)
         sigma = uniform(self.noise_sigma, batch, generator)
         grey = chosen(self.grey_noise, batch, generator)
@@ -112,11 +112,12 @@ class Pass:
     def _saved(
         self, images: Tensor, bounds: tuple[float, float], generator: torch.Generator
     ) -> Tensor:
-        """As JPEG, its blocks beginning anywhere, as they do in a crop of a larger photo."""
+        """Saves images as JPEG with blocks that begin anywhere, as in a crop of a larger photo."""
         lowest, highest = bounds
         quality = uniform((lowest, highest + 1), len(images), generator).flatten().floor()
         top, left = (uniform((0, _BLOCKS), len(images), generator).long() for _ in range(2))
         height, width = images.shape[-2:]
+        # Each image is shifted by its own offset, its edges repeated, saved, and shifted back.
         for dim, start, size in ((2, top, height), (3, left, width)):
             wider = torch.arange(size + _BLOCKS - 1, device=images.device)
             images = _take(images, dim, wider - start, size)
@@ -128,7 +129,7 @@ class Pass:
 
 
 def _take(images: Tensor, dim: int, index: Tensor, size: int) -> Tensor:
-    """Each image's own rows or columns (B, 1, 1, n), those beyond the edge being the edge's."""
+    """Takes each image's rows or columns ``index`` (B, 1, 1, n), with the edges repeated."""
     index = index.clamp(0, size - 1).transpose(dim, 3)
     shape = list(images.shape)
     shape[dim] = index.shape[dim]

@@ -1,4 +1,4 @@
-"""Photos that were resized on their way: there and back, by filters drawn for each image."""
+"""Resizes photos to a random size and on to LR, by filters drawn for each image."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,16 +9,16 @@ from torch import Tensor
 from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
 from sr_gan.images.resize import cubic
 
-_FILTERS = 3  # box, triangle and cubic, all widened where they reduce
+_FILTERS = 3  # box, triangle and cubic, all widened when they reduce
 
 
 class RandomResize:
-    """HR to LR by way of another size, at which the first pass makes its noise and JPEG.
+    """Resizes HR to LR by way of another size, at which the first pass adds noise and JPEG.
 
     Args:
-        factor: side of that size over LR's, drawn evenly in its logarithm; below 1 the image was
-            enlarged since.
-        share: share of images that take the way; the others go straight to LR by the cubic.
+        factor: the sides of that size over LR's, drawn uniformly in the logarithm; below 1 the
+            image is enlarged to LR.
+        share: the share of images that are resized so; the cubic reduces the others to LR directly.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -33,15 +33,16 @@ class RandomResize:
 
     @property
     def margin(self) -> int:
-        """LR pixels that both filters together look beyond a crop."""
+        """The number of LR pixels that both filters together reach beyond a crop."""
         return 2 * math.ceil(2 / min(1, self.factor[0]))
 
     def ways(
         self, size: tuple[int, int], scale: int, batch: int, generator: torch.Generator
     ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-        """From HR to the size between, and from there to LR of ``size``.
+        """Returns functions from HR to the intermediate size, and from there to LR of ``size``.
 
-        All images of the batch lie in the corner of one canvas, which has room for the largest.
+        The intermediate images of a batch lie in the top left corners of equal canvases, which are
+        large enough for the largest factor.
         """
         logarithm = uniform([math.log(bound) for bound in self.factor], batch, generator)
         taken = chosen(self.share, batch, generator)
@@ -58,10 +59,10 @@ class RandomResize:
 
 
 def resample(images: Tensor, size: tuple[int, int], step: Tensor, filters: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, *size), ``step`` (B, 1, 1, 1) input pixels an output pixel.
+    """Resizes (B, C, H, W) to (B, C, *size) with a step and a filter for each image.
 
-    ``filters`` (B, 1, 1, 1) are 0 for box, 1 for triangle, 2 for Keys' cubic. What lies beyond an
-    edge is the edge's.
+    ``step`` (B, 1, 1, 1) is the number of input pixels per output pixel. ``filters`` (B, 1, 1, 1)
+    are 0 for box, 1 for triangle and 2 for Keys' cubic. Outputs beyond an edge repeat the edge.
     """
     rows = _weights(images.shape[-2], size[0], step, filters)
     columns = _weights(images.shape[-1], size[1], step, filters)
@@ -69,7 +70,7 @@ def resample(images: Tensor, size: tuple[int, int], step: Tensor, filters: Tenso
 
 
 def _weights(inputs: int, outputs: int, step: Tensor, filters: Tensor) -> Tensor:
-    """What each output takes of each input: (B, 1, outputs, inputs)."""
+    """Returns the weight of each input in each output: (B, 1, outputs, inputs)."""
     centres = (torch.arange(outputs, device=step.device)[:, None] + 0.5) * step - 0.5
     pixels = torch.arange(inputs, device=step.device)
     distance = (pixels - centres.clamp(0, inputs - 1)).abs() / step.clamp(min=1)
