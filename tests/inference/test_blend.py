@@ -12,7 +12,7 @@ def pair(network: type) -> tuple[nn.Module, nn.Module]:
     for seed in (0, 1):
         torch.manual_seed(seed)
         generator = network(filters=4, blocks=1)
-        for _ in range(20):  # fills BN's averages
+        for _ in range(20):  # fills BatchNorm's statistics
             generator.train()(lr())
         networks.append(generator.eval())
     return networks[0], networks[1]
@@ -38,7 +38,7 @@ def test_weights_lie_between() -> None:
 
 
 def test_statistics_are_those_of_the_new_weights() -> None:
-    """With them, eval mode gives what training mode gives on the same images."""
+    """With these statistics, eval mode equals training mode on the same images."""
     a, b = pair(SRResNet)
     image = lr()
     before = {key: value.clone() for key, value in a.state_dict().items()}

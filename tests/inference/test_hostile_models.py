@@ -1,4 +1,4 @@
-"""Model files of strangers: nothing in them is run, whatever command reads them."""
+"""Model files from strangers: no command that reads them runs anything in them."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ HOSTILE: dict[str, Any] = {
     "no generator": {"_target_": "sr_gan.networks.VGGDiscriminator", "crop": 32},
     "a dunder": {**PLAIN, "_target_": "sr_gan.networks.__builtins__"},
 }
-PICKLED: dict[str, Any] = {  # what JSON has not
+PICKLED: dict[str, Any] = {  # types that JSON does not have
     "tuple": {**PLAIN, "blocks": (RUN,)},
     "tuple of interpolations": {**PLAIN, "blocks": (CREATE,)},
     "set": {**PLAIN, "blocks": {CREATE}},
@@ -63,7 +63,7 @@ ENDLESS: dict[str, Any] = {
 
 
 def model(path: Path, config: Any) -> Path:
-    """A file whose weights are those of a small generator, and that asks for ``config``."""
+    """Writes a file with the weights of a small generator, which asks for ``config``."""
     state = MSRResNet(filters=8, blocks=1).state_dict()
     if path.suffix == ".safetensors":
         save_file(state, path, {"format": "pt", "generator": json.dumps(config)})
@@ -91,7 +91,7 @@ def _photo(tmp_path: Path) -> None:
 
 
 def test_a_plain_file_is_read(tmp_path: Path, shell: Shell) -> None:
-    """So that the files below are refused for what they ask, and not for how they are made."""
+    """Shows that the files below are refused for what they ask, not for how they are made."""
     for name in ("m.safetensors", "m.ckpt"):
         assert Upscaler.from_pretrained(str(model(tmp_path / name, PLAIN))).scale == 4
 
@@ -114,7 +114,7 @@ def test_nothing_is_run(file: str, config: Any, tmp_path: Path, shell: Shell) ->
     assert not list(tmp_path.rglob("marker"))
 
 
-ODD_TENSORS: dict[str, Any] = {  # what becomes of each tensor of a generator
+ODD_TENSORS: dict[str, Any] = {  # how each tensor of a generator is changed
     "expanded": lambda x: torch.zeros(1).expand(x.shape),
     "meta": lambda x: torch.empty(x.shape, device="meta"),
     "sparse": lambda x: x.to_sparse(),
@@ -175,4 +175,4 @@ def test_a_network_beyond_the_files_weights_is_not_built(config: Any, tmp_path: 
     began = perf_counter()
     with pytest.raises(UserError, match=r"cannot be built|tensors differ"):
         Upscaler.from_pretrained(str(model(tmp_path / "m.safetensors", config)))
-    assert perf_counter() - began < 20  # endless otherwise
+    assert perf_counter() - began < 20  # it would not end otherwise

@@ -1,4 +1,4 @@
-"""8-bit integers: calibrated on photographs, kept, and refused where they lose too much."""
+"""8-bit integers: calibrated on photographs, cached, and refused if they lose too much."""
 
 import logging
 import sys
@@ -24,10 +24,10 @@ INT8 = Options(device="cpu", backend="openvino", precision="int8")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """One photograph and a cache of its own.
+    """Calibrates on one photograph, with a cache of its own.
 
-    NNCF imports absl, whose log handler closes the stream that it found, pytest's, when logging is
-    configured anew; not so the process's own.
+    NNCF imports absl. When logging is configured anew, absl's log handler closes the stream that it
+    found, which is pytest's. It does not close the stream of the process.
     """
     monkeypatch.setattr(int8, "bundled_pixels", lambda: [data.chelsea()])
     monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path / "cache"))
@@ -40,7 +40,7 @@ def tiny() -> MSRResNet:
     torch.manual_seed(0)
     network = MSRResNet(filters=8, blocks=1)
     for parameter in network.parameters():
-        parameter.data.mul_(3)  # so that it adds something
+        parameter.data.mul_(3)  # so that it matters
     return network
 
 
@@ -59,7 +59,7 @@ def test_an_image_in_integers_is_close_and_the_calibration_is_kept(
     again = Upscaler(model, INT8)(image).int()
     assert torch.equal(again, close)
     assert "calibrating" not in caplog.text
-    (folder,) = (tmp_path / "cache").iterdir()  # and nothing half-made beside it
+    (folder,) = (tmp_path / "cache").iterdir()  # nothing unfinished is beside it
     assert {"trunk.xml", "trunk.bin", "reconstruction.xml", "loss.json"} <= {
         path.name for path in folder.iterdir()
     }

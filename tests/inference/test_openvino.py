@@ -62,7 +62,7 @@ def test_leaves_the_logging_as_it_was() -> None:
 
 
 def test_reports_nothing_to_its_makers() -> None:
-    """In a process where nobody else has imported it."""
+    """Runs in a process where nothing else has imported the package."""
     code = "import sys; from sr_gan.inference.openvino import load; load(); "
     code += "sys.exit(sys.modules['openvino_telemetry'] is not None)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -39,7 +39,7 @@ def test_whole_factors_are_matlabs(factor: int) -> None:
 
 @pytest.mark.parametrize("size", [(100, 150), (97, 61), (128, 199), (33, 200), (1, 1)])
 def test_any_other_is_pillows_but_for_the_borders(size: tuple[int, int]) -> None:
-    """Pillow lets its kernel end at the border, MATLAB mirrors the image there."""
+    """Pillow's kernel ends at the border, while MATLAB mirrors the image there."""
     image = astronaut()[100:228, 150:350]
     result = whole(image, size, 5, 64, 1).astype(float)
     height, width = size
@@ -120,7 +120,7 @@ def test_an_upscaler_gives_any_size_of_any_type() -> None:
 
 
 def test_the_command_makes_the_size_that_is_asked_for(shell: Shell, tmp_path: Path) -> None:
-    """With a model of factor 4: its own setting ``scale=2`` used to be passed over."""
+    """The model has scale factor 4. The setting ``scale=2`` used to be ignored with it."""
     (tmp_path / "in").mkdir()
     for name, (height, width) in {"a": (12, 17), "b": (30, 10)}.items():
         Image.fromarray(random_photo(height, width)).save(tmp_path / "in" / f"{name}.png")

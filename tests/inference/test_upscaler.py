@@ -258,7 +258,7 @@ def test_the_package_offers_it(tmp_path: Path) -> None:
 
 
 def test_a_tile_is_made_for_the_type_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image of 16 bits takes twice the memory of one of 8 where those compute in bfloat16."""
+    """A 16-bit image takes twice the memory of an 8-bit one if that is computed in bfloat16."""
     monkeypatch.setattr("sr_gan.inference.upscaler.cpu_computes_bf16", lambda: True)
     monkeypatch.setattr(tiles, "memory_budget", lambda device: 20_000_000)
     pixels = random_photo(300, 280)

@@ -1,4 +1,5 @@
 """Measures a model on a folder of photographs.
 
-This room may import ``inference``, ``metrics``, ``data`` and what is below them.
+This room may import ``images``, ``runs``, ``metrics``, ``data``, ``inference`` and the ground
+floor.
 """

@@ -1,4 +1,4 @@
-"""Scores of an upscaler on the photographs of a folder."""
+"""Scores an upscaler on the photographs of a folder."""
 
 import logging
 from pathlib import Path
@@ -31,10 +31,10 @@ Perceptual = dict[str, metrics.LPIPS]  # by the name of the score
 def measure_kinds(
     upscaler: Upscaler, folder: Path, kinds: list[str], lpips: Perceptual
 ) -> scores.Evaluation:
-    """The mean scores of every kind of degradation, as :func:`measure` has each.
+    """Returns the mean scores for every kind of degradation, each from :func:`measure`.
 
     Raises:
-        UserError: as :func:`measure`.
+        UserError: the folder has no images, or one that cannot be used.
     """
     each = {kind: measure(upscaler, folder, None, lpips, kind) for kind in kinds}
     ours = {kind: scores.mean(one.images) for kind, one in each.items()}
@@ -51,8 +51,10 @@ def measure(
     lpips: Perceptual,
     kind: str | None = None,
 ) -> scores.Evaluation:
-    """Scores of every photo below ``folder``, its LR image reduced from it or given; the reduced
-    one degraded, where a kind of degradation is named.
+    """Scores every photo below ``folder``.
+
+    LR images are read from ``lr_folder``; if that is None, they are reduced from the photos. If a
+    ``kind`` of degradation is named, they are degraded.
 
     Raises:
         UserError: the folder has no images, or one that cannot be used.
@@ -76,7 +78,7 @@ def measure(
 
 
 def score(sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: Perceptual) -> scores.Scores:
-    """Every metric of one image, each uint8 (1, C, H, W); NaN becomes None."""
+    """Returns every metric of one image; NaN becomes None. Images are uint8 (1, C, H, W)."""
     values = {
         "psnr_y": metrics.psnr_y(sr, hr, scale),
         "ssim_y": metrics.ssim_y(sr, hr, scale),
@@ -93,10 +95,10 @@ def score(sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: Perceptual) -> 
 
 
 def _pair(source: Source, scale: int) -> tuple[Tensor, Tensor]:
-    """HR, cut to a multiple of the scale, and LR: uint8 (1, 1 or 3, H, W)."""
+    """Reads HR, cropped to a multiple of the scale factor, and LR: uint8 (1, 1 or 3, H, W)."""
     hr = _read(source.hr)
     height, width = (side // scale * scale for side in hr.shape[-2:])
-    if min(height, width) < 11 + 2 * scale:
+    if min(height, width) < 11 + 2 * scale:  # SSIM's window and the border that is left out
         raise UserError(f"{source.hr}: {hr.shape[-1]}x{hr.shape[-2]} pixels are too few to measure")
     hr = hr[..., :height, :width].contiguous()
     if source.lr is None:
@@ -111,7 +113,7 @@ def _pair(source: Source, scale: int) -> tuple[Tensor, Tensor]:
 
 
 def _read(path: Path) -> Tensor:
-    """uint8 (1, 1 or 3, H, W): grey is measured as grey, transparency lies over white."""
+    """Reads uint8 (1, 1 or 3, H, W): grey stays grey, and transparency is laid over white."""
     try:
         pixels = read_picture(path).pixels
     except BadImage as error:
@@ -122,11 +124,13 @@ def _read(path: Path) -> Tensor:
 
 
 def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device) -> Perceptual:
-    """LPIPS by AlexNet and, where it is asked for, by SqueezeNet. Without AlexNet the other metrics
-    are still worth having; a file that was named must do.
+    """Loads LPIPS with AlexNet and, if its file is named, with SqueezeNet.
+
+    If AlexNet's file is not named and its weights are missing, a warning is logged, because the
+    other metrics are still worth having.
 
     Raises:
-        UserError: a file that was named does not hold the weights.
+        UserError: a file that is named does not hold the weights.
     """
     found: Perceptual = {}
     try:
@@ -144,6 +148,6 @@ def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device
 
 
 def folders(benchmark: str | list[str]) -> list[Path]:
-    """The folders that a setting names."""
+    """Returns the folders that a setting names."""
     names = benchmark if isinstance(benchmark, list) else [benchmark]
     return [Path(name).expanduser() for name in names]

@@ -24,22 +24,22 @@ METRICS = {
     "colour_shift": ("colour", 2),
     "grain": ("grain", 2),
 }
-_ASKED_FOR = "lpips_squeeze"  # a column only where it was measured
+_ASKED_FOR = "lpips_squeeze"  # its column is shown only if it was measured
 Scores = dict[str, float | None]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model reaches on a benchmark.
+    """The scores of a model on a benchmark.
 
     Args:
-        model: its name.
-        benchmark: name of the set or the folder.
-        scale: factor.
+        model: the model's name.
+        benchmark: the name of the set or the folder.
+        scale: the scale factor.
         images: the scores of each image, by name.
-        bicubic: the same of the bicubic enlargement.
-        known: whether the published numbers are of the same images and protocol.
-        beside: a row of bicubic below each image's.
+        bicubic: the scores of each image's bicubic enlargement.
+        known: whether the published numbers are for the same images and protocol.
+        beside: whether the row of each image is followed by a row of its bicubic enlargement.
     """
 
     model: str
@@ -51,7 +51,7 @@ class Evaluation:
     beside: bool = False
 
     def rows(self) -> dict[str, Scores]:
-        """Every image, then the means and what was published, under the names of the rows."""
+        """Returns the rows by name: every image, then the means and the published scores."""
         rows: dict[str, Scores] = {}
         for name, scores in self.images.items():
             rows[name] = scores
@@ -68,7 +68,7 @@ class Evaluation:
         return rows
 
     def table(self) -> Table:
-        """The rows, with the decimals that are usual."""
+        """Returns the rows as a table with the usual decimals."""
         rows = self.rows()
         shown = columns(rows)
         cells = [
@@ -79,7 +79,7 @@ class Evaluation:
 
 
 def mean(images: dict[str, Scores]) -> Scores:
-    """The mean over images of each score, over those that have it; None where none has."""
+    """Returns the mean of each score over the images that have it; None if none has."""
     means: Scores = {}
     for key in METRICS:
         values = [value for scores in images.values() if (value := scores.get(key)) is not None]
@@ -88,13 +88,13 @@ def mean(images: dict[str, Scores]) -> Scores:
 
 
 def as_markdown(evaluation: Evaluation) -> str:
-    """The table under a heading."""
+    """Returns the table under a heading."""
     heading = f"# {evaluation.model} on {evaluation.benchmark}, x{evaluation.scale}"
     return f"{heading}\n\n{evaluation.table().markdown()}\n"
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """A row an image, then the means, with all decimals."""
+    """Returns one row per image, then the means, with six significant digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", *METRICS])
@@ -105,7 +105,7 @@ def as_csv(evaluation: Evaluation) -> str:
 
 
 def as_json(evaluation: Evaluation) -> str:
-    """Everything; numbers that are none, the PSNR of equal images for one, are null."""
+    """Returns everything; numbers that are not finite (PSNR of equal images) are null."""
     content = {
         "model": evaluation.model,
         "benchmark": evaluation.benchmark,
@@ -118,7 +118,7 @@ def as_json(evaluation: Evaluation) -> str:
 
 
 def write(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Writes ``<benchmark>.{csv,json,md}`` into ``folder``; earlier ones are replaced."""
+    """Writes ``<benchmark>.{csv,json,md}`` into ``folder``, replacing earlier files."""
     kinds = {".csv": as_csv, ".json": as_json, ".md": as_markdown}
     paths = [folder / f"{evaluation.benchmark}{suffix}" for suffix in kinds]
     for path, kind in zip(paths, kinds.values()):
@@ -128,7 +128,7 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def columns(rows: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, int]]:
-    """Those of :data:`METRICS` that a table of ``rows`` has, with title and decimals."""
+    """Returns the :data:`METRICS` that a table of ``rows`` shows, with titles and decimals."""
     asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
     return {key: column for key, column in METRICS.items() if asked or key != _ASKED_FOR}
 

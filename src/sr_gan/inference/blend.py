@@ -1,4 +1,4 @@
-"""Generators between two: their weights interpolated, BN's statistics taken anew."""
+"""Interpolates the weights of two generators, and measures BatchNorm's statistics anew."""
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
@@ -25,19 +25,19 @@ _CROPS, _BATCH = 128, 16
 
 @torch.no_grad()
 def blend(a: nn.Module, b: nn.Module, alpha: float, batches: Iterable[Tensor]) -> nn.Module:
-    """``(1 - alpha) * a + alpha * b``, weight by weight, in eval mode.
+    """Returns ``(1 - alpha) * a + alpha * b``, weight by weight, in eval mode.
 
-    Statistics of activations do not interpolate: where there is BN, and ``alpha`` is neither 0 nor
-    1, they are measured with the new weights.
+    BatchNorm's statistics of activations do not interpolate. They are measured with the new
+    weights, unless ``alpha`` is 0 or 1.
 
     Args:
-        a: a generator, of small distortion as a rule.
-        b: one of the same architecture, trained on from ``a`` as a rule.
-        alpha: in [0, 1].
-        batches: LR images (B, 3, h, w) in [0, 1]; looked at only where there is BN.
+        a: a generator, usually of small distortion.
+        b: a generator of the same architecture, usually trained further from ``a``.
+        alpha: the share of ``b``, in [0, 1].
+        batches: LR images (B, 3, h, w) in [0, 1]; read only if there is BatchNorm.
 
     Raises:
-        UserError: the two are of different architectures.
+        UserError: the two have different architectures.
         ValueError: ``alpha`` is outside [0, 1].
 
     Source: Wang et al. 2018 (ESRGAN), section 3.4.
@@ -61,10 +61,10 @@ def blend(a: nn.Module, b: nn.Module, alpha: float, batches: Iterable[Tensor]) -
 
 
 def _measure(network: nn.Module, norms: list[_BatchNorm], batches: Iterable[Tensor]) -> None:
-    """Fills BN's averages with those over all ``batches``, each counting the same."""
+    """Sets BatchNorm's statistics to their means over all ``batches``."""
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean
+        norm.momentum = None  # a plain mean in place of a moving average
     network.train()
     for lr in batches:
         network(lr)
@@ -72,12 +72,12 @@ def _measure(network: nn.Module, norms: list[_BatchNorm], batches: Iterable[Tens
 
 
 def calibration_batches(folder: str | None, scale: int) -> Iterator[Tensor]:
-    """LR images on which the statistics of BatchNorm are measured: (16, 3, h, w) in [0, 1].
+    """Yields LR images to measure BatchNorm's statistics on: (16, 3, h, w) in [0, 1].
 
     Args:
-        folder: photographs, of which random crops are reduced; ``None`` takes those that come with
-            scikit-image.
-        scale: factor of the reduction.
+        folder: photographs, of which random crops are reduced; ``None`` takes the photographs
+            bundled with scikit-image.
+        scale: the factor of the reduction.
 
     Raises:
         UserError: the folder holds no colour photograph that is large enough.
@@ -96,7 +96,7 @@ def calibration_batches(folder: str | None, scale: int) -> Iterator[Tensor]:
 
 
 def _photos(folder: str) -> list[NDArray[np.uint8]]:
-    """The photographs of a folder that can be cropped: uint8 (H, W, 3)."""
+    """Reads a folder's colour photographs that are large enough: uint8 (H, W, 3)."""
     photos: list[Any] = []
     for path in list_images(Path(folder).expanduser(), "photos"):
         try:

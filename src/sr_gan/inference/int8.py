@@ -1,4 +1,4 @@
-"""Generators in 8-bit integers: calibrated on real photographs, refused where they lose quality."""
+"""Quantises generators to 8 bits on real photographs, and refuses those that lose quality."""
 
 import hashlib
 import json
@@ -24,28 +24,28 @@ from sr_gan.networks.split import enlarge, split
 
 log = logging.getLogger(__name__)
 
-MOST_LOSS = 0.05  # dB PSNR-Y against fp32: on other photographs it can be twice as much
-_CROP, _STRIDE = 64, 96  # LR pixels, of the calibration
-_SKIP = ("Interpolate", "Multiply", "Add", "Subtract")  # of the skip past a reconstruction
+MOST_LOSS = 0.05  # dB PSNR-Y below fp32; on other photographs it can be twice as much
+_CROP, _STRIDE = 64, 96  # side and distance of the calibration's crops, in pixels
+_SKIP = ("Interpolate", "Multiply", "Add", "Subtract")  # the image skip's operations
 _FORMAT = 1
 
 
 @torch.inference_mode()
 def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
-    """The parts of a prepared generator in 8-bit integers, made once and kept in the cache.
+    """Returns the parts of a prepared generator in 8-bit integers, made once and then cached.
 
-    The first and the last convolution, and an image skip, stay in floating point; so does the whole
-    trunk where the loss would be too large otherwise.
+    The first and the last convolution and an image skip stay in floating point. So does the whole
+    trunk if the loss is too large otherwise.
 
     Raises:
-        UserError: OpenVINO or NNCF are not installed, or the loss on real photographs is more
+        UserError: OpenVINO or NNCF is not installed, or the loss on real photographs is more
             than :data:`MOST_LOSS`.
     """
     openvino, nncf = load(), load("nncf")
     versions = f"{_FORMAT} {openvino.__version__} {nncf.__version__}"
     folder = default_cache_dir() / f"int8-{_key(network, versions)}"
     if not folder.is_dir():
-        log.info("int8    calibrating on %d photographs, once: some minutes", len(PHOTOS))
+        log.info("int8    calibrating once on %d photographs; this takes minutes", len(PHOTOS))
         _write(folder, *_calibrated(network, scale, nncf))
     lost = json.loads((folder / "loss.json").read_text())
     log.info("int8    %.3f dB PSNR-Y below fp32 on %d photographs", lost["psnr_y"], len(PHOTOS))
@@ -54,7 +54,7 @@ def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
 
 
 def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model, Model], float]:
-    """The models, and what they lose in dB."""
+    """Returns the models and their loss in dB."""
     photos = [_pair(pixels, scale) for pixels in bundled_pixels()]
     crops = [crop for hr, lr in photos for image in (lr, hr / 255) for crop in _crops(image)]
     models = convert(network)
@@ -64,7 +64,7 @@ def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model,
     trunk = _quantise(nncf, models[0], [(crop,) for crop in crops], _convolutions(models[0])[:1])
     floating = _convolutions(models[1])[-1:] + _skip(models[1])
     reconstruction = _quantise(nncf, models[1], features, floating)
-    lost = float("inf")
+    lost = float("inf")  # if 8 bits lose too much, the second try leaves the trunk as it is
     for int8 in ((trunk, reconstruction), (models[0], reconstruction)):
         lost = best - _score(network, int8, photos, scale)
         if lost <= MOST_LOSS:
@@ -81,7 +81,7 @@ def _quantise(
     inputs: list[tuple[Tensor, ...]],
     floating: list[str],
 ) -> Model:
-    logging.getLogger("nncf").setLevel(logging.ERROR)  # set_log_level would reach others' handlers
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # set_log_level changes handlers of others
     ranges = load("nncf.quantization.range_estimator")
     arrays = [tuple(x.contiguous().numpy() for x in group) for group in inputs]
     return nncf.quantize(
@@ -90,10 +90,10 @@ def _quantise(
         subset_size=len(arrays),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(names=floating),
-        fast_bias_correction=False,  # the fast one loses half a dB
+        fast_bias_correction=False,  # the fast correction loses half a dB
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX
-        ),  # the mean of the crops' extremes would cut off white and black areas
+        ),  # a mean of the crops' extremes would clip white and black areas
     )
 
 
@@ -103,16 +103,16 @@ def _convolutions(model: Model) -> list[str]:
 
 
 def _skip(model: Model) -> list[str]:
-    """What is computed outside of the layers, but for their biases."""
+    """Returns the names of the operations outside the layers, which make up the image skip."""
     layers = [x for x in model.get_ordered_ops() if x.get_type_name() in _SKIP]
     names = [str(x.get_friendly_name()) for x in layers]
-    return [name for name in names if "_convolution" not in name]
+    return [name for name in names if "_convolution" not in name]  # not a layer's bias
 
 
 def _score(
     network: nn.Module, models: tuple[Model, Model], photos: list[tuple[Tensor, Tensor]], scale: int
 ) -> float:
-    """Mean PSNR-Y in dB."""
+    """Returns the mean PSNR-Y of the enlarged photographs in dB."""
     trunk, reconstruction = run_by_openvino(network, models, "auto")
     enlarged = [enlarge(trunk, reconstruction, lr, scale) for _, lr in photos]
     values = [psnr_y(to_uint8(sr), hr.byte(), scale) for sr, (hr, _) in zip(enlarged, photos)]
@@ -120,7 +120,7 @@ def _score(
 
 
 def _pair(pixels: NDArray[np.uint8], scale: int) -> tuple[Tensor, Tensor]:
-    """HR (1, 3, H, W) in [0, 255] and LR (1, 3, h, w) in [0, 1]."""
+    """Returns HR (1, 3, H, W) in [0, 255] and LR (1, 3, h, w) in [0, 1]."""
     height, width = (side // scale * scale for side in pixels.shape[:2])
     hr = torch.from_numpy(pixels[:height, :width]).permute(2, 0, 1)[None].contiguous()
     return hr.float(), downscale(hr, scale).float() / 255
@@ -140,6 +140,7 @@ def _key(network: nn.Module, versions: str) -> str:
 
 
 def _write(folder: Path, models: tuple[Model, Model], lost: float) -> None:
+    # The complete folder is renamed in one step, so that no other process reads half of it.
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     part.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""Enlarges files: which ones, where each result goes, and one after the other."""
+"""Plans which files to enlarge and where the results go, and enlarges one after the other."""
 
 import errno
 import glob
@@ -28,24 +28,24 @@ _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fai
 
 @dataclass(frozen=True)
 class Job:
-    """An image file and the file that its enlargement becomes."""
+    """An image file, and the file to which its enlargement is written."""
 
     source: Path
     target: Path
 
 
 def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]:
-    """A job for every image that ``inputs`` name.
+    """Returns a job for every image that ``inputs`` name.
 
     Args:
-        inputs: files, folders (with all that is below them) and glob patterns.
-        output: a folder, in which the folders' structure is kept; or, for a single file, the
-            file to write if it ends in one of :data:`FORMATS`.
-        suffix: what results end in; None keeps that of each file, or takes ``.png`` where it
-            cannot be written.
+        inputs: files, folders (searched recursively) and glob patterns.
+        output: a folder, in which the structure of input folders is kept; or, for a single input
+            file, the file to write if it ends in one of :data:`FORMATS`.
+        suffix: the extension of the results; None keeps each file's own, or takes ``.png`` if
+            files of that kind cannot be written.
 
     Raises:
-        UserError: there is nothing to do, or a result would take the place of its own source.
+        UserError: there is nothing to do, or a result would overwrite its own source.
     """
     place = Path(output).expanduser()
     found = [pair for entry in inputs for pair in _images(entry, place)]
@@ -68,11 +68,11 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
 
 
 def _images(entry: str, output: Path) -> list[tuple[Path, Path]]:
-    """Files that an input names, each with its path below the output folder."""
+    """Returns the files that an input names, each with its path below the output folder."""
     path = Path(entry).expanduser()
     if path.is_dir():
         images = list_images(path, "input")
-        inside = output.resolve()
+        inside = output.resolve()  # results of an earlier run are not enlarged again
         own = [p for p in images if not p.resolve().is_relative_to(inside) or inside == path]
         return [(image, image.relative_to(path)) for image in own]
     if path.exists() or path.is_symlink():
@@ -102,12 +102,12 @@ def _renamed(name: Path, suffix: str | None) -> Path:
 
 
 def _told_apart(name: Path, target: Path) -> Path:
-    """``a.jpg`` beside ``a.gif``, both to become ``a.png``: ``a_jpg.png`` and ``a_gif.png``."""
+    """Tells results of one name apart: ``a.png`` becomes ``a_jpg.png`` or ``a_gif.png``."""
     return target.with_name(f"{name.stem}_{name.suffix[1:].lower()}{target.suffix}")
 
 
 def as_list(setting: T | list[T]) -> list[T]:
-    """A setting that may be a list, as a list."""
+    """Returns a setting as a list, whether it is one or a single value."""
     return setting if isinstance(setting, list) else [setting]
 
 
@@ -116,13 +116,13 @@ def run(
 ) -> list[str]:
     """Enlarges the files of all jobs, with a progress bar over their pixels.
 
-    While one picture is enlarged the next one is read.
+    While one picture is enlarged, the next one is read.
 
     Args:
-        jobs: what to enlarge.
+        jobs: the files to enlarge.
         upscaler: enlarges the pixels.
-        size: of the results.
-        quality: of JPEG and WebP, 1 to 100.
+        size: the size of the results.
+        quality: the quality of JPEG and WebP, 1 to 100.
         max_megapixels: larger files are refused.
 
     Returns:
@@ -180,7 +180,7 @@ def _read(job: Job, max_megapixels: float) -> Picture | Exception:
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each made in a thread while the one before is used."""
+    """Yields the same items, each made in a thread while the previous one is used."""
     end = object()
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, end)
@@ -190,6 +190,6 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 
 def _reason(error: BadImage | OSError) -> str:
-    if isinstance(error, OSError) and error.filename:  # of the result: the source was read
+    if isinstance(error, OSError) and error.filename:  # it is the result's, as the source was read
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -1,7 +1,7 @@
-"""A generator's two parts run by OpenVINO, which is faster than PyTorch on CPUs.
+"""Runs a generator's two parts with OpenVINO, which is faster than PyTorch on CPUs.
 
-It is an extra, ``pip install 'sr_gan[openvino]'``, and tells its makers nothing: the package that
-would report each use to them is kept from being imported.
+OpenVINO is an extra: ``pip install 'sr_gan[openvino]'``. The package that would report each use to
+its makers is not imported.
 """
 
 import importlib
@@ -18,19 +18,20 @@ from sr_gan.networks.split import Part, split
 
 Model = Any  # openvino.Model
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without one it chooses for the processor
+_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without a hint, OpenVINO chooses for the processor
 _TELEMETRY = "openvino_telemetry"
 
 
 def load(name: str = "openvino") -> Any:
-    """The package ``openvino`` or ``nncf``.
+    """Returns the package ``openvino`` or ``nncf``.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the package is not installed.
     """
     if _TELEMETRY not in sys.modules:
+        # Importing a module that is None fails, and OpenVINO then works without telemetry.
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # of a compiler's place
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # on CUDA_HOME
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -40,10 +41,10 @@ def load(name: str = "openvino") -> Any:
 
 
 def convert(network: nn.Module) -> tuple[Model, Model]:
-    """The trunk and the reconstruction of a prepared generator as models for images of any size.
+    """Converts the trunk and the reconstruction of a prepared generator, for images of any size.
 
     Raises:
-        UserError: OpenVINO is not installed, or the generator is not made of two parts.
+        UserError: OpenVINO is not installed, or the generator does not consist of two parts.
     """
     if not (hasattr(network, "trunk") and hasattr(network, "reconstruct")):
         raise UserError(
@@ -59,12 +60,12 @@ def convert(network: nn.Module) -> tuple[Model, Model]:
 def run_by_openvino(
     network: nn.Module, models: tuple[Model, Model], precision: str
 ) -> tuple[Part, Part]:
-    """The parts of a prepared generator, computed by what :func:`convert` made of them.
+    """Returns the parts of a prepared generator, run by the models that :func:`convert` returns.
 
     Args:
         network: the generator.
-        models: of its trunk and its reconstruction.
-        precision: ``fp32``, ``bf16``, or anything else for what suits the processor.
+        models: the models of its trunk and its reconstruction.
+        precision: ``fp32`` or ``bf16``; with any other value OpenVINO chooses for the processor.
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -91,7 +92,7 @@ class _Run:
 
 
 class _PartModule(nn.Module):
-    """What a part runs, as a module of its own."""
+    """The function of a part as a module, which OpenVINO can convert."""
 
     def __init__(self, network: nn.Module, part: Part) -> None:
         super().__init__()
@@ -103,9 +104,10 @@ class _PartModule(nn.Module):
 
 def _converted(network: nn.Module, part: Part, *inputs: Tensor) -> Model:
     openvino, root = load(), logging.getLogger()
+    # The conversion silences the logs of the whole program, so the root logger is restored.
     level, filters, handlers = root.level, root.filters.copy(), root.handlers.copy()
     model = openvino.convert_model(_PartModule(network, part), example_input=inputs)
-    root.setLevel(level)  # it silences the whole program
+    root.setLevel(level)
     root.filters, root.handlers = filters, handlers
     shapes = [openvino.PartialShape([1, x.shape[1], -1, -1]) for x in inputs]
     model.reshape(dict(zip(model.inputs, shapes)))

@@ -1,4 +1,4 @@
-"""A generator made ready for inference: BatchNorm is folded into the convolutions."""
+"""Prepares a generator for inference by folding BatchNorm into the convolutions."""
 
 from copy import deepcopy
 
@@ -8,9 +8,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def prepare(generator: nn.Module) -> nn.Module:
-    """A copy in eval mode and channels-last, with every BN folded into the convolution before it.
+    """Returns a copy in eval mode and channels-last; BatchNorm is folded into the layer before it.
 
-    Its results are the original's, within the rounding of float32.
+    Its results are those of the original within the rounding of float32.
     """
     network = deepcopy(generator).eval().requires_grad_(False)
     for module in list(network.modules()):

@@ -1,4 +1,4 @@
-"""Which model is meant: a run, a file, a shipped name, or an interpolation; and its network."""
+"""Loads the model that a setting names: a run, a file, a shipped model, or an interpolation."""
 
 import time
 from collections.abc import Iterator
@@ -25,21 +25,21 @@ from sr_gan.runs.weights import (
     stated_generator,
 )
 
-DEFAULT = "gan"  # of the shipped ones
+DEFAULT = "gan"  # the shipped model that is used if none is named
 
 
 class Interpolation(nn.Module):
-    """An enlargement without learning, in the shape of a generator.
+    """A classical interpolation with the interface of a generator.
 
     Args:
-        kernel: ``"bicubic"``, MATLAB's, or ``"lanczos"`` with three lobes.
-        scale: factor of enlargement.
+        kernel: ``"bicubic"`` as in MATLAB, or ``"lanczos"`` with three lobes.
+        scale: the scale factor.
 
     Shapes:
         (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
     """
 
-    halo = 3
+    halo = 3  # LR pixels that Lanczos reaches
 
     def __init__(self, kernel: Kernel, scale: int = 4) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class Interpolation(nn.Module):
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A generator and where it is from.
+    """A generator and its origin.
 
     Args:
-        name: how tables call it.
-        generator: the network, as it was trained.
-        path: its file; None of an interpolation.
+        name: the generator's name in tables.
+        generator: the network as it was trained.
+        path: the file of its weights; None for an interpolation.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Pretrained:
 
     @property
     def scale(self) -> int:
-        """Factor of enlargement."""
+        """The scale factor."""
         return int(self.generator.scale)  # type: ignore[arg-type]
 
     def describe(self) -> str:
-        """One line: what it is, how large, and from which file and when, or what it is for."""
+        """Returns one line: name, size, and the file with its date or a shipped model's purpose."""
         count = sum(parameter.numel() for parameter in self.generator.parameters())
         kind = f"{self.name}, x{self.scale}"
         if self.path is None:
@@ -82,16 +82,16 @@ class Pretrained:
 
 
 def load_pretrained(model: str | None, scale: int = 4) -> Pretrained:
-    """The generator that ``model`` names, with its weights.
+    """Loads the generator that ``model`` names, with its weights.
 
     Args:
-        model: a folder of a run (the newest weights below it: of a stage that is finished, or
-            else its last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, the name of
+        model: the folder of a run (its newest weights are taken: those of a finished stage, or
+            else the last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, the name of
             a shipped model, ``bicubic`` or ``lanczos``; None is the shipped default.
-        scale: factor of the interpolations; a generator brings its own.
+        scale: the scale factor of interpolations; a generator has its own.
 
     Raises:
-        UserError: there is no such model, or its file is not one of this project's.
+        UserError: there is no such model, or this project did not write its file.
     """
     if model in get_args(Kernel):
         return Pretrained(model, Interpolation(model, scale))  # type: ignore[arg-type]
@@ -127,10 +127,11 @@ def _build(weights: Weights) -> nn.Module:
             "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
         )
     kind, settings = stated_generator(config, weights.path, "model")
+    # A file from elsewhere may ask for absurd sizes, which take no memory on the meta device.
     try:
         with torch.device("meta"), _no_more_parameters_than(len(weights.state)):
-            wrong = differing(kind(**settings), weights.state)  # sizes may be absurd: no memory yet
-    except Exception as error:  # whatever a foreign file makes a constructor do
+            wrong = differing(kind(**settings), weights.state)
+    except Exception as error:  # a file from elsewhere can make a constructor raise anything
         raise UserError(
             f"model={weights.path}: its generator cannot be built: {printable(error)}"
         ) from error
@@ -148,7 +149,7 @@ def _build(weights: Weights) -> nn.Module:
 
 @contextmanager
 def _no_more_parameters_than(count: int) -> Iterator[None]:
-    """Ends the building of a network that grows beyond what a file holds weights for."""
+    """Stops the building of a network that has more parameters than a file has tensors."""
     made = 0
 
     def counted(module: nn.Module, name: str, parameter: Any) -> None:
@@ -165,7 +166,7 @@ def _no_more_parameters_than(count: int) -> Iterator[None]:
 
 
 def _name(path: Path) -> str:
-    """``runs/srgan/2026-01-31-120000/checkpoints/gan/last.ckpt`` -> its folders, joined."""
+    """Returns ``srgan/DATE/gan`` for ``runs/srgan/DATE/checkpoints/gan/last.ckpt``."""
     if path.parent.parent.name != "checkpoints":
         return path.stem
     run = path.parents[2]

@@ -1,7 +1,7 @@
-"""What can be done to an enlarged image: self-ensemble, smoothing, consistency with its input.
+"""Refines enlarged images by self-ensemble, smoothing, and consistency with the input.
 
-Images are float (B, C, H, W) in [0, 1]. Each step says how many pixels around it a pixel looks at,
-so that it can run on tiles.
+Images are float (B, C, H, W) in [0, 1]. The reach of each step in pixels is given, so that it can
+run on tiles.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from sr_gan.images.resize import downscale, mirror, upscale
 
-BACK_PROJECTIONS = 5  # rounds after which 8-bit images change no more
-BACK_PROJECTION_HALO = 4  # LR pixels a round: the bicubic down reaches two, up two more
-_TRUNCATE = 3.0  # standard deviations after which a Gaussian is cut off
+BACK_PROJECTIONS = 5  # rounds, after which 8-bit images no longer change
+BACK_PROJECTION_HALO = 4  # LR pixels per round: the bicubic reaches two down and two up
+_TRUNCATE = 3.0  # standard deviations at which a Gaussian is cut off
 _LUMA = (0.299, 0.587, 0.114)
 
 
 def self_ensemble(run: Callable[[Tensor], Tensor], lr: Tensor) -> Tensor:
-    """The mean over the eight flips and rotations of what ``run`` makes of ``lr``.
+    """Returns the mean of ``run`` over the eight flips and rotations of ``lr``, turned back.
 
     Source: Timofte et al. 2016, *Seven ways to improve example-based single image
     super-resolution*, section 3.6; Lim et al. 2017 (EDSR), section 3.5.
@@ -37,12 +37,12 @@ def self_ensemble(run: Callable[[Tensor], Tensor], lr: Tensor) -> Tensor:
 
 
 def gaussian_radius(sigma: float) -> int:
-    """Pixels that a Gaussian filter looks at to each side."""
+    """Returns the reach of a Gaussian filter to each side in pixels."""
     return ceil(_TRUNCATE * sigma)
 
 
 def gaussian(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian filter of standard deviation ``sigma`` pixels, borders mirrored."""
+    """Filters by a Gaussian of standard deviation ``sigma`` pixels; borders are mirrored."""
     radius = gaussian_radius(sigma)
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     taps = torch.exp(-(offsets**2) / (2 * sigma**2))
@@ -54,16 +54,16 @@ def gaussian(image: Tensor, sigma: float) -> Tensor:
 
 
 def guided(image: Tensor, sigma: float, edge: float = 0.03) -> Tensor:
-    """Gaussian smoothing that leaves edges as they are: a guided filter led by the image's luma.
+    """Smooths but keeps edges: a guided filter with a Gaussian window, guided by the image's luma.
 
     Args:
         image: (B, 1 or 3, H, W) in [0, 1].
-        sigma: standard deviation of the Gaussian window, in pixels.
-        edge: contrast, as a standard deviation of luma in the window, of which half is kept;
-            what is weaker goes, what is stronger stays.
+        sigma: the standard deviation of the Gaussian window in pixels.
+        edge: the contrast of which half is kept, as a standard deviation of luma in the window;
+            weaker contrast is smoothed away, stronger contrast is kept.
 
     Source: He, Sun and Tang 2013, *Guided image filtering*, equations 5 to 8, with a Gaussian
-    window in place of the box. It looks at twice :func:`gaussian_radius` pixels.
+    window in place of the box. Its reach is twice :func:`gaussian_radius`.
     """
     luma = image
     if image.shape[1] == 3:
@@ -90,7 +90,7 @@ def back_project(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
 
 
 def _pad(image: Tensor, radius: int) -> Tensor:
-    """Mirrors the borders, the edge pixel repeated, however small the image is."""
+    """Mirrors the borders with the edge pixel repeated, however small the image is."""
     for dim in (-2, -1):
         length = image.shape[dim]
         index = torch.arange(-radius, length + radius, device=image.device)

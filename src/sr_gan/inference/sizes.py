@@ -1,4 +1,4 @@
-"""Results of any size: the enlarged image, reduced by the exact bicubic band by band."""
+"""Makes results of any size: the exact bicubic reduces the enlarged image band by band."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -10,25 +10,28 @@ from torch import Tensor
 from sr_gan.images.pixels import Pixels
 from sr_gan.images.resize import cubic, mirror
 
-_CHUNK = 64  # rows at a time
+_CHUNK = 64  # rows that are reduced at a time
 
 
 def reduced(
     bands: Iterator[Pixels], shape: Sequence[int], size: tuple[int, int]
 ) -> Iterator[Pixels]:
-    """Reduces an image by MATLAB's antialiased bicubic to any size, without ever holding it whole.
+    """Reduces an image to any size by MATLAB's antialiased bicubic, without holding it whole.
 
     Args:
-        bands: rows (n, W, C) of uint8, uint16, or float in [0, 1], from top to bottom.
-        shape: height and width of the image that they are.
-        size: height and width of the result, none larger than those of the image.
+        bands: the image's rows (n, W, C) of uint8, uint16, or float in [0, 1], from top to bottom.
+        shape: the height and width of the image.
+        size: the height and width of the result, neither larger than the image's.
 
     Returns:
         Rows (m, size[1], C) of the same type, from top to bottom.
     """
     rows, columns = (_taps(length, new) for length, new in zip(shape, size))
-    last = rows[0].amax(1)  # of the image's rows that each of the result's needs
-    first = rows[0].amin(1).flip(0).cummin(0).values.flip(0)  # that it or a later one needs
+    # ``held`` are the image's rows from ``start`` on, at the result's width. Row i of the result is
+    # made once row last[i] of the image has arrived; rows before first[i + 1] are dropped after it.
+    # Mirroring lets later rows need earlier ones again, hence the minimum over all later rows.
+    last = rows[0].amax(1)
+    first = rows[0].amin(1).flip(0).cummin(0).values.flip(0)
     held, start, done, seen = torch.empty(0), 0, 0, 0
     for band in bands:
         for chunk in np.array_split(band, max(1, ceil(len(band) / _CHUNK))):
@@ -45,9 +48,10 @@ def reduced(
 
 
 def _taps(length: int, size: int) -> tuple[Tensor, Tensor]:
-    """For each position of the result the inputs that it is made of (size, n), mirrored at the
-    borders, and their weights. The kernel is as wide as the reduction, so that nothing aliases.
-    """
+    """Returns the inputs of each output pixel, mirrored at borders, and their weights."""
+    # Output pixels are spread evenly over the input. The cubic reaches two pixels; the reduction
+    # stretches it, so that nothing aliases. Each output pixel gets the n taps that suffice for any
+    # fraction of a pixel; beyond the cubic's reach their weight is 0. Both results are (size, n).
     stretch = length / size
     centres = (torch.arange(size, dtype=torch.float64) + 0.5) * stretch - 0.5
     radius = ceil(2 * stretch)
@@ -58,7 +62,7 @@ def _taps(length: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _weighted(x: Tensor, index: Tensor, weights: Tensor) -> Tensor:
-    """(length, ...) -> (size, ...): a weighted sum over the first dimension, tap by tap."""
+    """Sums over the first dimension, tap by tap to save memory: (length, ...) -> (size, ...)."""
     shape = (-1, *[1] * (x.ndim - 1))
     total = torch.zeros(len(index), *x.shape[1:])
     for at, weight in zip(index.T, weights.T):

@@ -1,6 +1,7 @@
-"""Any image, any size: the generator on tiles, in the image's own colour mode and bit depth."""
+"""Enlarges images of any size on tiles, in their own colour mode and bit depth."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, TypeVar
@@ -55,7 +56,7 @@ class Upscaler:
         options: how to enlarge.
 
     Raises:
-        UserError: the device is not there.
+        UserError: the device does not exist, or the backend cannot run the generator.
     """
 
     def __init__(self, model: Pretrained, options: Options | None = None) -> None:
@@ -73,12 +74,12 @@ class Upscaler:
     def from_pretrained(
         cls, model: str | None = None, scale: int = 4, **options: Any
     ) -> "Upscaler":
-        """Of a run's folder, a weights file, a shipped model's name, ``bicubic`` or ``lanczos``.
+        """Loads a run, a weights file, a shipped model, ``bicubic`` or ``lanczos``.
 
         Args:
             model: see :func:`load_pretrained`.
-            scale: factor of ``bicubic`` and ``lanczos``; a generator brings its own.
-            options: fields of :class:`Options`.
+            scale: the scale factor of ``bicubic`` and ``lanczos``; a generator has its own.
+            options: the fields of :class:`Options`.
 
         Raises:
             UserError: there is no such model or device.
@@ -87,13 +88,13 @@ class Upscaler:
         return cls(load_pretrained(str(model) if model else None, scale), Options(**options))
 
     def __call__(self, image: T, size: Size | None = None) -> T:
-        """The enlarged image, of the type, mode, bit depth and range of what is given.
+        """Returns the enlarged image in the type, mode, bit depth and range of ``image``.
 
         Args:
             image: a PIL image; a NumPy array (H, W) or (H, W, C) of uint8, uint16, or float in
                 [0, 1]; or a tensor (C, H, W) or (B, C, H, W), likewise. C is 1 (grey), 2 (grey
                 and alpha), 3 (RGB) or 4 (RGB and alpha).
-            size: of the result; without it the network's factor.
+            size: the size of the result; the default is what the network makes.
 
         Raises:
             ValueError: the type, shape or number of channels is none of these, or the result
@@ -115,18 +116,18 @@ class Upscaler:
         progress: Callable[[int], None] = lambda pixels: None,
         size: Size | None = None,
     ) -> Iterator[Pixels]:
-        """The enlarged image from top to bottom, in bands (n, width, C) of the same type.
+        """Returns the enlarged image from top to bottom, in bands (n, width, C) of the same type.
 
-        Nothing but a few bands is held, so that an image of any size can be written as it comes.
-        When memory runs out the tile is halved, and the band made again.
+        Only a few bands are held at a time, so that an image of any size can be written as it
+        comes. If memory runs out, the tile is halved and the band is made again.
 
         Args:
             pixels: (H, W, C) as in :meth:`__call__`.
-            progress: called with the number of pixels that the network made of each tile.
-            size: of the result, as in :meth:`__call__`.
+            progress: called after each tile with the number of pixels that the network made.
+            size: the size of the result, as in :meth:`__call__`.
 
         Raises:
-            ValueError: as :meth:`__call__`.
+            ValueError: an argument is not allowed, as in :meth:`__call__`.
             UserError: not even the smallest tile fits into memory.
         """
         check_pixels(pixels)
@@ -135,11 +136,13 @@ class Upscaler:
         return bands if result == whole else reduced(bands, whole, result)
 
     def _bands(self, pixels: Pixels, progress: Callable[[int], None]) -> Iterator[Pixels]:
-        """As :meth:`bands`, at the network's factor."""
+        """Does what :meth:`bands` does, at the network's scale factor."""
         pixels = spread_colours(pixels)
         dtype = self._type(8 * pixels.dtype.itemsize)
-        if dtype != self.dtype:  # whose pixels take another amount of memory
+        if dtype != self.dtype:  # a tile of this type takes another amount of memory
             self.dtype, self.tile = dtype, self.options.tile
+        # A band is a row of tiles. Each tile is read with a halo as wide as the network and the
+        # refinements reach. Only its core is kept, so that tiles meet without seams.
         top, height = 0, pixels.shape[0]
         while top < height:
             size = self.tile = self.tile or self._largest_tile(pixels)
@@ -169,8 +172,11 @@ class Upscaler:
 
     @torch.inference_mode()
     def _enlarge(self, image: Tensor) -> Tensor:
-        """(1, C, h, w) float in [0, 1] -> (1, C, scale * h, scale * w), the colours by the network,
-        alpha by the bicubic: it has no texture to invent, and its edges must meet the colours."""
+        """Enlarges (1, C, h, w) float in [0, 1] to (1, C, scale * h, scale * w).
+
+        The network enlarges the colours. The bicubic enlarges alpha, which has no texture to invent
+        and whose edges must meet those of the colours.
+        """
         channels = image.shape[1]
         colours = colour_channels(channels)
         lr = image[:, :colours].expand(-1, 3, -1, -1)
@@ -197,12 +203,14 @@ class Upscaler:
         return sr.float().add_(1).div_(2)
 
     def _largest_tile(self, pixels: Pixels) -> int:
-        """For half of the memory; the reconstruction of a part of it at a time has the other.
+        """Returns the side of a tile that fits into half of the memory budget.
 
-        Where the network sees so far that most of the work would be done on what neighbours share,
-        the tile takes all of the memory that is free, until its overlap is half of it.
+        The other half is for the reconstruction, which runs on a part of the tile at a time. If the
+        halo is so wide that most of the work would go into it, the tile may take half of the free
+        memory instead, but no more than a side of two halos needs.
         """
         refining = self.options.consistency or self.options.smooth_sigma
+        # Bytes per LR pixel of the float32 results: 4 are alive at once, or 16 when refining.
         results = 4 * (16 if refining else 4) * 3 * self.scale**2
         each = self.trunk.bytes(self.dtype) + results
         usual, most = (
@@ -212,8 +220,8 @@ class Upscaler:
         size = max(usual, min(most, 2 * self.halo))
         if size < min(2 * self.halo, max(pixels.shape[:2])):
             log.warning(
-                "the network sees %d pixels to each side, and memory is there for tiles of %d: "
-                "%.0f times the work; free some memory, or take a smaller network",
+                "the network sees %d pixels to each side, but memory only allows tiles of %d: "
+                "%.0f times the work; free some memory, or use a smaller network",
                 self.halo,
                 size,
                 tiles.work(size, self.halo),
@@ -221,7 +229,7 @@ class Upscaler:
         return size
 
     def _type(self, bits: int) -> torch.dtype | None:
-        """What PyTorch's convolutions compute in for images of so many bits; None is float32."""
+        """Returns the type that PyTorch computes in for samples of ``bits``; None is float32."""
         if self.options.backend != "torch":
             return None
         if self.options.precision != "auto":
@@ -239,7 +247,7 @@ class Upscaler:
             raise UserError(
                 f"memory is full even for tiles of {size} pixels: free some, or use device=cpu"
             )
-        log.warning("memory is full: going on with tiles of %d instead of %d", self.tile, size)
+        log.warning("memory is full: continuing with tiles of %d instead of %d", self.tile, size)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -247,7 +255,7 @@ class Upscaler:
         chosen, halo = self.options, 0
         if chosen.smooth_sigma:
             times = 2 if chosen.smooth == "guided" else 1
-            halo += -(-times * refine.gaussian_radius(chosen.smooth_sigma) // self.scale)
+            halo += math.ceil(times * refine.gaussian_radius(chosen.smooth_sigma) / self.scale)
         if chosen.consistency:
             halo += refine.BACK_PROJECTIONS * refine.BACK_PROJECTION_HALO
         return halo
