@@ -78,7 +78,8 @@ def drawn(plot: Plot) -> list[list[tuple[float, float]]]:
     """The points of each line of a plot, without the lines that separate stages."""
     axes = Figure().add_subplot()
     plot.draw(axes, "grey")
-    lines = [list(zip(*map(list, line.get_data()))) for line in axes.lines]
+    data = [np.asarray(line.get_data(), float) for line in axes.lines]
+    lines = [[(x, y) for x, y in points.T.tolist()] for points in data]
     return [line for line in lines if len(line) == 1 or line[0][0] != line[1][0]]
 
 
