@@ -1,4 +1,4 @@
-"""The photo collections to choose from: a folder, DIV2K, and what scikit-image brings along."""
+"""The photo collections to choose from: a folder, DIV2K, and scikit-image's bundled photos."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +18,12 @@ class FolderData(SRData):
     """Any folder of photos, nested or not; DIV2K's own layout is recognised.
 
     Args:
-        train_dir: the photos; or a folder that holds ``DIV2K_train_HR`` and its companions.
-        valid_dir: photos to validate on; ``None`` holds out every n-th of ``train_dir``.
-        valid_fraction: the share held out where there is no ``valid_dir``.
-        train_lr_dir: reduced photos of the same names; ``None`` computes them.
-        valid_lr_dir: the same for ``valid_dir``.
-        settings: those of :class:`SRData`.
+        train_dir: the folder of photos, or one that holds ``DIV2K_train_HR`` and its companions.
+        valid_dir: photos to validate on; ``None`` holds out every n-th photo of ``train_dir``.
+        valid_fraction: the share that is held out if there is no ``valid_dir``.
+        train_lr_dir: reduced photos with the same names; ``None`` computes them.
+        valid_lr_dir: the reduced photos of ``valid_dir``.
+        settings: the arguments of :class:`SRData`.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Div2kData(SRData):
 
 
 class SkimageData(SRData):
-    """The colour photos inside scikit-image's wheel: real photographs without a network.
+    """The colour photos bundled with scikit-image, which need no download.
 
     Args:
         train: file names to train on.
-        valid: file names to hold out.
-        settings: those of :class:`SRData`.
+        valid: file names to validate on.
+        settings: the arguments of :class:`SRData`.
     """
 
     def __init__(self, train: list[str], valid: list[str], **settings: Any) -> None:
