@@ -24,7 +24,7 @@ GAN = f"{TINY} gan.epochs=2 trainer.check_val_every_n_epoch=1"
 ARGUMENTS = {  # what follows the script's name, and the variables before it
     "compact_cpu": "{photos} {photos} generator.filters=8 generator.blocks=1 data.crop=32 "
     "data.batch_size=2 data.crops_per_epoch=4 data.valid_crop=48 pretrain.epochs=1",
-    "data_speed": "{photos} images=4 batch_size=2 growth=[]",
+    "data_speed": "{photos} images=4 batch_size=2 seconds=0.1 rounds=1",
     "finetune": "{photos} {photos} {squeezenet} {alexnet} data.crop=32 data.batch_size=2 "
     "data.crops_per_epoch=4 data.valid_crop=48 gan.epochs=1 trainer.check_val_every_n_epoch=1",
     "loss_weights": f"{{alexnet}} {GAN} pretrain.epochs=1",
@@ -33,7 +33,7 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
     "remedies": "{photos} {photos} {vgg} {alexnet} data.valid_crop=48 generator.filters=8 "
     "generator.blocks=1",
     "speed": "generator.filters=8 generator.blocks=1 data.crop=32 data.batch_size=2 "
-    "bench.growth=null",
+    "bench.updates=2 bench.photos=2",
     "srgan_400ep": f"{{photos}} {{photos}} {{vgg}} {GAN} data.crop=48 discriminator.filters=4",
     "srgan_modern": f"{{photos}} {{photos}} {{vgg}} {{alexnet}} {{squeezenet}} {{sets}} {GAN} "
     "pretrain.epochs=1 discriminator.filters=4",
@@ -42,7 +42,8 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
 VARIABLES = {
     "remedies": {"UPDATES": "6", "BATCH": "2", "CROP": "32", "ONLY": "0[01]*"},
     "postfilter": {"SIGMAS": "0.0 0.6"},
-    "speed": {"UPSCALE": "model=null width=64 height=48 rounds=1"},
+    "data_speed": {"GROWTH": "4"},
+    "speed": {"UPSCALE": "model=null width=64 height=48 rounds=1", "GROWTH": "data.crop=32,48"},
 }
 
 

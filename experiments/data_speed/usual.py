@@ -1,4 +1,4 @@
-"""The usual ways, to compare with: photos opened crop by crop, and a plain training loop."""
+"""The usual ways to get crops, and the floor: the bytes of the same crops, copied once."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -8,18 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch import Tensor
+from torch.utils.data import Dataset
 
+from sr_gan.data.crops import RandomCrops
 from sr_gan.data.photos import Photos
 from sr_gan.images.decode import Pixels
-from sr_gan.losses import Objective
 
-_SUB_IMAGE = 480  # side of BasicSR's sub-images
+_SUB_IMAGE = 480  # the side of BasicSR's sub-images in pixels
 
 
 class DecodeEachTime(Dataset[dict[str, Tensor]]):
-    """The usual way: opens a photo for every crop, cuts, and reduces the crop with Pillow."""
+    """Opens a photograph for every crop, cuts it, and reduces the crop with Pillow.
+
+    Args:
+        files: the photographs.
+        crop: the side of an HR crop in pixels.
+        scale: the factor between HR and LR.
+    """
 
     def __init__(self, files: Sequence[Path], crop: int, scale: int) -> None:
         self.files, self.crop, self.scale = files, crop, scale
@@ -39,8 +45,15 @@ class DecodeEachTime(Dataset[dict[str, Tensor]]):
 
 
 class SubImages(Dataset[dict[str, Tensor]]):
-    """BasicSR's way: HR and LR cut into PNG sub-images beforehand, here held in memory as its
-    LMDB holds them; for every crop one pair is decoded."""
+    """Decodes a pair of PNG sub-images for every crop, as BasicSR does.
+
+    The sub-images are held in memory, as BasicSR's LMDB holds them.
+
+    Args:
+        photos: the photographs. One sub-image of each of the first 64 is made.
+        crop: the side of an HR crop in pixels.
+        scale: the factor between HR and LR.
+    """
 
     def __init__(self, photos: Photos, crop: int, scale: int) -> None:
         self.crop, self.scale = crop, scale
@@ -74,47 +87,22 @@ def _png(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def plain_updates(
-    files: Sequence[Path],
-    generator: nn.Module,
-    discriminator: nn.Module,
-    loss: Objective,
-    crop: int,
-    scale: int,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
-    lr: float = 1e-4,
-) -> Iterator[dict[str, float]]:
-    """Trains with a loop of the usual kind, one update a step, for as long as it is asked.
+def copies(crops: RandomCrops, batch_size: int) -> Iterator[Any]:
+    """Batches of the same crops, whose bytes are copied once and neither turned nor converted."""
+    side, size = crops.crop // crops.scale, crops.crop
+    rows = crops.table(0).tolist()
+    for first in range(0, len(rows) - batch_size + 1, batch_size):
+        hr = np.empty((batch_size, 3, size, size), np.uint8)
+        lr = np.empty((batch_size, 3, side, side), np.uint8)
+        for i, (index, top, left, _) in enumerate(rows[first : first + batch_size]):
+            photo = crops.photos[index]
+            lr[i] = photo.lr[:, top : top + side, left : left + side]
+            top, left = top * crops.scale, left * crops.scale
+            hr[i] = photo.hr[:, top : top + size, left : left + size]
+        yield {"hr": hr, "lr": lr}
 
-    NCHW in fp32; every crop opens its photo; the generator runs once for the discriminator's step
-    and again for its own, which computes the discriminator's gradients too; losses are read in
-    every step.
-    """
-    dataset = DecodeEachTime(files, crop, scale)
-    draws = RandomSampler(dataset, replacement=True, num_samples=1 << 20)
-    batches = DataLoader(dataset, batch_size, sampler=draws, num_workers=workers)
-    for network in (generator, discriminator, loss):
-        network.to(device, memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    adversarial: Any = loss.adversarial
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr)
-    while True:
-        for batch in batches:
-            small, hr = batch["lr"].to(device), batch["hr"].to(device) * 2 - 1
 
-            fake = generator(small)
-            loss_d = adversarial.discriminator(discriminator(hr), discriminator(fake.detach()))
-            optimizer_d.zero_grad()
-            loss_d.backward()
-            optimizer_d.step()
-
-            fake = generator(small)
-            terms = loss.content(fake, hr)
-            terms["adversarial"] = adversarial.generator(discriminator(fake))
-            loss_g = loss.total(terms)
-            optimizer_g.zero_grad()
-            loss_g.backward()  # type: ignore[no-untyped-call]
-            optimizer_g.step()
-            yield {"D": loss_d.item(), "G": loss_g.item()}
+def pillow(path: Path) -> Pixels:
+    """The pixels of a file (H, W, 3), decoded by Pillow."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

@@ -16,12 +16,14 @@ case $part in
 esac
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 gather
+export PYTHONPATH=$root:$PYTHONPATH  # of the studies in experiments/
 updates=${UPDATES:-150}
 
-bench() {  # NAME SECONDS SETTINGS...
-  local name=$1 seconds=$2
-  shift 2
-  TAIL=30 step "bench-$name" "$seconds" "$python" -m sr_gan.bench train data.train_dir="$place/train" \
+bench() {  # NAME SECONDS "MODULE [PART]" SETTINGS...
+  local name=$1 seconds=$2 module=$3
+  shift 3
+  # shellcheck disable=SC2086  # a module and its part are two words
+  TAIL=30 step "bench-$name" "$seconds" "$python" -m $module data.train_dir="$place/train" \
     bench.updates="$updates" bench.warm_up=20 bench.rounds=1 bench.output="$results/bench-$name.json" \
     "${settings[@]}" "$@"
 }
@@ -31,11 +33,12 @@ if [ "$part" = measure ]; then
   step device 20 "$python" -c 'import torch; print(torch.__version__, torch.cuda.get_device_properties(0) if torch.cuda.is_available() else "no GPU")'
   gpu_tests() { step "$1" "$2" "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k "$3" --durations=8 -o faulthandler_timeout=30; }
   gpu_tests tests-graphs 60 graphs
-  bench bf16 70 trainer.precision=bf16-mixed callbacks.compile.when=never bench.trace="$results/trace.json.gz"
-  bench bf16-compiled 110 trainer.precision=bf16-mixed callbacks.compile.when=always
-  bench plain 90 trainer.precision=32-true callbacks.compile.when=never bench.compare=true bench.updates=30
+  ours="sr_gan.bench train"
+  bench bf16 70 "$ours" trainer.precision=bf16-mixed callbacks.compile.when=never bench.trace="$results/trace.json.gz"
+  bench bf16-compiled 110 "$ours" trainer.precision=bf16-mixed callbacks.compile.when=always
+  bench plain 90 experiments.speed.compare trainer.precision=32-true callbacks.compile.when=never bench.updates=30
   for precision in ${PRECISIONS-16-mixed}; do
-    bench "$precision" 60 trainer.precision="$precision" callbacks.compile.when=never
+    bench "$precision" 60 "$ours" trainer.precision="$precision" callbacks.compile.when=never
   done
   gpu_tests tests 90 "not graphs and not compiled and not measures"
   gpu_tests tests-compiled 60 compiled

@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from sr_gan.bench.machine import quiet
-from sr_gan.bench.make_photos import make_photos, originals
+from sr_gan.bench.make_photos import make_photos
 from sr_gan.machine import keep_freed_memory
 from sr_gan.resolvers import register_resolvers
 from sr_gan.settings.build import build, build_all
@@ -68,7 +68,7 @@ def ours(cfg: DictConfig) -> float:
         cfg.trainer,
         max_epochs=1,
         limit_val_batches=0,
-        callbacks=[*build_all(cfg.callbacks), watch],
+        callbacks=[*build_all(cfg.callbacks, "gan"), watch],
         logger=False,
     )
     trainer.fit(module, data)
@@ -120,8 +120,9 @@ def main(settings: list[str]) -> None:
     keep_freed_memory()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch, quiet():
-        folder = make_photos(originals(None), Path(scratch), 4, (480, 320))
-        photos = [f"data.train_dir={folder}", f"data.cache_dir={scratch}", f"run_dir={scratch}/run"]
+        make_photos(Path(scratch) / "photos", 4, (480, 320))
+        photos = [f"data.train_dir={scratch}/photos", f"data.cache_dir={scratch}"]
+        photos.append(f"run_dir={scratch}/run")
         crops = f"data.crops_per_epoch={2 * (WARM_UP + UPDATES)}"
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             overrides = ["experiment=srgan_400ep", "data=folder", "stages=[gan]", *NEARLY_EMPTY]

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# The benchmarks of updates and of enlarging, on a GPU where there is one, and how the cost of an update grows.
+# Compares updates with those of a plain loop, and enlarging with the plain forward, on a GPU where there is one.
 #
-#   experiments/speed/run.sh [KEY=VALUE ...]        those of the updates; UPSCALE="KEY=VALUE ..." of enlarging
+#   experiments/speed/run.sh [KEY=VALUE ...]
 #
-# Writes to RESULTS (default: results/ beside this script). About five minutes on two cores without the growth:
-# bench.growth=null.
+#   KEY=VALUE   settings of the updates, as of python -m sr_gan.bench train
+#   UPSCALE     settings of enlarging, as of python -m sr_gan.bench upscale: "width=64 rounds=1"
+#   GROWTH      settings whose values the cost of an update is measured for; "" leaves this out
+#
+# Writes to RESULTS (default: results/ beside this script). Takes about five minutes on two cores with GROWTH="".
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
 results=${RESULTS:-$here/results}
 mkdir -p "$results"
-"${PYTHON:-python}" -m sr_gan.bench train --compare bench.output="$results/bench-train.json" \
-  'bench.growth={data.crop: [96, 144, 192], data.batch_size: [4, 16, 32], generator.blocks: [8, 16, 32]}' "$@" |
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+export GROWTH=${GROWTH-data.crop=96,144,192 data.batch_size=4,16,32 generator.blocks=8,16,32}
+"${PYTHON:-python}" -m experiments.speed.compare bench.output="$results/bench-train.json" "$@" |
   tee "$results/bench-train.txt"
 # shellcheck disable=SC2086  # UPSCALE is several words
-"${PYTHON:-python}" -m sr_gan.bench upscale model=psnr ${UPSCALE:-} \
+"${PYTHON:-python}" -m experiments.speed.plain_forward model=psnr ${UPSCALE:-} \
   output="$results/bench-upscale.json" | tee "$results/bench-upscale.txt"

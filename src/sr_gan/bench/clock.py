@@ -1,4 +1,4 @@
-"""What an update takes, and where its time goes."""
+"""Callbacks that measure the updates of a training: their time, their parts, their kernels."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,8 +19,13 @@ PARTS = ("data", "G", "D", "content loss", "optimisers", "logging", "other")
 
 
 class Stopwatch(L.Callback):
-    """The time of all updates after the first ``warm_up``, and the memory that they take at most;
-    waits for the device at both ends."""
+    """Measures the ``seconds`` and the peak ``memory`` in bytes of all updates but the first ones.
+
+    It waits for the device before and after all of them only: each wait would slow down a GPU.
+
+    Args:
+        warm_up: the number of updates that do not count.
+    """
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up, self.seconds, self.memory = warm_up, 0.0, 0
@@ -45,16 +50,19 @@ class Stopwatch(L.Callback):
 
 
 class Trace(L.Callback):
-    """Records the last ``updates`` of a run with PyTorch's profiler, for Perfetto or Chrome.
+    """Records the last updates of a training with PyTorch's profiler, for Perfetto or Chrome.
+
+    For a GPU, ``kernels`` is the number of kernels in an update, and ``seconds`` is the time that
+    it spends on them.
 
     Args:
-        updates: to record.
-        path: of the trace, ``.json`` or ``.json.gz``.
+        updates: the number of updates to record.
+        path: the file to write, ``.json`` or ``.json.gz``.
     """
 
     def __init__(self, updates: int, path: Path) -> None:
         self.updates, self.path = updates, path
-        self.kernels, self.seconds = 0.0, 0.0  # that a GPU is given, and computes, in an update
+        self.kernels, self.seconds = 0.0, 0.0
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -68,12 +76,8 @@ class Trace(L.Callback):
         wait(pl_module.device)
         self.profile.stop()
         events: Any = self.profile.events()  # type: ignore[no-untyped-call]
-        events = [
-            event
-            for event in events
-            if event.device_type.name == "CUDA"
-            and not event.is_user_annotation  # no work of its own
-        ]
+        # an annotation is a span around kernels, and no work itself
+        events = [e for e in events if e.device_type.name == "CUDA" and not e.is_user_annotation]
         self.kernels = len(events) / self.updates
         self.seconds = sum(event.time_range.elapsed_us() for event in events) / self.updates / 1e6
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,19 +85,21 @@ class Trace(L.Callback):
 
 
 class Clock(L.Callback):
-    """Splits the updates of a GAN stage by marks that are set from outside. Each mark waits for
-    the device, so that on a GPU the sum is more than an update takes without.
+    """Divides the time of a GAN stage's updates between their :data:`PARTS`.
+
+    Each mark waits for the device, so that on a GPU the sum is more than an update takes otherwise.
 
     Args:
-        warm_up: updates that do not count.
+        warm_up: the number of updates that do not count.
     """
 
     def __init__(self, warm_up: int) -> None:
-        self.warm_up = warm_up
+        self.warm_up, self.updates, self.last = warm_up, 0, 0.0
         self.seconds: dict[str, float] = defaultdict(float)
-        self.updates = 0
-        self.last = 0.0
 
+    # A mark gives the time since the one before it to a part, so no time is lost or counted twice.
+    # Hooks mark the forward of each network, and in the backward the moment at which the gradient
+    # has passed through it to its input. What remains of a backward is the learning player's own.
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, GAN)
         self.device = pl_module.device
@@ -101,7 +107,7 @@ class Clock(L.Callback):
         self._watch(pl_module.discriminator, "D")
         for term in pl_module.loss.terms.values():
             self._watch(term, "content loss")
-        weight = next(pl_module.generator.parameters())  # at rest while the discriminator learns
+        weight = next(pl_module.generator.parameters())  # frozen while the discriminator learns
         self._time(pl_module, "manual_backward", lambda: "G" if weight.requires_grad else "D")
         self._time(pl_module, "log_dict", lambda: "logging")
         self._time(pl_module.means, "add", lambda: "logging")
@@ -129,18 +135,18 @@ class Clock(L.Callback):
             self.updates += batch_idx >= self.warm_up
 
     def mark(self, part: str) -> None:
-        """The time since the last mark was the part's."""
+        """Gives the time since the last mark to a part."""
         wait(self.device)
         now = perf_counter()
         self.seconds[part] += now - self.last
         self.last = now
 
     def milliseconds(self) -> dict[str, float]:
-        """Of an update, by part."""
+        """The milliseconds of an update by part, the mean of all updates that count."""
         return {part: 1e3 * self.seconds[part] / max(1, self.updates) for part in PARTS}
 
     def _time(self, owner: Any, name: str, part: Callable[[], str]) -> None:
-        """Marks begin and end of each call of a method."""
+        """Marks the beginning and the end of each call of a method."""
         method = getattr(owner, name)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -152,14 +158,14 @@ class Clock(L.Callback):
         setattr(owner, name, timed)
 
     def _watch(self, network: nn.Module, part: str) -> None:
-        """Marks the end of each forward, and of the backward up to what went in."""
+        """Marks each forward, and the end of the backward through the network."""
 
         def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
             self.mark("other")
             image = inputs[0]
             if not (image.requires_grad and torch.is_grad_enabled()):
                 return None
-            image = image.view_as(image)  # a node of its own, whose gradient is this network's
+            image = image.view_as(image)  # a new node, whose gradient is this network's alone
             image.register_hook(lambda gradient: self.mark(part))  # type: ignore[no-untyped-call]
             return (image, *inputs[1:])
 

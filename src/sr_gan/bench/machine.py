@@ -1,42 +1,36 @@
-"""What measurements share: what a device reaches on its own, memory, silence."""
+"""What the measurements share: peak memory, processes of their own, and silence."""
 
 import logging
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from time import perf_counter
+from multiprocessing import get_context
+from typing import Any, TypeVar
 
 import torch
 
-from sr_gan.devices import wait
-
-
-def matrix_peak(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """FLOP/s of a large matrix product, the best of those that fit into so many seconds."""
-    side = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    best, began = 0.0, perf_counter()
-    while perf_counter() - began < seconds or best == 0:
-        wait(device)
-        start = perf_counter()
-        a @ b
-        wait(device)
-        best = max(best, 2 * side**3 / (perf_counter() - start))
-    return best
+T = TypeVar("T")
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: on a GPU what was allocated at most, else the process's largest resident memory."""
+    """The most bytes so far: allocated on a GPU, otherwise the resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def in_own_process(function: Callable[..., T], *arguments: Any) -> T:
+    """Calls a function in a new process, whose memory is that of the call alone."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the data module's lines on feeds and caches."""
+    """Leaves out what the data module logs about feeds and caches."""
     logger = logging.getLogger("sr_gan.data")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,53 +1,55 @@
-"""Photos to measure on, made in any number and size from a few."""
+"""Makes photographs to measure on, in any number and size, from a few."""
 
-from collections.abc import Sequence
+import logging
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import skimage
-from PIL import Image
+from PIL import Image, ImageOps
 
+from sr_gan.images.bundled import PHOTOS, bundled
 from sr_gan.images.find import list_images
 from sr_gan.machine import cores
 
-
-def originals(folder: str | None) -> list[Path]:
-    """The photos of a folder; without one, those that come with scikit-image."""
-    if folder is not None:
-        return list_images(Path(folder).expanduser(), "photos")
-    names = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
-    return [Path(skimage.__file__).parent / "data" / name for name in names]
+log = logging.getLogger(__name__)
 
 
 def make_photos(
-    originals: Sequence[Path], scratch: Path, count: int, size: tuple[int, int], level: int = 6
-) -> Path:
-    """``count`` different PNG files of ``size`` (width, height) in a folder of ``scratch``."""
-    folder = scratch / f"photos-{count}-{size[0]}x{size[1]}"
-    if not folder.is_dir():
-        part = folder.with_suffix(".part")
-        part.mkdir(parents=True, exist_ok=True)
-        jobs = [(originals[i % len(originals)], part, i, size, level) for i in range(count)]
-        with ProcessPoolExecutor(cores()) as pool:
-            list(pool.map(_make_photo, jobs, chunksize=8))
-        part.rename(folder)
-    return folder
+    folder: Path,
+    count: int,
+    size: tuple[int, int] = (2040, 1356),  # of most of DIV2K
+    originals: str | None = None,
+    level: int = 6,
+) -> None:
+    """Makes different PNG files of one size.
+
+    Args:
+        folder: the folder to make.
+        count: the number of files.
+        size: width and height in pixels.
+        originals: a folder of photographs to make them of; otherwise they are scikit-image's.
+        level: the effort of the compression, 0 to 9.
+
+    Raises:
+        UserError: there are no originals.
+    """
+    sources = [bundled(name) for name in PHOTOS]
+    if originals is not None:
+        sources = list_images(Path(originals).expanduser(), "photos")
+    log.info("making %d PNG files of %dx%d pixels", count, *size)
+    folder.mkdir(parents=True)
+    jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]
+    with ProcessPoolExecutor(cores()) as pool:
+        list(pool.map(_make_photo, jobs, chunksize=8))
 
 
 def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
-    """A photo enlarged or cut to size; a place of its own for each that shares an original."""
-    original, folder, number, (width, height), level = job
+    """Resizes an original so that it covers the size, and cuts a random part of that size."""
+    original, folder, number, size, level = job
+    across, down = np.random.default_rng(number).random(2)
     with Image.open(original) as image:
         picture = image.convert("RGB")
-    scale = max(width / picture.width, height / picture.height, 1.0)
-    if scale > 1:
-        size = (round(picture.width * scale), round(picture.height * scale))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    rng = np.random.default_rng(number)
-    left = int(rng.integers(picture.width - width + 1))
-    top = int(rng.integers(picture.height - height + 1))
-    picture = picture.crop((left, top, left + width, top + height))
+    picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(across, down))
     if number % 2:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     picture.save(folder / f"{number:05}.png", compress_level=level)

@@ -1,11 +1,7 @@
-"""Enlarging a photograph: megapixels a second and memory of each way, beside the plain forward."""
+"""Measures the ways to enlarge a photograph: megapixels a second, memory and exactness."""
 
-import json
 import logging
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -13,133 +9,132 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 from PIL import Image
 
-from sr_gan.bench.machine import peak_memory
-from sr_gan.bench.make_photos import originals
+from sr_gan.bench.machine import in_own_process, peak_memory
+from sr_gan.bench.result import Result
 from sr_gan.devices import wait
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.images.bundled import PHOTOS, bundled
 from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
-from sr_gan.machine import cpu_computes_bf16
+from sr_gan.machine import cpu_computes_bf16, installed
 from sr_gan.networks import SRResNet
-from sr_gan.runs.records import environment
-from sr_gan.settings.check import check
-from sr_gan.settings.schema import BenchUpscaleConfig
+from sr_gan.tables import Table
 
 log = logging.getLogger(__name__)
 
-Result = dict[str, Any]
 Pixels = NDArray[np.uint8]
-PLAIN = "plain forward"
+Settings = dict[str, Any]
+Measured = tuple[str, Result, Pixels]  # a way, its numbers, and the photograph that it enlarged
 
 
-def bench_upscale(cfg: DictConfig) -> None:
-    """Measures every way to enlarge that works here, prints a table and writes ``output``.
+def measure(settings: Settings) -> Result:
+    """Measures every way that works here, each in a process of its own.
+
+    Args:
+        settings: those of ``BenchUpscaleConfig``, checked.
 
     Raises:
-        UserError: a setting is of no use.
+        UserError: the model or the device is not usable.
     """
-    settings = check(cfg, BenchUpscaleConfig)
-    log.info("model   %s", _model(settings["model"]).describe())
-    rows, exact = [], None
-    for name, options in ways(settings).items():
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # own memory
-            measured = pool.submit(measure, options, settings)
-        if isinstance(measured.exception(), UserError):  # int8, where it loses too much
-            log.info("%s: %s", name, measured.exception())
-            continue
-        numbers, image = measured.result()
-        exact = image if exact is None else exact
-        rows.append({"name": name, **numbers, **_difference(image, exact)})
-        log.info("%s: %.2f megapixels/s", name, numbers["megapixels_per_second"])
-    result = {"environment": environment(), "settings": settings, "ways": rows}
-    with atomic_write(Path(cfg.output)) as file:
-        json.dump(result, file, indent=2)
-    log.info("\n%s\n\nwritten to %s", table(result), cfg.output)
+    log.info("model   %s", model(settings).describe())
+    return {"settings": settings, "ways": compared(measured(settings))}
 
 
-def ways(settings: dict[str, Any]) -> dict[str, dict[str, str] | None]:
-    """Options of each way by name; the plain forward, which comes first, has none."""
+def measured(settings: Settings) -> Iterator[Measured]:
+    """The ways, of which the first is fp32."""
+    for options in ways(settings):
+        try:
+            yield in_own_process(measure_way, options, settings)
+        except UserError as error:
+            if options["precision"] != "int8":  # which is refused where it loses too much
+                raise
+            log.info("int8: %s", error)
+
+
+def ways(settings: Settings) -> list[dict[str, str]]:
+    """The options of each way."""
     device = settings["device"]
     cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
-    half = "fp16" if cuda else "bf16"
-    found: dict[str, dict[str, str] | None] = {PLAIN: None, "ours, fp32": {"precision": "fp32"}}
-    if cuda or cpu_computes_bf16():
-        found[f"ours, {half}"] = {"precision": half}
-    if not cuda and find_spec("openvino"):
-        precisions = ["fp32", "bf16"] if cpu_computes_bf16() else ["fp32"]
-        if settings["model"] and find_spec("nncf"):  # random weights lose too much
-            precisions.append("int8")
-        found |= {f"openvino, {p}": {"backend": "openvino", "precision": p} for p in precisions}
+    half = ["fp16"] if cuda else ["bf16"] * cpu_computes_bf16()
+    found = [{"precision": precision} for precision in ("fp32", *half)]
+    if not cuda and installed("openvino"):
+        trained = settings["model"] is not None  # random weights would lose too much in int8
+        integers = ["int8"] * (trained and installed("nncf"))
+        precisions = ("fp32", *half, *integers)
+        found += [{"backend": "openvino", "precision": precision} for precision in precisions]
     return found
 
 
-@torch.inference_mode()
-def measure(options: dict[str, str] | None, settings: dict[str, Any]) -> tuple[Result, Pixels]:
-    """The best of ``rounds`` enlargements, and what came out."""
-    model = _model(settings["model"])
-    upscaler = Upscaler(model, Options(device=settings["device"], **(options or {})))  # type: ignore[arg-type]
-    plain = model.generator.to(upscaler.device)
-    image = photograph(settings["width"], settings["height"])
-
-    def enlarge() -> Pixels:
-        if options is not None:
-            return upscaler(image)
-        lr = torch.from_numpy(image).permute(2, 0, 1)[None].to(upscaler.device) / 255
-        sr = (plain(lr) + 1).mul(127.5).round().clamp(0, 255).byte()
-        pixels: Pixels = sr[0].permute(1, 2, 0).cpu().numpy()
-        return pixels
-
-    before = psutil.Process().memory_info().rss if upscaler.device.type == "cpu" else 0
-    seconds = []
-    for _ in range(settings["rounds"] + 1):  # the first warms up
-        began = perf_counter()
-        large = enlarge()
-        wait(upscaler.device)
-        seconds.append(perf_counter() - began)
-    best = min(seconds[1:])
-    numbers = {
-        "seconds": seconds,
-        "megapixels_per_second": large.shape[0] * large.shape[1] / 1e6 / best,
-        "memory": peak_memory(upscaler.device) - before,
-    }
-    return numbers, large
+def measure_way(options: dict[str, str], settings: Settings) -> Measured:
+    """Enlarges with some options of the upscaler."""
+    upscaler = Upscaler(model(settings), Options(device=settings["device"], **options))  # type: ignore[arg-type]
+    name = " ".join(f"{key}={value}" for key, value in options.items())
+    return timed(name, upscaler, upscaler.device, settings)
 
 
-def photograph(width: int, height: int) -> Pixels:
-    """uint8 (H, W, 3) of a photograph that comes with scikit-image."""
-    with Image.open(originals(None)[0]) as image:
-        return np.array(image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
-
-
-def _model(name: str | None) -> Pretrained:
-    """One that was trained, or the mission's generator with the weights that it starts with."""
-    if name is not None:
-        return load_pretrained(name)
+def model(settings: Settings) -> Pretrained:
+    """The model of the settings, or SRResNet with random weights."""
+    if settings["model"] is not None:
+        return load_pretrained(settings["model"])
     torch.manual_seed(0)
     return Pretrained("SRResNet, random weights", SRResNet(end_kernel=3).eval())
 
 
-def _difference(image: Pixels, exact: Pixels) -> dict[str, float]:
-    """From the plain forward's result, in 8-bit levels."""
-    error = np.abs(image.astype(np.int16) - exact)
-    return {"most": int(error.max()), "mean": float(error.mean())}
+def timed(
+    name: str, enlarge: Callable[[Pixels], Pixels], device: torch.device, settings: Settings
+) -> Measured:
+    """Enlarges a photograph once to warm up, and then ``rounds`` times; the best time counts.
+
+    Args:
+        name: what to call this way.
+        enlarge: the larger image of uint8 (H, W, 3).
+        device: where it computes.
+        settings: ``width`` and ``height`` of the photograph in pixels, and ``rounds``.
+    """
+    size = settings["width"], settings["height"]
+    with Image.open(bundled(PHOTOS[0])) as picture:
+        image = np.array(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    before = psutil.Process().memory_info().rss if device.type == "cpu" else 0
+    seconds = []
+    for _ in range(settings["rounds"] + 1):
+        began = perf_counter()
+        large = enlarge(image)
+        wait(device)
+        seconds.append(perf_counter() - began)
+    speed = large.shape[0] * large.shape[1] / 1e6 / min(seconds[1:])
+    log.info("%s: %.2f megapixels/s", name, speed)
+    memory = peak_memory(device) - before
+    return name, {"seconds": seconds, "megapixels_per_second": speed, "memory": memory}, large
 
 
-def table(result: Result) -> str:
+def compared(measured: Iterable[Measured]) -> list[Result]:
+    """The numbers of each way, and how many of 256 levels its pixels are from the first way's."""
+    rows: list[Result] = []
+    exact: Pixels | None = None
+    for name, numbers, image in measured:
+        exact = image if exact is None else exact
+        error = np.abs(image.astype(np.int16) - exact)
+        rows.append(
+            {"name": name, **numbers, "most": int(error.max()), "mean": float(error.mean())}
+        )
+    return rows
+
+
+def describe(result: Result) -> str:
     """The result as Markdown."""
-    lines = [
-        "| way | megapixels/s | x plain | memory, MB | levels off: most | mean |",
-        "| --- | --: | --: | --: | --: | --: |",
+    rows, base = result["ways"], result["ways"][0]["megapixels_per_second"]
+    header = ["way", "megapixels/s", "x the first", "memory, MB", "levels off: most", "mean"]
+    cells = [
+        [
+            row["name"],
+            f"{row['megapixels_per_second']:.2f}",
+            f"{row['megapixels_per_second'] / base:.2f}",
+            f"{row['memory'] / 1e6:,.0f}",
+            str(row["most"]),
+            f"{row['mean']:.3f}",
+        ]
+        for row in rows
     ]
-    plain = result["ways"][0]["megapixels_per_second"]
-    lines += [
-        f"| {row['name']} | {row['megapixels_per_second']:.2f} "
-        f"| {row['megapixels_per_second'] / plain:.2f} | {row['memory'] / 1e6:,.0f} "
-        f"| {row['most']} | {row['mean']:.3f} |"
-        for row in result["ways"]
-    ]
-    return "\n".join(lines)
+    return Table("", header, cells).markdown()

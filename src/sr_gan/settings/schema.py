@@ -99,8 +99,9 @@ class BenchDataConfig(Config):
         "scikit-image.",
         "FOLDER",
     )
-    images: PositiveInt = Field(
-        description="The number of test files: PNG of 2040x1356 pixels, as DIV2K's.", examples=["N"]
+    images: Annotated[int, Field(ge=2)] = Field(
+        description="The number of test files, which are PNG of 2040x1356 pixels as DIV2K's.",
+        examples=["N"],
     )
     scale: Literal[2, 4, 8] = Field(description="The factor between LR and HR.")
     crop: PositiveInt = Field(

@@ -1,0 +1,26 @@
+"""The end of every measurement: tables in the terminal, and a JSON file."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from sr_gan.files import atomic_write
+from sr_gan.runs.records import environment
+
+log = logging.getLogger(__name__)
+
+Result = dict[str, Any]  # plain values
+
+
+def write_result(result: Result, text: str, output: str) -> None:
+    """Prints a result, and writes it together with the machine and the command.
+
+    Args:
+        result: the numbers.
+        text: the same as Markdown.
+        output: the JSON file to write.
+    """
+    with atomic_write(Path(output).expanduser()) as file:
+        json.dump({"environment": environment(), **result}, file, indent=2)
+    log.info("\n%s\n\nwritten to %s", text, output)
