@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,12 @@ from skimage import data as skimage_data
 from sr_gan.cli import command
 from sr_gan.resolvers import register_resolvers
 from sr_gan.settings.conf import conf_dir
+
+with suppress(ImportError):  # TensorBoard and NNCF bring absl
+    from absl import logging as absl_logging
+
+    # Where logging is configured anew, absl's handler closes its stream, unless it is the process's.
+    absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 pytest_plugins = ["tests.made_runs"]
 

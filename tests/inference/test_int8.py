@@ -1,8 +1,6 @@
 """8-bit integers: calibrated on photographs, cached, and refused if they lose too much."""
 
 import logging
-import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,17 +21,10 @@ INT8 = Options(device="cpu", backend="openvino", precision="int8")
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Calibrates on one photograph, with a cache of its own.
-
-    NNCF imports absl. When logging is configured anew, absl's log handler closes the stream that it
-    found, which is pytest's. It does not close the stream of the process.
-    """
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Calibrates on one photograph, with a cache of its own."""
     monkeypatch.setattr(int8, "bundled_pixels", lambda: [data.chelsea()])
     monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path / "cache"))
-    yield
-    if "absl.logging" in sys.modules:
-        sys.modules["absl.logging"].get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def tiny() -> MSRResNet:
