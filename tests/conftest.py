@@ -23,7 +23,8 @@ from sr_gan.settings.conf import conf_dir
 with suppress(ImportError):  # TensorBoard and NNCF bring absl
     from absl import logging as absl_logging
 
-    # Where logging is configured anew, absl's handler closes its stream, unless it is the process's.
+    # Where logging is configured anew, absl closes its handler's stream, unless it is the
+    # process's own.
     absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 pytest_plugins = ["tests.made_runs"]

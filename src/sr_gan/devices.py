@@ -31,7 +31,12 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory(device: torch.device) -> int:
-    """Returns the number of free bytes: of the GPU's memory, or of the machine's for the CPU."""
+    """Returns the bytes that are free on a GPU, or in the machine for the CPU.
+
+    Memory that PyTorch has reserved and does not use counts as free.
+    """
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + unused)
     return int(psutil.virtual_memory().available)

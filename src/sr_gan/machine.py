@@ -19,7 +19,7 @@ _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**28}
 
 def cpu_name() -> str:
     """Returns the processor's name, or its architecture if the system does not report a name."""
-    return _told("model name") or platform.processor() or platform.machine()
+    return _cpu_info("model name") or platform.processor() or platform.machine()
 
 
 def cpu_computes_bf16() -> bool:
@@ -27,7 +27,7 @@ def cpu_computes_bf16() -> bool:
 
     False if the system does not report it.
     """
-    features = f"{_told('flags')} {_told('Features')}".split()  # x86, ARM
+    features = f"{_cpu_info('flags')} {_cpu_info('Features')}".split()  # x86, ARM
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
 
 
@@ -71,7 +71,7 @@ def keep_freed_memory(keep: bool = True) -> bool:
     return all([mallopt(name, value) for name, value in settings.items()])  # noqa: C419
 
 
-def _told(key: str) -> str:
+def _cpu_info(key: str) -> str:
     """Returns the value of ``key`` for the first core in /proc/cpuinfo, or an empty string."""
     lines = _INFO.read_text().splitlines() if _INFO.exists() else []
     values = [line.partition(":")[2].strip() for line in lines if line.startswith(key)]

@@ -283,7 +283,7 @@ def test_a_network_that_sees_far_gets_larger_tiles_or_a_warning(
     assert rich.halo > 40
     assert rich.tile == 2 * rich.halo
     assert "times the work" not in caplog.text
-    monkeypatch.setattr(tiles, "free_memory", lambda device: 4_000_000)
+    monkeypatch.setattr(tiles, "most_memory", lambda device: 4_000_000)
     poor = Upscaler(deep, Options(precision="fp32"))
     poor(pixels)
     assert poor.tile is not None

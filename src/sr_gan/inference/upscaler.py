@@ -215,7 +215,7 @@ class Upscaler:
         each = self.trunk.bytes(self.dtype) + results
         usual, most = (
             tiles.tile_side(budget(self.device) / 2, each, self.halo)
-            for budget in (tiles.memory_budget, tiles.free_memory)
+            for budget in (tiles.memory_budget, tiles.most_memory)
         )
         size = max(usual, min(most, 2 * self.halo))
         if size < min(2 * self.halo, max(pixels.shape[:2])):

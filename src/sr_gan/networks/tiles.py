@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, isqrt
 
-import psutil
 import torch
 from torch import Tensor
+
+from sr_gan.devices import free_memory
 
 _CPU_BUDGET = 400_000_000  # bytes; more does not make a CPU faster
 _CPU_PIECE = 64  # LR pixels; at this side the reconstruction was fastest, as it fits the caches
@@ -82,18 +83,14 @@ def tiled(
     return whole
 
 
-def free_memory(device: torch.device) -> int:
+def most_memory(device: torch.device) -> int:
     """Returns the most bytes that tiles may take: 60 % of the free memory."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int((free + cached) * _SHARE)
-    return int(psutil.virtual_memory().available * _SHARE)
+    return int(free_memory(device) * _SHARE)
 
 
 def memory_budget(device: torch.device) -> int:
     """Returns the bytes that tiles take by default: on a CPU at most 400 MB."""
-    free = free_memory(device)
+    free = most_memory(device)
     return free if device.type == "cuda" else min(free, _CPU_BUDGET)
 
 
