@@ -1,5 +1,5 @@
 """``python -m sr_gan.bench``: how fast the package is on this machine.
 
-This room may import every other room, but nothing of the commands beside it. It measures our code
-only; the studies in experiments/ compare it with other ways.
+This room may import every other room, but none of the commands. It measures our code only: the
+studies in experiments/ compare it with other ways.
 """

@@ -99,7 +99,8 @@ def details(stage: Stage, seconds: list[float]) -> Result:
         seconds: the seconds of an update in each round, of which the best counts.
     """
     cfg, best = stage.cfg, min(seconds)
-    module, clock = stage.new_module(), Clock(cfg.bench.warm_up)  # which cannot see into compiled
+    module = stage.new_module()  # the clock cannot see into one that is compiled
+    clock = Clock(cfg.bench.warm_up)
     stage.fit(module, stage.length, clock)
     return {
         "settings": {
