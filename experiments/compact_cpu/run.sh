@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The small network on clean L1, on two CPU cores: 30,000 updates, about three hours where nothing else runs.
+# Trains the small network on L1 and clean photographs: 30,000 updates, about three hours on two CPU
+# cores where nothing else runs.
 #
 #   experiments/compact_cpu/run.sh PHOTOS VALID [KEY=VALUE ...]
 #
-# Run again after an interruption with ckpt_path=last; from the weights beside this script, with
-# init_from=experiments/compact_cpu/pretrain-last.safetensors.
+# After an interruption, add ckpt_path=last to continue. To start from the weights beside this script,
+# add init_from=experiments/compact_cpu/pretrain-last.safetensors.
 set -euo pipefail
 photos=$1 valid=$2
 shift 2

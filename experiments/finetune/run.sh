@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A shipped model made better for photographs of one kind: before and after on others of that kind.
+# Fine-tunes a bundled model on photographs of one kind, and evaluates it before and after on others.
 #
 #   experiments/finetune/run.sh PHOTOS VALID SQUEEZENET_FILE ALEXNET_FILE [KEY=VALUE ...]
 #

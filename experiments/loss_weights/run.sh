@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Twelve small GANs from one pretrain: four adversarial weights by three content losses, and their report.
+# Trains twelve small GANs from one pretrain, with four adversarial weights for each of three content
+# losses, and writes their report.
 #
 #   experiments/loss_weights/run.sh ALEXNET_FILE [KEY=VALUE ...]
 #
-# That is `make sweep` with LPIPS. Run again it skips what has finished. What is worth keeping is copied to
-# RESULTS (default: results/ beside this script).
+# This is `make sweep` with LPIPS. When it is run again, it skips the jobs that have finished. The
+# results are copied to RESULTS (default: results/ beside this script).
 set -euo pipefail
 alexnet=$1
 shift

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A full-size PSNR generator on two CPU cores.
+# Trains a full-size PSNR generator on two CPU cores.
 #
 #   experiments/msrresnet_cpu/run.sh PHOTOS VALID [KEY=VALUE ...]
 #
-# About 80 minutes. Run again after an interruption with ckpt_path=last.
+# Takes about 80 minutes. After an interruption, add ckpt_path=last to continue.
 set -euo pipefail
 photos=$1 valid=$2
 shift 2

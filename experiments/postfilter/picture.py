@@ -1,4 +1,7 @@
-"""The cat after filters of several sigmas: python picture.py FILE NAME=MODEL ..."""
+"""Draws the cat after Gaussian filters of several sigmas.
+
+python experiments/postfilter/picture.py FILE NAME=MODEL ...
+"""
 
 import sys
 
@@ -10,7 +13,7 @@ from sr_gan import Upscaler
 from sr_gan.images.resize import downscale
 
 SIGMAS = (0.0, 0.4, 0.6, 0.8, 1.0, 1.5)
-TOP, LEFT, SIDE = 60, 130, 120  # of the crop, in pixels
+TOP, LEFT, SIDE = 60, 130, 120  # the crop that is shown, in pixels
 
 
 def main(file: str, *models: str) -> None:

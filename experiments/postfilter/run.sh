@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Does a Gaussian filter on the output help? Sigma against PSNR, LPIPS and grain.
+# Does a Gaussian filter on the output help? Measures PSNR, LPIPS and grain for several sigmas.
 #
 #   experiments/postfilter/run.sh BENCHMARK ALEXNET_FILE NAME=MODEL ... [-- KEY=VALUE ...]
 #
-# NAME=MODEL: a run, a weights file, or a shipped model. Writes RESULTS/NAME/SIGMA/ and a picture
-# (default: results/ beside this script) and prints a table.
+# MODEL is a run, a weights file or a bundled model. The scores go to RESULTS/NAME/SIGMA/, beside a
+# picture (default of RESULTS: results/ beside this script), and a table is printed.
 set -euo pipefail
 benchmark=$1 alexnet=$2
 shift 2

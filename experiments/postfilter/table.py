@@ -1,4 +1,4 @@
-"""The table of experiments/postfilter: python table.py RESULTS"""
+"""Prints the table of experiments/postfilter: ``python table.py RESULTS``."""
 
 import json
 import sys

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The mission's run, a small fraction of it, with one remedy at a time and the best together.
+# Trains a small fraction of the original run (srgan_400ep), with one remedy at a time and with the
+# best ones together.
 #
 #   experiments/remedies/run.sh PHOTOS VALID VGG19_FILE ALEXNET_FILE [KEY=VALUE ...]
 #
-# UPDATES=420 BATCH=8 CROP=64 (default) takes about 70 minutes of one CPU core. On a GPU:
+# The default, UPDATES=420 BATCH=8 CROP=64, takes about 70 minutes on one CPU core. On a GPU:
 #   UPDATES=20000 BATCH=16 CROP=96 experiments/remedies/run.sh ...
-# Run again it leaves alone what is finished; ONLY='0*' runs a part. Prints the table, and copies what is
-# worth keeping to RESULTS (default: results/ beside this script).
+# When it is run again, it skips the runs that have finished. ONLY='0*' runs only those whose names
+# match. Prints the table and copies the results to RESULTS (default: results/ beside this script).
 set -euo pipefail
 photos=$1 valid=$2 vgg=$3 alexnet=$4
 shift 4
@@ -33,7 +34,7 @@ run() {  # NAME KEY=VALUE ...
   rm -rf "$folder"
   "$python" -m sr_gan.train "${data[@]}" "$@" hydra.run.dir="$folder" "${extra[@]}"
 }
-remedy() {  # NAME KEY=VALUE ...: one change to the mission's run
+remedy() {  # NAME KEY=VALUE ...: the original run with one change
   local name=$1
   shift
   run "$name" "${mission[@]}" "$@"
@@ -56,7 +57,7 @@ remedy 13_icnr generator.icnr=true
 remedy 14_ema gan.ema=0.99
 remedy 15_image_skip generator=msrresnet
 remedy 16_health_acts health.intervene=true
-remedy 17_no_adversarial gan.loss.weights.adversarial=0  # a control: what is left without a GAN
+remedy 17_no_adversarial gan.loss.weights.adversarial=0  # a control: no GAN at all
 remedy 18_l1_too +gan.loss.content.l1._target_=torch.nn.L1Loss +gan.loss.weights.l1=1.0
 run 19_together "${modern[@]}" 'stages=[pretrain,gan]' pretrain.epochs=$((epochs / 2)) gan.epochs=$((epochs / 2)) pretrain.ema=0.99
 run 20_together_from_psnr "${modern[@]}" 'stages=[gan]' init_from=psnr

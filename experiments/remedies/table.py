@@ -1,11 +1,11 @@
-"""The table of experiments/remedies: python table.py FOLDER_OF_RUNS"""
+"""Prints the table of experiments/remedies: ``python table.py FOLDER_OF_RUNS``."""
 
 import sys
 from statistics import fmean
 
 from sr_gan.runs.health import STATES
-from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.history import find_runs, read_run
+from sr_gan.runs.metrics_table import Stage
 
 COLUMNS = {
     "loss/discriminator": ("D loss", ".2g"),
@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 def cell(metric: str, stage: Stage) -> str:
-    """Quality from the last validation; the rest as the mean of the last two epochs."""
+    """Returns the last value of a quality, or the mean of another metric's last two epochs."""
     values = [value for _, value in stage.series(metric)]
     if not values:
         return "-"

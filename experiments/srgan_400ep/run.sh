@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The mission's run in full, on one GPU, on any folder of photos, with a VGG19 file that ends at conv3_4.
+# Trains the original run in full, on one GPU, on any folder of photographs, with a VGG19 file that
+# ends at conv3_4.
 #
 #   experiments/srgan_400ep/run.sh PHOTOS VALID VGG19_FILE [KEY=VALUE ...]
 #
-# Run again it goes on where it stopped; LIMIT=540 stops it after so many seconds, its state saved.
-# What is small enough to keep is copied to RESULTS (default: results/ beside this script).
+# When it is run again, it continues where it stopped. LIMIT=540 saves its state and stops it after
+# 540 seconds. The small files are copied to RESULTS (default: results/ beside this script).
 #
-# feature_scale: relu3_4 of the Oxford weights is far larger than what the mission's loss was made of.
-# 0.0017 brings the content loss of an untrained generator to the mission's first G loss, 1.3.
+# feature_scale: relu3_4 of the Oxford weights is far larger than the features of the original loss.
+# With 0.0017 the content loss of an untrained generator equals the original's first G loss, 1.3.
 set -euo pipefail
 photos=$1 valid=$2 vgg=$3
 shift 3

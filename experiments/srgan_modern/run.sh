@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# srgan_modern on any folder of photos, and what it reaches on the test sets.
+# Trains srgan_modern on any folder of photographs, and evaluates it on the test sets.
 #
 #   experiments/srgan_modern/run.sh PHOTOS VALID VGG19_FILE ALEXNET_FILE SQUEEZENET_FILE BENCHMARKS [KEY=VALUE ...]
 #
-# BENCHMARKS: a folder with Set5/HR and Set14/HR. On a GPU, in full: both stages. Run again it goes
-# on where it stopped; LIMIT=540 stops it after so many seconds, its state saved. The CPU's version:
+# BENCHMARKS is a folder with Set5/HR and Set14/HR. Both stages are trained, which needs a GPU. When it
+# is run again, it continues where it stopped. LIMIT=540 saves its state and stops it after 540
+# seconds. On a CPU these settings were used:
 #   stages=[gan] init_from=psnr data.batch_size=12
 #   data.crop=64 data.crops_per_epoch=3000 data.valid_crop=240 gan.epochs=32 gan.generator_lr=2e-4
 #   gan.discriminator_lr=2e-4 trainer.check_val_every_n_epoch=4

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# A sweep over the adversarial weight, each run evaluated on the test sets, and the report on all.
+# Trains a sweep over the adversarial weight, evaluates each run on the test sets, and writes a report
+# on all of them.
 #
 #   experiments/use/run.sh PHOTOS VALID ALEXNET_FILE BENCHMARK... [-- KEY=VALUE ...]
 #
-# About 45 minutes on two CPU cores. What is worth keeping is in runs/use/report and runs/use/*/evaluation.
+# Takes about 45 minutes on two CPU cores. The results are in runs/use/report and
+# runs/use/*/evaluation.
 set -euo pipefail
 photos=$1 valid=$2 alexnet=$3
 shift 3
