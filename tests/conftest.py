@@ -1,4 +1,4 @@
-"""What the tests share: tiny photographs, and the real configuration composed and shrunk."""
+"""Shared fixtures: tiny photographs, and the real configuration composed and shrunk."""
 
 import importlib
 import sys
@@ -35,7 +35,7 @@ Compose = Callable[..., DictConfig]
 Output = tuple[int, str, str]
 Shell = Callable[..., Output]
 
-# Every network and epoch at its smallest, whatever the experiment.
+# The smallest networks and epochs, for any experiment.
 SMALL = [
     "generator.filters=8",
     "generator.blocks=1",
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _quiet_and_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """No test reads or writes the user's caches, nor waits for a network."""
+    """Keeps tests away from the user's caches."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
     monkeypatch.setenv("SR_GAN_CACHE", str(tmp_path_factory.getbasetemp() / "photos-cache"))
     torch.manual_seed(0)
@@ -150,7 +150,7 @@ RECIPES = ("gan_ldl", "gan_unit", "gan_bands")
 
 @pytest.fixture
 def recipe(composed: Compose, vgg_file: Path, squeezenet_file: Path) -> Compose:
-    """Composes one of RECIPES on small networks, its losses from random weights."""
+    """Composes one of RECIPES on small networks, with losses from random weights."""
 
     def shrunk(name: str, *overrides: str) -> DictConfig:
         relu = "relu" if name == "gan_unit" else "conv"
@@ -169,19 +169,18 @@ def recipe(composed: Compose, vgg_file: Path, squeezenet_file: Path) -> Compose:
 def shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Shell:
-    """``python -m sr_gan.NAME ARGUMENTS`` in ``tmp_path``: exit code, output, errors."""
+    """Runs ``python -m sr_gan.NAME ARGUMENTS``; returns exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *arguments: str) -> Output:
         module = importlib.import_module(f"sr_gan.{name}")
-        task, verbatim = getattr(module, name), getattr(module, "PATHS", ())
-        return run_command(monkeypatch, capsys, task, name, *arguments, verbatim=verbatim)
+        return run_command(monkeypatch, capsys, getattr(module, name), name, *arguments)
 
     return run
 
 
 def random_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """uint8 noise of (height, width, 3)."""
+    """Returns uint8 noise of (height, width, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -191,17 +190,16 @@ def run_command(
     task: Callable[[DictConfig], None],
     config_name: str,
     *arguments: str,
-    verbatim: tuple[str, ...] = (),
     after_sweep: Callable[[Path], None] | None = None,
 ) -> Output:
-    """A command as from the shell, in this process: exit code, output, errors."""
+    """Runs a command as from the shell, in this process; returns exit code, output and errors."""
     monkeypatch.setattr(sys, "argv", [f"{config_name}.py", *arguments])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     GlobalHydra.instance().clear()
     HydraConfig.instance().cfg = None  # as in a process of its own
     code = 0
     try:
-        command(task, config_name, verbatim, after_sweep)
+        command(task, config_name, after_sweep)
     except SystemExit as stop:
         code = int(stop.code or 0)
     captured = capsys.readouterr()

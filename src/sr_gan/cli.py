@@ -1,4 +1,4 @@
-"""Turns a function of a configuration into a command whose errors are one readable line."""
+"""Turns a function of a configuration into a command whose errors are one readable line each."""
 
 import io
 import logging
@@ -38,25 +38,24 @@ log = logging.getLogger(__name__)
 def command(
     task: Callable[[DictConfig], None],
     config_name: str,
-    verbatim: tuple[str, ...] = (),
     after_sweep: Callable[[Path], None] | None = None,
 ) -> None:
     """Runs a function on the configuration that is composed from the command line.
 
     A mistake ends the program with one line and the exit code 1. ``HYDRA_FULL_ERROR=1`` in the
     environment shows tracebacks instead. Settings that are paths are taken as they are, whatever
-    signs are in them, unless they are a list in brackets.
+    characters they contain, unless they are a list in brackets.
 
     Args:
         task: the function.
         config_name: the name of the configuration's file in conf/.
-        after_sweep: is called with the folder of a sweep (``-m``) at its end. With it, a job that
-            fails does not stop the others, and the jobs that failed are listed.
+        after_sweep: a function that is called with the folder of a sweep (``-m``) at its end. If it
+            is given, a job that fails does not stop the others, and failed jobs are listed.
     """
     verbatim = paths(SCHEMAS[config_name])
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise exceptions instead of printing them
     logging.raiseExceptions = debug  # a pipe closed by `| head` is not worth a traceback
     begin = time.time()
     SweepFolder.last = None
@@ -65,6 +64,7 @@ def command(
         common = shared_keys(sys.argv[1:])
         job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
+        # Hydra wants a function, and names the program after the module of that function.
         def run(cfg: DictConfig) -> None:
             job(cfg)
 
@@ -85,15 +85,14 @@ def command(
 class _Job:
     """A task as Hydra calls it, in this process or in another one that a launcher starts.
 
-    There, too, conf/ calls our functions before the task begins.
-
     Args:
-        task: what to run.
-        common: the settings that are not a job's own.
-        begin: when the command was started, a time stamp.
-        here: where it was, so that relative paths mean the same; on a cluster a folder of all.
+        task: the function to run.
+        common: the settings that all jobs of a sweep share.
+        begin: the time stamp of the command's start.
+        here: the folder in which the command was started, so that relative paths mean the same; on
+            a cluster all machines have to share it.
         debug: whether errors are shown with their tracebacks.
-        patient: whether a job of a sweep that fails leaves the others alone.
+        keep_going: whether the other jobs of a sweep go on when this one fails.
     """
 
     def __init__(
@@ -103,21 +102,23 @@ class _Job:
         begin: float,
         here: Path,
         debug: bool,
-        patient: bool,
+        keep_going: bool,
     ) -> None:
-        self.task, self.debug, self.patient = task, debug, patient
-        self.arguments = (task, common, begin, here, debug, patient)
+        self.task, self.debug, self.keep_going = task, debug, keep_going
+        self.arguments = (task, common, begin, here, debug, keep_going)
         os.chdir(here)
         register_resolvers(common, begin)
-        _quieten()
+        quieten()
 
+    # A launcher pickles a job for another process. There the constructor has to run again, as it
+    # enters the command's folder and registers the functions that conf/ calls before the task.
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.arguments
 
     def __call__(self, cfg: DictConfig) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
         several = HydraConfig.get().mode == RunMode.MULTIRUN
-        if several and self.patient:
+        if several and self.keep_going:
             self._one_of_several(cfg, folder)
             return
         try:
@@ -125,7 +126,7 @@ class _Job:
         except (UserError, OSError) as error:
             if self.debug or several:
                 raise
-            if folder != Path.cwd():  # a run has its folder
+            if folder != Path.cwd():  # only a run has a folder of its own
                 _forget_empty_run(folder)
             _fail(error)
         except RuntimeError as error:
@@ -147,8 +148,7 @@ class _Job:
 
 
 class SweepFolder(HydraCallback):
-    """Checks a sweep's launcher and remembers where it was written, which Hydra tells its
-    callbacks only."""
+    """Checks a sweep's launcher and remembers the sweep's folder, which only callbacks learn."""
 
     last: ClassVar[Path | None] = None
 
@@ -158,14 +158,14 @@ class SweepFolder(HydraCallback):
                 config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher._target_
             )
         except UserError as error:
-            _fail(error)  # of a callback's errors Hydra makes warnings
+            _fail(error)  # Hydra turns errors of callbacks into warnings
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         SweepFolder.last = Path(config.hydra.sweep.dir)
 
 
 def _conclude(folder: Path, begin: float, after: Callable[[Path], None]) -> None:
-    """The end of a sweep that began at the time ``begin``: exits 1 if a job failed."""
+    """Ends a sweep that began at the time ``begin``; the exit code is 1 if a job failed."""
     after(folder)
     failed = failures(folder, begin)
     if failed:
@@ -177,7 +177,7 @@ def _conclude(folder: Path, begin: float, after: Callable[[Path], None]) -> None
 
 @contextmanager
 def _wrapped() -> Iterator[None]:
-    """Prints what is printed inside, lines of at most 100 letters: groups have many choices."""
+    """Wraps what is printed inside to 100 characters, as some groups have many choices."""
     text = io.StringIO()
     try:
         with redirect_stdout(text):
@@ -188,20 +188,22 @@ def _wrapped() -> Iterator[None]:
 
 
 def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
-    """``input=My photo (1).jpg`` as Hydra's grammar wants it."""
+    """Returns an argument such as ``input=My photo (1).jpg`` quoted for Hydra's grammar."""
     key, equals, value = argument.partition("=")
     if key not in verbatim or not equals or value[:1] in ("", "[", "'", '"') or value == "null":
         return argument
-    value = re.sub(r"(\\*)'", r"\1\1\\'", value)  # in quotes a backslash before one escapes it
+    # Inside quotes, backslashes count only before a quote: they are doubled, the quote is escaped.
+    # Backslashes at the end, before the closing quote, are doubled, too; chr(92) is a backslash.
+    value = re.sub(r"(\\*)'", r"\1\1\\'", value)
     trailing = len(value) - len(value.rstrip("\\"))
     return f"{key}='{value}{chr(92) * trailing}'"
 
 
 def _check_choices(arguments: Sequence[str]) -> None:
-    """Refuses ``logger=null`` and the like, for which Hydra has a traceback.
+    """Refuses ``logger=null`` and the like, to which Hydra responds with a traceback.
 
     Raises:
-        UserError: null or a number stands where a choice is to be named.
+        UserError: null or a number stands in the place of a choice.
     """
     for override in parse_overrides(arguments):
         group, value = override.key_or_group, override.value()
@@ -229,8 +231,11 @@ def _forget_empty_run(folder: Path) -> None:
             folder.parent.rmdir()
 
 
-def _quieten() -> None:
-    """Lightning's advertisements and the hints that do not apply to these runs."""
+def quieten() -> None:
+    """Silences Lightning's advertisements, and hints that do not apply to these runs.
+
+    To be called again after importing Lightning, which resets the levels of its loggers.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in (
@@ -242,7 +247,7 @@ def _quieten() -> None:
         ".*treespec, LeafSpec.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
-        ".*`optimizer.step\\(\\)` has been overridden.*",  # by the clock of bench
+        ".*`optimizer.step\\(\\)` has been overridden.*",  # bench measures there
         "\\s*'hydra/launcher/ray' is validated against ConfigStore schema.*",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from sr_gan.cli import command
+from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.machine import installed, keep_freed_memory
@@ -52,6 +52,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     from sr_gan.runs.summary import as_text, summarise
     from sr_gan.runs.weights import load_generator, save_generator
 
+    quieten()
     first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
     for logger in (log, logging.getLogger("sr_gan")):
         logger.setLevel(logging.INFO if first else logging.WARNING)

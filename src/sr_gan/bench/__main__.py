@@ -13,7 +13,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sr_gan.bench.result import write_result
-from sr_gan.cli import command
+from sr_gan.cli import command, quieten
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
 from sr_gan.settings.schema import BenchDataConfig, BenchTrainConfig, BenchUpscaleConfig
@@ -30,6 +30,7 @@ def _train(cfg: DictConfig) -> None:
         from sr_gan.bench.make_photos import make_photos
         from sr_gan.bench.train import describe, measure
 
+        quieten()
         first = os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
         logging.getLogger("sr_gan.bench").setLevel(logging.INFO if first else logging.WARNING)
         if not given:
