@@ -1,4 +1,4 @@
-"""torch.compile: what it changes (nothing but speed), and what happens where it fails."""
+"""torch.compile changes nothing but speed; what happens if it fails."""
 
 import copy
 import logging
@@ -54,7 +54,7 @@ def test_a_failure_is_told_and_leaves_everything_as_it_was(
 ) -> None:
     def broken(self: nn.Module, **settings: Any) -> None:
         def call(*inputs: Any) -> Any:
-            self.forward(*inputs)  # moves BN's averages before it fails
+            self.forward(*inputs)  # moves BatchNorm's averages before it fails
             raise RuntimeError("\nno compiler here\nand more")
 
         self._compiled_call_impl = call
@@ -88,18 +88,18 @@ def test_on_a_cpu_it_is_asked_for_or_not_done(monkeypatch: pytest.MonkeyPatch, w
 
 
 class OnGPU(CompileNetworks):
-    """With ``auto``, as on a GPU."""
+    """Behaves with ``auto`` as on a GPU."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.due = True
 
 
 @pytest.mark.parametrize(
-    ("eager", "compiled_", "kept", "told"),
+    ("eager", "compiled_", "kept", "message"),
     [
         (200.0, 100.0, True, "compiled   3 networks in"),
-        (200.0, 201.0, False, "not faster (201000.0 ms a pass, 200000.0 without): without"),
-        (1.0, 0.1, False, ""),  # two updates of a second are over before a compiler is
+        (200.0, 201.0, False, "not faster (201000.0 ms per pass, 200000.0 without): not used"),
+        (1.0, 0.1, False, ""),  # two updates of a second end before a compiler does
     ],
 )
 def test_it_stays_only_where_it_is_faster(
@@ -108,7 +108,7 @@ def test_it_stays_only_where_it_is_faster(
     eager: float,
     compiled_: float,
     kept: bool,
-    told: str,
+    message: str,
 ) -> None:
     caplog.set_level(logging.INFO)
     seconds = iter([eager, compiled_])
@@ -117,8 +117,8 @@ def test_it_stays_only_where_it_is_faster(
     fast = stage()
     fit(fast, batches(2), callbacks=[OnGPU("auto")])
     assert compiled(fast.generator) == kept
-    assert told in caplog.text
-    assert ("compiled" in caplog.text) == bool(told)
+    assert message in caplog.text
+    assert ("compiled" in caplog.text) == bool(message)
 
 
 def as_they_are(self: nn.Module, **settings: Any) -> None:
@@ -126,7 +126,7 @@ def as_they_are(self: nn.Module, **settings: Any) -> None:
 
 
 class Counter:
-    """A compiler that runs graphs as they are, and tells those made outside of a rehearsal."""
+    """A compiler that changes nothing, and counts the graphs made in and after a rehearsal."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.expected, self.late, self.rehearsing, self.broken = 0, 0, False, False
@@ -162,16 +162,16 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
 @pytest.mark.parametrize(
     ("variant", "graphs"),
     [
-        ("seed=0", 3),  # of G, in both stages, of D while it learns, of D while it judges
-        ("adversarial=relativistic", 4),  # of D without any gradient
+        ("seed=0", 3),  # G in both stages, D while it learns, D while it judges
+        ("adversarial=relativistic", 4),  # also D without any gradient
         ("penalty=r1", 3),
-        ("gan.accumulate=2", 5),  # of G on half a batch, without a gradient and with it
+        ("gan.accumulate=2", 5),  # also G on half a batch, without and with a gradient
         ("gan.instance_noise=0.1", 3),
         ("gan.ema=0.9", 3),
         ("gan.discriminator_every=2", 3),
         ("health.intervene=true", 3),
-        ("gan_ldl", 6),  # of D without any gradient, of the artefact map, of VGG
-        ("gan_unit", 11),  # LPIPS is left as it is, the reduction is in pieces
+        ("gan_ldl", 6),  # also D without any gradient, the artefact map and VGG
+        ("gan_unit", 11),  # LPIPS is not compiled, the reduction is in pieces
         ("gan_bands", 5),
     ],
 )
@@ -179,7 +179,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
 def test_nothing_is_compiled_after_the_rehearsal(
     composed: Compose, recipe: Compose, counter: Counter, variant: str, graphs: int, precision: str
 ) -> None:
-    """Through both stages with validation, samples, checkpoints and readings of health."""
+    """Both stages run with validation, samples, checkpoints and readings of health."""
     common = ["callbacks.compile.when=always", "health.every=2", f"trainer.precision={precision}"]
     if variant in RECIPES:
         train(recipe(variant, *common))
@@ -192,7 +192,7 @@ def test_a_graph_that_fails_later_does_not_end_the_run(counter: Counter) -> None
     fast = stage()
     fit(fast, batches(1), callbacks=[CompileNetworks("always")])
     counter.broken = True
-    lr = torch.rand(1, 3, 5, 7)  # of another size
+    lr = torch.rand(1, 3, 5, 7)  # another size
     torch.testing.assert_close(fast.generator(lr), copy.deepcopy(fast.generator).forward(lr))
 
 

@@ -1,4 +1,4 @@
-"""The watch over a GAN: in real runs, made to go wrong."""
+"""The watch over a GAN, in real runs that are made to go wrong."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.modules.test_stages import batches, fit
 
 
 class Judge(torch.nn.Module):
-    """Answers what it is told to: photographs, whose pixels lie above 0, and the rest."""
+    """Gives fixed answers to photographs, whose pixels are above 0, and to other images."""
 
     def __init__(self, real: float, fake: float) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def photographs(count: int) -> Any:
 
 @pytest.fixture
 def fine_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images of whose contrast and colours nothing is to be said."""
+    """Gives all images normal contrast and colours."""
     monkeypatch.setattr("sr_gan.callbacks.health._looks", lambda sr, hr: torch.tensor([1.0, 0.0]))
 
 
@@ -63,7 +63,7 @@ def test_a_run_logs_the_state_and_the_gradient_of_each_term(composed: Compose) -
 
 
 def test_gradients_are_those_of_the_weighted_terms(composed: Compose) -> None:
-    """Of L1, at every pixel the weight over the number of pixels: by hand."""
+    """By hand: L1's gradient at every pixel is the weight over the number of pixels."""
     module = gan(composed)
     logged: dict[str, Tensor] = {}
     lr, sr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32) * 2 - 1
@@ -93,9 +93,9 @@ def test_it_says_so_once_when_the_discriminator_wins(
     health = Health(str(tmp_path / "healthy.ckpt"), every=1)
     module = gan(composed, Judge(8.0, -8.0))
     fit(module, photographs(6), callbacks=[health])
-    told = [line for line in caplog.messages if "saturated" in line]
-    assert len(told) == 1
-    assert "start from a pretrained generator (init_from=RUN" in told[0]
+    reported = [line for line in caplog.messages if "saturated" in line]
+    assert len(reported) == 1
+    assert "start from a pretrained generator (init_from=RUN" in reported[0]
     assert module.discriminator_every == 1
     assert not (tmp_path / "healthy.ckpt").exists()
 
@@ -105,7 +105,7 @@ def test_it_says_so_once_when_the_discriminator_wins(
 def test_acting_holds_the_discriminator_back_and_lets_go(
     composed: Compose, tmp_path: Path, every: int
 ) -> None:
-    """From the rarity that was asked for, and back to it."""
+    """It starts from the rarity in the settings, and returns to it."""
     health = Health(str(tmp_path / "healthy.ckpt"), every=1, intervene=True)
     judge = Judge(8.0, -8.0)
     module = gan(composed, judge)
@@ -176,13 +176,15 @@ def test_images_that_never_formed_are_a_discriminator_that_wins(
     )
     health = Health("unused", every=1)
     fit(gan(composed, Judge(8.0, -8.0)), photographs(14), callbacks=[health])
-    told = [line.split(": ")[1].split(" (")[0] for line in caplog.messages if "health" in line]
-    assert told == ["saturated", "collapsed"]
+    reported = [line.split(": ")[1].split(" (")[0] for line in caplog.messages if "health" in line]
+    assert reported == ["saturated", "collapsed"]
 
 
 def test_sums_of_a_checkpoint_go_to_the_device_that_trains(composed: Compose) -> None:
-    """A checkpoint is read into the host's memory: a GPU's numbers cannot be added to it. Here the
-    meta device is the other one."""
+    """A checkpoint is read into the host's memory, where a GPU's numbers cannot be added.
+
+    The meta device stands in for the GPU.
+    """
     health = Health("unused", every=3)
     fit(gan(composed), batches(4), callbacks=[health])
     resumed = Health("unused", every=3)

@@ -52,8 +52,8 @@ def test_without_weights_one_line_says_so(
     _lpips.cache_clear()
     with caplog.at_level("INFO"):
         summary = train(composed("quickstart", "trainer.limit_train_batches=1"))
-    told = [line for line in caplog.messages if "callbacks.lpips.weights=FILE" in line]
-    assert len(told) == 1
+    reported = [line for line in caplog.messages if "callbacks.lpips.weights=FILE" in line]
+    assert len(reported) == 1
     assert "lpips" not in summary["gan"]["last"]
 
 
@@ -65,7 +65,7 @@ def test_a_named_file_must_do(composed: Compose, tmp_path: Path) -> None:
 
 
 def test_values_are_those_of_the_images(alexnet_file: Path) -> None:
-    """The mean over the photos that count and are large enough."""
+    """They are means over the photos that count and are large enough."""
     lr, sr, hr = (torch.randint(0, 256, (1, 3, n, n), dtype=torch.uint8) for n in (12, 48, 48))
     logged: dict[str, float] = {}
     module = SimpleNamespace(device="cpu", log_dict=logged.update)

@@ -16,7 +16,7 @@ BICUBIC = 25.0
 
 
 def sibling(folder: Path, scores: Sequence[tuple[float, float]], **also: float) -> None:
-    """A finished run of the stage gan with (PSNR-Y in dB, LPIPS) at each epoch."""
+    """Writes a finished run of the stage gan with (PSNR-Y in dB, LPIPS) at each epoch."""
     rows = []
     for epoch, (psnr, lpips) in enumerate(scores):
         values = {"psnr_y": psnr, "lpips": lpips, "psnr_y_bicubic": BICUBIC, **also}
@@ -28,7 +28,7 @@ def sibling(folder: Path, scores: Sequence[tuple[float, float]], **also: float) 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Four finished runs; medians at epoch 1: 27.5 dB and 0.35."""
+    """Four finished runs; the medians at epoch 1 are 27.5 dB and 0.35."""
     for number in range(4):
         scores = [(20.0, 0.9), (26.0 + number, 0.2 + 0.1 * number), (30.0, 0.1)]
         sibling(tmp_path / str(number), scores)
@@ -66,8 +66,8 @@ def test_it_says_why(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         stops(sweep, 26.0, 0.5)
     why = (
-        "epoch 1: behind the median of 4 finished runs in both, PSNR-Y 26.00 dB to 27.50 dB and "
-        "LPIPS 0.5000 to 0.3500"
+        "epoch 1: behind the median of 4 finished runs in both, PSNR-Y 26.00 dB against 27.50 dB "
+        "and LPIPS 0.5000 against 0.3500"
     )
     assert caplog.messages == [f"pruned     {why}"]
     assert (sweep / "own" / PRUNED).read_text() == why + "\n"
@@ -75,7 +75,7 @@ def test_it_says_why(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_who_is_not_judged(sweep: Path) -> None:
     assert not stops(sweep, 1, 1, finished=5)
-    assert not stops(sweep, 1, 1, epoch=2)  # the last
+    assert not stops(sweep, 1, 1, epoch=2)  # the last epoch
     assert not stops(sweep, 1, 1, warmup=0.8)
     assert not stops(sweep, 1, None)
 

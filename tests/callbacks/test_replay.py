@@ -1,4 +1,4 @@
-"""Updates that are recorded and replayed: the same numbers as those that run as they are."""
+"""Recorded and replayed updates give the same numbers as those that run."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +20,15 @@ from tests.modules.test_updates import READING_OPS
 
 
 class Tape(TorchDispatchMode):
-    """What a CUDA graph is, on a CPU: operations and the places in memory they work on, nothing of
-    Python. Recording leaves all that was there before as it was."""
+    """A CUDA graph on a CPU: operations and the memory that they work on, without any Python.
+
+    Recording leaves everything that existed before unchanged.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.operations: list[tuple[Any, Any, Any, Any]] = []
-        self.made: dict[int, Tensor] = {}  # by the address of its memory, kept alive
+        self.made: dict[int, Tensor] = {}  # by address; the tensors are kept alive
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -81,7 +83,7 @@ def tape(work: Callable[[], Any], pool: Any) -> tuple[Any, Callable[[], None]]:
 
 
 class OnTape(ReplayUpdates):
-    """As on a GPU."""
+    """Records on a CPU as on a GPU."""
 
     def __init__(self, record: Callable[..., Any] = tape) -> None:
         super().__init__()
@@ -104,7 +106,7 @@ class OnTape(ReplayUpdates):
 
 
 UPDATES = 9
-VARIANTS = {  # how often an update is recorded, and how many are replayed
+VARIANTS = {  # the numbers of recordings and of replays
     "gan.ema=0.9": (1, 6),
     "gan.adversarial_ramp=0.5": (1, 6),
     "gan.discriminator_every=2": (2, 3),
@@ -182,14 +184,14 @@ def test_a_tape_holds_nothing_of_python() -> None:
 def same(one: Any, other: Any) -> None:
     assert len(tensors(one)) == len(tensors(other)) > 0
     for a, b in zip(tensors(one), tensors(other)):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)  # rates are read in fp32
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)  # learning rates are read in fp32
 
 
 @pytest.mark.parametrize(("variant", "counts"), VARIANTS.items())
 def test_replayed_updates_equal_those_that_run(
     small: Callable[..., Any], recipe: Compose, variant: str, counts: tuple[int, int]
 ) -> None:
-    """Weights, averages, the optimisers' numbers, steps, rates and what is logged."""
+    """Compares weights, averages, optimisers, steps, learning rates and logged numbers."""
     if variant in RECIPES:
         cfg = recipe(variant, "health.every=4", "trainer.precision=32-true")
     else:
@@ -232,7 +234,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(
 def test_recordings_are_made_anew_where_the_optimisers_are_loaded(
     small: Callable[..., Any],
 ) -> None:
-    """Loading gives their numbers new places; health does so where a run has collapsed."""
+    """Loading gives their tensors new addresses; health loads them after a collapse."""
 
     class Load(L.Callback):
         def on_train_batch_end(
@@ -291,7 +293,7 @@ def test_refuses_an_unknown_choice() -> None:
 
 
 def test_a_compilers_gain_is_measured_on_replays(small: Callable[..., Any]) -> None:
-    """Where updates are replayed, the host's time does not count."""
+    """The host's time does not count if updates are replayed."""
     calls: list[str] = []
 
     class Measure(L.Callback):

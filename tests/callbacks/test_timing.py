@@ -10,7 +10,7 @@ from sr_gan.callbacks import timing as module
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def run(timing: Timing, clock: Clock, steps: int, waiting: float, working: float) -> dict[str, Any]:
-    """An epoch of steps that each wait and work so many seconds."""
+    """Runs an epoch whose steps each wait and work for so many seconds."""
     logged: dict[str, Any] = {}
     advice = SimpleNamespace(advice=lambda: "set data.workers=8 (now 2)")
     trainer: Any = SimpleNamespace(world_size=1, datamodule=advice)

@@ -1,4 +1,4 @@
-"""The epoch's numbers: what is logged is the mean of what each update gave."""
+"""The numbers of an epoch: the means over its updates are what is logged."""
 
 from collections import defaultdict
 from statistics import fmean
@@ -49,7 +49,7 @@ def test_a_sum_does_not_change_what_was_given() -> None:
 
 @pytest.mark.parametrize("stage", ["pretrain", "gan"])
 def test_what_lightning_gets_are_the_means_over_each_epoch(composed: Compose, stage: str) -> None:
-    """Also of what is not measured at each update, and anew in the second epoch."""
+    """Some numbers are not measured in each update; the second epoch begins anew."""
     cfg = composed("quickstart", "penalty=r1", "penalty.every=3", "gan.discriminator_every=2")
     module: Pretrain | GAN = build(cfg[stage], generator=build(cfg.generator))
     seen: dict[str, list[float]] = defaultdict(list)
@@ -79,7 +79,7 @@ def test_what_lightning_gets_are_the_means_over_each_epoch(composed: Compose, st
 
 
 def test_norms_of_updates_that_loss_scaling_left_out_are_not_logged(composed: Compose) -> None:
-    """As on a GPU without bfloat16; there the first steps overflow, and are skipped, too."""
+    """A GPU without bfloat16 does the same: the first steps overflow and are skipped."""
     cfg = composed("quickstart", "gan.epochs=1")
     module: GAN = build(cfg.gan, generator=build(cfg.generator))
     scaler = GradScaler("cpu", init_scale=2.0**40)

@@ -9,7 +9,7 @@ from sr_gan.modules import Constant, Cosine, Steps
 
 
 def rates(schedule: Constant, updates: int) -> list[float]:
-    """The learning rates that an optimiser of rate 1 sees in its steps."""
+    """Returns the learning rates in the steps of an optimiser with the rate 1."""
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = schedule.attach(optimizer, updates)
     seen = []

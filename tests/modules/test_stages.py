@@ -1,4 +1,4 @@
-"""The stages against a plain PyTorch loop, and who is moved by which loss."""
+"""The stages against a plain PyTorch loop, and which loss moves which network."""
 
 import copy
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def moved(network: nn.Module, change: Callable[[], object]) -> bool:
 
 
 def test_gan_equals_a_plain_loop(networks: Networks) -> None:
-    """The usual loop, with a generator pass for each player and nothing frozen, in float64."""
+    """The plain loop has a generator pass for each player and freezes nothing; in float64."""
     generator, discriminator = (network.double() for network in networks)
     plain_g, plain_d = copy.deepcopy(generator), copy.deepcopy(discriminator)
     loader = batches(3)
@@ -68,7 +68,7 @@ def test_gan_equals_a_plain_loop(networks: Networks) -> None:
     for batch in loader:
         lr, hr = batch["lr"].double(), batch["hr"].double()
         with torch.no_grad():
-            frozen = copy.deepcopy(plain_g)(lr)  # BN's averages move once a batch
+            frozen = copy.deepcopy(plain_g)(lr)  # BatchNorm's averages move once per batch
         loss_d = -F.logsigmoid(plain_d(hr)).mean() - F.logsigmoid(-plain_d(frozen)).mean()
         optimizer_d.zero_grad()
         loss_d.backward()
@@ -86,7 +86,7 @@ def test_gan_equals_a_plain_loop(networks: Networks) -> None:
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(precision: Any) -> None:
-    """Without BN, which averages over a part; with it, its averages still move once a pass."""
+    """The networks have no BatchNorm, which averages over a part."""
     results = []
     loader = batches(3)
     for parts in (1, 2):
@@ -106,7 +106,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(precision: Any) -> Non
         )
         fit(module, loader, precision=precision)
         results.append(norms)
-    assert len(results[0]) == 6  # of each player, for each batch
+    assert len(results[0]) == 6  # one for each player and batch
     tolerance = 1e-9 if precision == "64-true" else 0.1
     for whole, parts in zip(*results):
         assert (whole - parts).norm() < tolerance * whole.norm()
@@ -124,7 +124,7 @@ def test_a_batch_in_parts_moves_batch_norms_averages_once_a_part() -> None:
 def test_validation_in_pieces_is_the_generators_result(networks: Networks) -> None:
     objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
     module = Pretrain(networks[0], objective, epochs=1).eval()
-    lr = torch.rand(1, 3, 70, 131)  # no multiple of a piece's side
+    lr = torch.rand(1, 3, 70, 131)  # not a multiple of a piece's side
     with torch.inference_mode():
         torch.testing.assert_close(module._enlarge(lr), networks[0](lr), rtol=1e-5, atol=1e-6)
 
@@ -164,7 +164,7 @@ def test_each_term_moves_the_generator(networks: Networks, term: str) -> None:
 
 def test_the_generators_loss_leaves_the_discriminator_alone(networks: Networks) -> None:
     class Idle(BCEAdversarialLoss):
-        """Gives the discriminator nothing to learn, so that only G's step could move it."""
+        """Has a discriminator loss of 0, so that only G's step could move D."""
 
         def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
             return 0 * (real.sum() + fake.sum())
@@ -257,7 +257,7 @@ def test_checkpoints_leave_vgg_out(networks: Networks) -> None:
 def test_validation_measures_bicubic_beside_the_generator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A generator that is bicubic's equal by construction must score like it."""
+    """A generator that computes bicubic must score like it."""
     from sr_gan.images.resize import downscale, upscale
 
     class Bicubic(nn.Module):
@@ -266,7 +266,7 @@ def test_validation_measures_bicubic_beside_the_generator(
         def forward(self, lr: Tensor) -> Tensor:
             return upscale(lr.mul(255).round().to(torch.uint8), 4).float() / 127.5 - 1
 
-    hr = torch.randint(0, 256, (1, 3, 288, 320), dtype=torch.uint8)  # of two pieces
+    hr = torch.randint(0, 256, (1, 3, 288, 320), dtype=torch.uint8)  # two pieces
     batch = {"lr": downscale(hr, 4).float() / 255, "hr": hr.float() / 127.5 - 1, "name": ["noise"]}
     objective = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
     module = Pretrain(Bicubic(), objective, epochs=1)

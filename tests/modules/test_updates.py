@@ -1,4 +1,4 @@
-"""What an update must not do on a GPU, seen on a CPU: wait, or differentiate in 16 bits."""
+"""What an update must not do on a GPU, tested on a CPU: wait, or differentiate in 16 bits."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from sr_gan.settings.build import build, build_all
 from tests.conftest import RECIPES, Compose
 from tests.modules.test_stages import batches, fit
 
-# What reads a tensor's numbers, in Python and below it; on a GPU each waits for all that was asked.
+# Calls that read a tensor's numbers, in Python and below; on a GPU each waits for all kernels.
 READING = ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__")
 READING_OPS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique"}
 
@@ -35,7 +35,7 @@ class _Ops(TorchDispatchMode):
 
 @contextmanager
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fails at the call that would make the host wait for a GPU."""
+    """Fails at a call that would make the host wait for a GPU."""
 
     def refusing(name: str) -> Callable[..., Any]:
         def refuse(*args: Any, **kwargs: Any) -> Any:
@@ -98,7 +98,7 @@ UPDATES = [
 
 
 def stage(composed: Compose, vgg_file: Any, variant: str) -> tuple[Any, Pretrain | GAN]:
-    """The configuration and the module of a variant with every schedule."""
+    """Returns the configuration and the module of a variant, with cosine schedules."""
     extra = [f"loss@gan.loss={variant.split('=')[1]}"] if variant.startswith("loss@") else []
     if "perceptual" in variant:
         layers = ["layers=[relu1_2]", "layer_weights=[1.0]", f"weights={vgg_file}"]
@@ -121,8 +121,10 @@ def test_an_update_never_waits_for_the_device(
     monkeypatch: pytest.MonkeyPatch,
     variant: str,
 ) -> None:
-    """With all callbacks, which see each update; but for the progress bar when it is drawn, the
-    reading of health once in a while, and the end of an epoch."""
+    """All callbacks see each update.
+
+    Only the progress bar, a reading of health and the end of an epoch may wait, at times.
+    """
     if variant in RECIPES:
         cfg = recipe(variant)
         module = build(cfg.gan, generator=build(cfg.generator))
@@ -200,7 +202,7 @@ def test_an_update_does_not_wait_for_a_gpu(composed: Compose, vgg_file: Any, var
 def test_gradients_are_taken_outside_of_autocast(
     composed: Compose, vgg_file: Any, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
-    """Of every loss, of penalties and of the readings of health."""
+    """This holds for every loss, for penalties and for the readings of health."""
     _, module = stage(composed, vgg_file, variant)
     calls: dict[str, list[bool]] = {"backward": [], "grad": []}
 
@@ -222,7 +224,7 @@ def test_gradients_are_taken_outside_of_autocast(
 
 @pytest.mark.gpu
 def test_the_penaltys_gradient_is_that_of_fp32_on_a_gpu(composed: Compose, vgg_file: Any) -> None:
-    """Of D's weights, as the update takes it, within bf16-mixed training."""
+    """It is the gradient by D's weights, taken as in an update of bf16-mixed training."""
     _, module = stage(composed, vgg_file, "penalty=r1")
     assert isinstance(module, GAN)
     discriminator = VGGDiscriminator(32, filters=8, dense=8, norm="none").cuda()
@@ -240,11 +242,11 @@ def test_the_penaltys_gradient_is_that_of_fp32_on_a_gpu(composed: Compose, vgg_f
 
     exact, mixed = gradient(False), gradient(True)
     assert exact.norm() > 0
-    assert (mixed - exact).norm() < 1e-3 * exact.norm()  # TF32 where it is on, no bfloat16
+    assert (mixed - exact).norm() < 1e-3 * exact.norm()  # in TF32 if it is on, but not in bfloat16
 
 
 def test_cudnn_tries_its_algorithms_in_training_only(composed: Compose, vgg_file: Any) -> None:
-    """Whole validation photos come in many sizes; for each it would try them anew."""
+    """Whole validation photos come in many sizes; it would try them anew for each size."""
     _, module = stage(composed, vgg_file, "pretrain.ema=0.9")
     seen: dict[str, set[bool]] = {"train": set(), "validation": set()}
     step = module.training_step

@@ -49,7 +49,7 @@ VARIANTS = [
 
 
 def small(variant: str) -> list[str]:
-    """The sizes of the networks, of those that the variant chooses and of the default ones."""
+    """Returns small sizes for the networks that the variant chooses, and for the default ones."""
     group, _, name = variant.partition("=")
     names = {"generator": "srresnet", "discriminator": "vgg", group: name}
     sizes = []
@@ -78,11 +78,11 @@ def test_trains(composed: Compose, recipe: Compose, variant: str, precision: Any
 
 
 def test_the_average_follows_slowly() -> None:
-    """After the first update d = 1/10: 9/10 of the way to the generator; BN's averages too."""
+    """With d = 1/10 the first update goes 9/10 of the way, also for BatchNorm's averages."""
     generator = SRResNet(filters=4, blocks=1)
     average = EMA(generator, 0.999)
     start = copy.deepcopy(generator.state_dict())
-    generator.train()(torch.rand(2, 3, 8, 8))  # moves BN's averages
+    generator.train()(torch.rand(2, 3, 8, 8))  # moves BatchNorm's averages
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(1)
@@ -102,7 +102,7 @@ def test_the_average_follows_slowly() -> None:
 
 
 def test_noise_and_penalty_depend_on_the_update_alone(composed: Compose) -> None:
-    """So that a resumed run repeats them."""
+    """A resumed run can therefore repeat them."""
     cfg = composed("quickstart", "gan.instance_noise=0.2", "penalty=gradient")
     results = []
     for seed in (1, 2):
@@ -182,7 +182,7 @@ def test_every_loss_choice_is_built(
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_term_is_given_the_averaged_generators_image(parts: int) -> None:
-    """Of the same LR, by the average as it was before this update, without a graph to it."""
+    """It is made from the same LR by the average before this update, without a graph."""
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     class Spy(nn.Module):
@@ -196,7 +196,7 @@ def test_a_term_is_given_the_averaged_generators_image(parts: int) -> None:
             with torch.no_grad():
                 expected = module.average.generator(given.pop(0))
             seen.append((averaged, expected))
-            assert not torch.equal(averaged, sr)  # BN: one is in eval mode
+            assert not torch.equal(averaged, sr)  # one has BatchNorm in eval mode
             return (sr - hr).abs().mean()
 
     objective = Objective({"spy": 1.0, "adversarial": 0.0}, {"spy": Spy()}, BCEAdversarialLoss())

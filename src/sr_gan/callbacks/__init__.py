@@ -1,4 +1,7 @@
-"""What goes with a run: compiling, graphs, health, progress, samples, LPIPS, metrics, signals."""
+"""The callbacks of a run: compiling, CUDA graphs, health, progress, samples, scores, signals.
+
+This room may import ``images``, ``runs``, ``metrics``, ``modules`` and the ground floor.
+"""
 
 from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.health import Health

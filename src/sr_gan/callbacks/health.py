@@ -15,11 +15,11 @@ from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_l
 
 log = logging.getLogger(__name__)
 
-_RAREST = 16  # the discriminator learns at least once in so many updates
+_RAREST = 16  # the discriminator learns in at least one of so many updates
 _SLOWEST = 1 / 16  # the least factor of its learning rate
 _NOISE = 0.1  # standard deviation of the added instance noise, in units of [-1, 1]
 _MOST_RETURNS = 3
-_KEPT = 16  # readings
+_KEPT = 16  # the latest readings
 _CHANGES: dict[State, int] = {"discriminator winning": 1, "saturated": 1, "oscillating": 0}
 
 
@@ -146,7 +146,7 @@ class Health(L.Callback):
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:
             _report(
-                "health     intervening: the discriminator learns from every %d. batch, at %g of "
+                "health     intervening: the discriminator learns from one batch in %d, at %g of "
                 "its learning rate%s",
                 module.discriminator_every,
                 module.discriminator_slowdown,
@@ -173,10 +173,10 @@ class Health(L.Callback):
         )
 
     def _log_gradients(self, module: GAN, lr: Tensor, sr: Tensor, hr: Tensor) -> None:
-        """Logs which term leads the generator, and by how much.
+        """Logs the norm of each term's gradient, which shows the term that leads the generator.
 
-        Only the last part of a batch that is accumulated is looked at, as no more fits into memory.
-        The graphs are separate from the update's and are not compiled.
+        Only the last part of an accumulated batch is used, as no more fits into memory. The graphs
+        are separate from the update's and are not compiled.
         """
         lr, sr, hr = (image.chunk(module.accumulate)[-1] for image in (lr, sr, hr))
         sr = sr.detach().float().requires_grad_()
@@ -196,7 +196,7 @@ class Health(L.Callback):
 
 
 def _looks(sr: Tensor, hr: Tensor) -> Tensor:
-    """Contrast and colour of (B, 3, H, W) in [-1, 1], as in a :class:`Reading`: (2,)."""
+    """Returns contrast and colour, as a :class:`Reading` has them, of (B, 3, H, W) in [-1, 1]."""
     contrast = sr.std() / hr.std()
     colour = 127.5 * (sr.mean((0, 2, 3)) - hr.mean((0, 2, 3))).abs().max()
     return torch.stack([contrast, colour])

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, leave."""
+"""Ends a run on Ctrl-C or SIGTERM, after it has finished its step and saved its state."""
 
 import signal
 import sys
@@ -14,8 +14,8 @@ class Interrupted(BaseException):
     """A run that was asked to stop and has saved its state.
 
     Args:
-        signum: the signal that asked.
-        checkpoint: where the state is.
+        signum: the number of the signal.
+        checkpoint: the file that holds the state.
     """
 
     def __init__(self, signum: int, checkpoint: Path) -> None:
@@ -26,15 +26,15 @@ class Interrupted(BaseException):
 class SaveOnSignal(L.Callback):
     """Saves ``last.ckpt`` on Ctrl-C or SIGTERM between two steps, and at the end of the stage.
 
-    A checkpoint taken in the middle of a step would hold a discriminator that is one update ahead
-    of its generator; so the signal is noted, and acted on once the step is done. A second Ctrl-C
-    leaves at once, without saving.
+    A checkpoint from the middle of a step would hold a discriminator that is one update ahead of
+    its generator, so the signal is only noted until the step is done. A second Ctrl-C ends the run
+    at once, without saving.
 
     Args:
-        path: the checkpoint.
+        path: the checkpoint to write.
 
     Raises:
-        Interrupted: after saving.
+        Interrupted: a signal came, and the state has been saved.
     """
 
     def __init__(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Measures at every validation what PSNR does not see: LPIPS and grain."""
+"""Measures LPIPS and grain, which PSNR does not see, at every validation."""
 
 import logging
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ class PerceptualQuality(L.Callback):
     :func:`sr_gan.metrics.grain`. Photos with a side below 32 pixels are left out.
 
     The checkpoint with the lowest ``quality/rank`` is the best one. The rank of a GAN is its LPIPS;
-    a validation whose PSNR-Y is below ``psnr_floor`` comes after all that keep it. The rank of a
-    pretrain, or without LPIPS, is the negative PSNR-Y.
+    a validation whose PSNR-Y is below ``psnr_floor`` ranks behind all that keep it. The rank
+    is the negative PSNR-Y for a pretrain, and where LPIPS is not measured.
 
-    Where photos come in kinds (``data.valid_kinds``), each kind has its own means of all scores,
-    such as ``quality/jpeg75/lpips``. The weights of AlexNet are never part of a checkpoint.
+    If photos come in kinds (``data.valid_kinds``), each kind has its own means of all scores, such
+    as ``quality/jpeg75/lpips``. The weights of AlexNet are never part of a checkpoint.
 
     Args:
-        weights: AlexNet's weights, as :class:`sr_gan.metrics.LPIPS` takes them. With ``None``, and
-            without weights in torch's cache, LPIPS is not measured, and one line says so.
+        weights: AlexNet's weights, as :class:`sr_gan.metrics.LPIPS` takes them. If this is
+            ``None`` and torch's cache has none, LPIPS is not measured, and one line reports it.
         psnr_floor: the PSNR-Y that a GAN has to keep, in dB above bicubic's.
 
     Raises:
@@ -46,10 +46,9 @@ class PerceptualQuality(L.Callback):
     def __init__(self, weights: str | None = None, psnr_floor: float = -1.0) -> None:
         self.lpips = _lpips(weights)
         self.psnr_floor = psnr_floor
-        self.bicubic: dict[str, float] = {}  # by photo: bicubic does not learn
-        self.photos: list[
-            tuple[str, dict[str, float]]
-        ] = []  # kind, and scores with NaN for those that do not exist
+        self.bicubic: dict[str, float] = {}  # by photo; it never changes
+        # Kind and scores of each photo; a score that does not exist is NaN.
+        self.photos: list[tuple[str, dict[str, float]]] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, SRModule):
@@ -97,7 +96,7 @@ class PerceptualQuality(L.Callback):
         self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
 
     def _measure(self, lr: Tensor, sr: Tensor, hr: Tensor, name: str) -> tuple[float, float]:
-        """LPIPS of the generated and of the bicubic image; NaN where it is not measured."""
+        """Returns LPIPS of the generated and of the bicubic image; NaN if it is not measured."""
         if self.lpips is None or min(hr.shape[-2:]) < LPIPS.smallest:
             return nan, nan
         if name not in self.bicubic:
@@ -106,7 +105,7 @@ class PerceptualQuality(L.Callback):
 
 
 def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each score over the photos that have it; NaN where none has."""
+    """Returns the mean of each score over the photos that have it; NaN if none has."""
     columns = {name: [photo[name] for photo in photos] for name in photos[0]}
     numbers = {name: [x for x in column if not isnan(x)] for name, column in columns.items()}
     return {name: fmean(column) if column else nan for name, column in numbers.items()}
@@ -114,7 +113,7 @@ def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:
 
 @cache
 def _lpips(weights: str | None) -> LPIPS | None:
-    """The network for all stages. That its default weights are missing is reported once."""
+    """Returns one network for all stages; missing default weights are reported once."""
     try:
         return LPIPS(weights)
     except UserError:
@@ -122,6 +121,6 @@ def _lpips(weights: str | None) -> LPIPS | None:
             raise
         rank_zero_only(log.info)(
             "lpips      not measured, AlexNet's weights are not in torch's cache: "
-            "callbacks.lpips.weights=FILE, or download (233 MB)"
+            "set callbacks.lpips.weights=FILE, or download (233 MB)"
         )
         return None

@@ -1,4 +1,4 @@
-"""One progress bar a stage: steps, rate and time left over the whole of it."""
+"""One progress bar per stage, with the steps, the rate and the time left."""
 
 import sys
 from typing import Any
@@ -11,10 +11,10 @@ _SHOWN = {"loss", "D", "G"}
 
 
 class StageProgress(ProgressBar):
-    """A bar over all steps of a stage, with steps a second, time left and the losses.
+    """A bar over all steps of a stage, with steps per second, time left and the losses.
 
-    After each validation it prints a line with the scores. Where the output is not a terminal
-    the bar is drawn at most every ten seconds, so that a log stays readable.
+    After each validation it prints a line with the scores. If the output is not a terminal, the bar
+    is drawn every ten seconds at most, so that a log stays readable.
     """
 
     def __init__(self) -> None:
@@ -49,9 +49,8 @@ class StageProgress(ProgressBar):
         batch_idx: int,
     ) -> None:
         assert self.bar is not None
-        if (
-            self.bar.update()
-        ):  # drawn just now: the only time at which reading losses is worth a sync
+        # Reading losses makes the host wait for a GPU, so they are read only when the bar is drawn.
+        if self.bar.update():
             losses = {name: f"{float(outputs[name]):.4g}" for name in _SHOWN & outputs.keys()}
             self.bar.set_postfix(losses, refresh=False)
 

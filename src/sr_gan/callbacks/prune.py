@@ -19,10 +19,9 @@ class PruneByMedian(L.Callback):
     """Ends a run that is behind the median of the others in PSNR-Y and in LPIPS at once.
 
     The others are the runs in the folders beside this one that have finished and were not pruned
-    themselves. Compared are the scores at the same epoch of the same stage on the same photos,
-    which are those with the same scores of bicubic. This is Optuna's ``MedianPruner`` for two
-    scores, as Optuna itself prunes for one score only. It needs nothing but the folders, so that it
-    works in any sweep.
+    themselves. The scores are compared at the same epoch of the same stage, and only if bicubic's
+    scores are equal, as they are on the same photos. This is Optuna's ``MedianPruner`` for two
+    scores; Optuna itself prunes by one only. It needs only the folders, so it works in any sweep.
 
     The run reports the reason in one sentence, writes it to ``pruned.txt``, and ends as if its last
     epoch had been reached, without the stages that would follow. No run ends in its last epoch.
@@ -60,7 +59,7 @@ class PruneByMedian(L.Callback):
             trainer.should_stop = True
 
     def _behind(self, epoch: int, own: dict[str, float]) -> str | None:
-        """Why the run shall end; ``None`` where it shall not. ``own`` are its scores."""
+        """Returns why the run should end, or ``None``; ``own`` are its scores."""
         if _PSNR not in own or _LPIPS not in own:
             return None
         rows = [row for row in self._rows(epoch) if row.get(_BICUBIC) == own.get(_BICUBIC)]
@@ -72,11 +71,12 @@ class PruneByMedian(L.Callback):
             return None
         return (
             f"epoch {epoch}: behind the median of {len(rows)} finished runs in both, PSNR-Y "
-            f"{psnr:.2f} dB to {psnr_median:.2f} dB and LPIPS {lpips:.4f} to {lpips_median:.4f}"
+            f"{psnr:.2f} dB against {psnr_median:.2f} dB and LPIPS {lpips:.4f} against "
+            f"{lpips_median:.4f}"
         )
 
     def _rows(self, epoch: int) -> list[dict[str, float]]:
-        """The scores of the other runs at this epoch, where they have both."""
+        """Returns the rows of the other runs at this epoch that have both scores."""
         runs = [path.parent for path in sorted(self.run_dir.parent.glob("*/summary.json"))]
         others = [run for run in runs if run != self.run_dir and not (run / PRUNED).exists()]
         stages = [read_stages(run / "metrics.csv").get(self.stage) for run in others]

@@ -1,4 +1,4 @@
-"""What checkpoints and loggers say of the run that made them."""
+"""Adds the stage and the configuration of a run to its checkpoints and loggers."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ import sr_gan
 class Recipe(L.Callback):
     """Writes the stage and the resolved configuration into every checkpoint, as plain data.
 
-    Loggers are given the same at the beginning of the stage.
+    Loggers get the same when the stage begins.
 
     Args:
-        stage: name of the stage.
-        config: what the run was told; enough to rebuild its networks.
+        stage: the name of the stage.
+        config: the resolved configuration of the run, from which its networks can be rebuilt.
     """
 
     def __init__(self, stage: str, config: dict[str, Any]) -> None:

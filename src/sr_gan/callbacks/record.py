@@ -48,9 +48,9 @@ class MetricsTable(L.Callback):
 
 
 class StopOnNaN(L.Callback):
-    """Ends a run whose losses have become NaN; its last checkpoint is from before.
+    """Ends a run whose losses have become NaN; its last checkpoint is older than that.
 
-    The run goes on where :class:`Health` has just returned to a healthy state.
+    A run that :class:`Health` has just returned to a healthy state goes on.
 
     Raises:
         UserError: a loss is NaN at the end of an epoch.

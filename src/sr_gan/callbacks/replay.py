@@ -1,4 +1,4 @@
-"""CUDA graphs for the updates of a GAN: asked for at once, not kernel by kernel."""
+"""CUDA graphs for the updates of a GAN: one launch instead of one for each kernel."""
 
 import logging
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import lightning as L
@@ -18,21 +19,21 @@ from sr_gan.modules.gan import Turn
 log = logging.getLogger(__name__)
 
 When = Literal["auto", "never"]
-_BEFORE = 3  # updates that run as they are: memory is taken, algorithms are chosen
+_BEFORE = 3  # updates that run unrecorded, to allocate memory and choose algorithms
 Outputs = dict[str, Any]
 
 
 class ReplayUpdates(L.Callback):
     """Records an update of a GAN stage as a CUDA graph and replays it for those that follow.
 
-    An update is 1,500 small kernels. Where the host takes longer to ask for one than the GPU to
-    compute it, the GPU waits most of the time; a replay asks for all of them at once. Numbers stay
-    the same. Updates that draw random numbers (instance noise, the Wasserstein penalty) run as
-    they are, and so does a stage in fp16, whose loss scaling looks at each gradient, or with
-    several GPUs.
+    An update has 1,500 small kernels. If the host takes longer to launch one than the GPU to
+    compute it, the GPU waits most of the time; a replay launches all of them at once. The numbers
+    stay the same. Updates that draw random numbers (instance noise, the Wasserstein penalty) are
+    not recorded, and neither are stages on several GPUs or in fp16, whose loss scaling reads each
+    gradient.
 
     Args:
-        when: ``auto``, on a GPU, or ``never``.
+        when: ``auto``, which is on a GPU, or ``never``.
 
     Raises:
         ValueError: ``when`` is not one of the allowed values.
@@ -51,21 +52,21 @@ class ReplayUpdates(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if isinstance(pl_module, GAN):
-            pl_module.replay = None  # weights move to the host, recordings hold addresses
+            pl_module.replay = None  # weights move, but recordings hold addresses
 
 
 def cuda_graph(work: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callable[[], None]]:
-    """Records the kernels that ``work`` asks for, without running them.
+    """Records the kernels that ``work`` launches, without running them.
 
     Args:
         work: a function that never waits for the GPU.
-        pool: of the memory that the recording takes, see :func:`torch.cuda.graph_pool_handle`.
+        pool: the pool of the recording's memory, see :func:`torch.cuda.graph_pool_handle`.
 
     Returns:
-        What ``work`` returned, its tensors filled by each replay, and what replays.
+        The outputs of ``work``, whose tensors each replay fills, and a function that replays.
     """
     graph = torch.cuda.CUDAGraph()
-    # other threads, such as one that pins a loader's batches, go on with their own calls
+    # Other threads, such as the one that pins a loader's batches, may call CUDA meanwhile.
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         outputs = work()
     return outputs, graph.replay
@@ -76,10 +77,10 @@ class Recording:
     """An update that can be replayed.
 
     Args:
-        batch: what it reads its images from.
-        numbers: what it reads its other numbers from.
-        outputs: what it writes.
-        replay: runs it.
+        batch: the tensors from which it reads its images.
+        numbers: the tensors from which it reads its scalars.
+        outputs: what it returns; each replay fills the tensors anew.
+        replay: the function that runs it.
         counted: the groups of :class:`Means` that it adds to.
     """
 
@@ -90,7 +91,7 @@ class Recording:
     counted: set[tuple[str, ...]]
 
     def run(self, batch: Sequence[Tensor], numbers: Mapping[str, float | Tensor]) -> Outputs:
-        """The update of ``batch``; its outputs are overwritten by the next one."""
+        """Runs the update on ``batch``; the next run overwrites its outputs."""
         for place, image in zip(self.batch, batch):
             place.copy_(image)
         for name, number in numbers.items():
@@ -100,12 +101,14 @@ class Recording:
 
 
 class Replay:
-    """Takes the place of :meth:`GAN.update`: updates of equal turns and sizes run as they are three
-    times, are then recorded, and replayed from there on.
+    """Takes the place of :meth:`GAN.update` and replays updates.
+
+    Updates of equal turns and sizes run unrecorded three times, are then recorded, and are replayed
+    from there on.
 
     Args:
-        module: in training.
-        record: as :func:`cuda_graph`.
+        module: the stage in training.
+        record: a function that records as :func:`cuda_graph` does.
     """
 
     def __init__(self, module: GAN, record: Callable[..., Any] = cuda_graph) -> None:
@@ -114,7 +117,7 @@ class Replay:
         self.seen: Counter[Any] = Counter()
         self.recordings: dict[Any, Recording] = {}
         self.works = True
-        for optimizer in module.trainer.optimizers:  # loading gives its numbers new places
+        for optimizer in module.trainer.optimizers:  # loading gives its tensors new addresses
             optimizer.register_load_state_dict_post_hook(lambda _: self.recordings.clear())
 
     def __call__(
@@ -128,11 +131,11 @@ class Replay:
         if self.works and not turn.random and not self.module.rehearsing:
             self.seen[kind] += 1
             if self.seen[kind] > _BEFORE and self._recorded(kind, batch, turn, numbers):
-                return self.recordings[kind].run(batch, numbers)
+                return self.recordings[kind].run(batch, numbers)  # recording has counted it
         return self.module.update(batch, turn, numbers)
 
     def repeated(self, work: Callable[[], Any]) -> Callable[[], None]:
-        """What repeats the kernels of ``work``, or ``work`` where it cannot be recorded."""
+        """Returns a replay of ``work``, or ``work`` itself if it cannot be recorded."""
         try:
             _, again = self.record(work, None)
         except Exception as error:
@@ -141,10 +144,11 @@ class Replay:
         return again  # type: ignore[no-any-return]
 
     def _recorded(self, kind: Any, batch: Any, turn: Turn, numbers: Mapping[str, Any]) -> bool:
-        """Whether the update could be recorded; if not, everything is as before."""
+        """Records an update and returns whether that worked; if not, nothing has changed."""
         module, means = self.module, self.module.means
-        places = [image.clone() for image in batch]
-        dials = {
+        # A graph reads from fixed addresses, so the recording gets inputs of its own.
+        inputs = [image.clone() for image in batch]
+        scalars = {
             name: torch.tensor(float(number), device=module.device)  # fp32, as fused Adam reads it
             for name, number in numbers.items()
         }
@@ -152,9 +156,10 @@ class Replay:
         counts, counted, means.counted = deepcopy(steps.state_dict()), means.counted, set()
         try:
             with self._capturable():
-                outputs, replay = self.record(lambda: module.update(places, turn, dials), self.pool)
-            self.recordings[kind] = Recording(places, dials, outputs, replay, means.counted)
-        except Exception as error:  # whatever does not go into a CUDA graph, or into memory
+                work = partial(module.update, inputs, turn, scalars)
+                outputs, replay = self.record(work, self.pool)
+            self.recordings[kind] = Recording(inputs, scalars, outputs, replay, means.counted)
+        except Exception as error:  # no memory, or not allowed in a CUDA graph
             steps.load_state_dict(counts)
             module.zero_grad()
             self.works = False
@@ -165,7 +170,7 @@ class Replay:
         return self.works
 
     def _count(self, turn: Turn, recording: Recording) -> None:
-        """What Python keeps of an update: the steps of each player, what was measured."""
+        """Counts a replayed update in Python: the players' steps, and what was measured."""
         self.module.means.counted |= recording.counted
         optimizers: Any = self.module.optimizers()  # the generator's is the first one
         for optimizer in optimizers[: 1 + turn.discriminator]:
@@ -174,7 +179,7 @@ class Replay:
 
     @contextmanager
     def _capturable(self) -> Iterator[None]:
-        """Optimisers whose counts and rates are read on the device; fused ones always do so."""
+        """Lets optimisers read counts and rates on the device, as fused ones always do."""
         groups = [group for each in self.module.trainer.optimizers for group in each.param_groups]
         for group in groups:
             group["capturable"] = True

@@ -1,4 +1,4 @@
-"""What the generator makes of fixed validation crops, epoch after epoch."""
+"""Draws the generator's images of the same validation crops at every validation."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from sr_gan.runs.grid import draw_grid
 class SampleGrid(L.Callback):
     """Draws LR | bicubic | SR | HR of the centres of the first validation photos.
 
-    Written as ``epoch_0009.png`` (epochs from 0, as everywhere), and handed to every logger that
-    has a ``log_image``.
+    The grid is written as ``epoch_0009.png``, epochs counted from 0, and handed to every logger
+    that has a ``log_image``.
 
     Args:
-        folder: where the PNG files go.
-        photos: rows of the grid.
-        size: side of a crop in HR pixels; smaller photos are shown whole.
+        folder: the folder of the PNG files.
+        photos: the number of rows of the grid.
+        size: the side of a crop in HR pixels; smaller photos are shown whole.
     """
 
     def __init__(self, folder: str, photos: int = 4, size: int = 192) -> None:
@@ -59,7 +59,7 @@ class SampleGrid(L.Callback):
                 logger.log_image("samples", [grid], step=trainer.current_epoch)
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
-        """The centre of each column's picture, uint8 (3, side, side); LR pixels become squares."""
+        """Returns each column's centre, uint8 (3, side, side); LR pixels become squares."""
         scale = hr.shape[-1] // lr.shape[-1]
         whole = [F.interpolate(lr, scale_factor=scale), upscale(lr, scale), sr, hr]
         return [_centre(image[0], self.size, scale) for image in whole]

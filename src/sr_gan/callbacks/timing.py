@@ -1,4 +1,4 @@
-"""How fast a run is, and how long it waits for data."""
+"""Measures how fast a run is, and how long it waits for data."""
 
 import logging
 from time import perf_counter
@@ -8,30 +8,31 @@ import lightning as L
 
 log = logging.getLogger(__name__)
 
-_WARM_UP = 10  # steps that do not count: workers start, caches fill
-_ENOUGH = 50  # steps after which the share of waiting means something
+_WARM_UP = 10  # steps that are not counted: workers start and caches fill
+_ENOUGH = 50  # counted steps after which the share of waiting is reliable
 
 
 class Timing(L.Callback):
-    """Logs seconds a step, seconds of waiting for a batch, and images a second, over an epoch.
+    """Logs an epoch's seconds per step, seconds of waiting per batch, and images per second.
 
-    Says once, with the setting to change, when waiting takes more of a stage than it may. The
-    clock is the host's and nothing is synchronised: on a GPU one step means little, and the mean
+    If waiting takes too much of a stage, one warning names the setting to change. The clock is the
+    host's and nothing is synchronised: on a GPU the time of one step means little, but the mean
     over an epoch is right.
 
     Args:
-        most_waiting: share of the time, 0 to 1, that may go into waiting for data; 1 is silent.
+        most_waiting: the share of the time, in (0, 1], that may go into waiting for data; with 1
+            there is no warning.
     """
 
     def __init__(self, most_waiting: float = 0.1) -> None:
         if not 0 < most_waiting <= 1:
             raise ValueError(f"most_waiting must be above 0 and at most 1, got {most_waiting}")
         self.most_waiting = most_waiting
-        self.told = False
+        self.warned = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.total_steps, self.total_waiting, self.total_time = 0, 0.0, 0.0
-        self._reset()  # an epoch that is resumed in its middle has no start of its own
+        self._reset()  # an epoch resumed in its middle has no start
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._reset()
@@ -61,14 +62,14 @@ class Timing(L.Callback):
         if self.total_steps > _WARM_UP:
             self.total_waiting += self.waited
             self.total_time += self.last - before
-        if self.total_steps > _WARM_UP + _ENOUGH and not self.told:
+        if self.total_steps > _WARM_UP + _ENOUGH and not self.warned:
             self._judge(trainer)
 
     def _judge(self, trainer: L.Trainer) -> None:
         share = self.total_waiting / self.total_time
         if share > self.most_waiting:
-            self.told = True
-            advice = getattr(trainer, "datamodule").advice()  # noqa: B009  mypy knows of none
+            self.warned = True
+            advice = getattr(trainer, "datamodule").advice()  # noqa: B009  unknown to mypy
             log.warning("training waits for data %.0f %% of the time: %s", 100 * share, advice)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""What every stage shares: the generator, its validation, its schedule and what is saved."""
+"""The base class of the stages: the generator, its schedule, its validation and its state."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,23 +25,26 @@ T = TypeVar("T")
 
 
 def weight(batch: Batch) -> int:
-    """What a validation photo counts: 0 where another process has it too."""
+    """Returns the weight of a validation photo in the means: 0 if another process has it, too."""
     return int(batch.get("weight", 1))
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """The network with its weights in the layout in which convolutions are fastest."""
+    """Puts the weights of a network into the memory layout in which convolutions are fastest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def images(batch: Batch) -> tuple[Tensor, Tensor]:
-    """LR and HR of a batch in that layout: real and generated images look alike to a compiler."""
+    """Returns LR and HR of a batch in the layout channels_last.
+
+    Generated images have it, too, so that a compiler needs no second graph for photographs.
+    """
     lr, hr = (batch[key].contiguous(memory_format=torch.channels_last) for key in ("lr", "hr"))
     return lr, hr
 
 
 def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
-    """Plain values of every process, the first one's first; each gets the same list."""
+    """Returns the plain values of all processes, by rank; every process gets the same list."""
     if trainer.world_size == 1:
         return values
     everyone: list[list[T]] = [[] for _ in range(trainer.world_size)]
@@ -50,13 +53,13 @@ def gathered(trainer: L.Trainer, values: list[T]) -> list[T]:
 
 
 def named_losses(terms: Mapping[str, Tensor], total: Tensor) -> dict[str, Tensor]:
-    """The generator's loss and each of its terms before weighting, under their logged names."""
+    """Returns the generator's loss and its unweighted terms under their logged names."""
     return {"loss/generator": total, **{f"loss/{name}": term for name, term in terms.items()}}
 
 
 @contextmanager
 def unchanged(module: nn.Module) -> Iterator[None]:
-    """Puts buffers (BN's averages), gradients and what rests back as they were."""
+    """Restores buffers (BatchNorm's averages) and ``requires_grad``, and deletes gradients."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     resting = {name: not parameter.requires_grad for name, parameter in module.named_parameters()}
     try:
@@ -70,22 +73,22 @@ def unchanged(module: nn.Module) -> Iterator[None]:
 
 
 class SRModule(L.LightningModule):
-    """The base of the stages.
+    """The base class of the stages.
 
     Args:
-        generator: the network under training, with its factor in ``generator.scale``.
-        loss: what the generator minimises.
-        epochs: length of the stage.
+        generator: the network under training; its scale factor is ``generator.scale``.
+        loss: the objective that the generator minimises.
+        epochs: the length of the stage in epochs.
         betas: Adam's averaging factors.
-        schedule: of the learning rates; ``None`` keeps them constant.
-        ema: how slowly the average of the generator follows it, in [0, 1); the average is then what
-            is validated and saved. 0 keeps none.
+        schedule: the schedule of the learning rates; ``None`` keeps them constant.
+        ema: the decay of the generator's moving average, in [0, 1). The average, if there is one,
+            is what is validated and saved; 0 switches it off.
 
     Raises:
         ValueError: an argument is outside its allowed values.
     """
 
-    players: tuple[str, ...] = ("generator",)  # one optimiser each, in this order
+    players: tuple[str, ...] = ("generator",)  # each has an optimiser, in this order
 
     def __init__(
         self,
@@ -114,24 +117,24 @@ class SRModule(L.LightningModule):
         self.schedule = schedule or Constant()
         self.means = Means()
         self.rehearsing = False
-        self.ranked = False  # whether a callback says which validation was the best
+        self.ranked = False  # whether a callback logs quality/rank
         self.bicubic: dict[str, list[Tensor]] = {}
         self.parts: tuple[Part, Part] | None = None
 
     @property
     def evaluated(self) -> nn.Module:
-        """The generator that is validated and saved: the average, where there is one."""
+        """The generator that is validated and saved: the average, if there is one."""
         return self.average.generator if self.average else self.generator
 
     @property
     def progress(self) -> float:
-        """The share of the stage that is done before this batch, in [0, 1)."""
+        """The share of the stage that was done before this batch, in [0, 1)."""
         batches = max(1, int(self.trainer.num_training_batches))
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         return (self.trainer.current_epoch + max(0, done) / batches) / self.epochs
 
     def rehearse(self, batch: Batch) -> None:
-        """All passes of an update, forward and backward, which leave nothing as they end."""
+        """Runs all forward and backward passes of an update without changing any state."""
         means, self.means, self.rehearsing = self.means, Means(), True
         try:
             with unchanged(self):
@@ -143,12 +146,12 @@ class SRModule(L.LightningModule):
             self.means, self.rehearsing = means, False
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Outside of autocast, in which the gradient of a gradient would be taken in 16 bits."""
+        """Runs outside autocast, which would compute the gradient of a gradient in 16 bits."""
         with torch.autocast(loss.device.type, enabled=False):
             super().backward(loss, *args, **kwargs)
 
     def content(self, lr: Tensor, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """The loss's content terms, not weighted; ``sr`` is the generator's image of ``lr``."""
+        """Returns the unweighted content terms; ``sr`` is the generator's image of ``lr``."""
         averaged = None
         if self.average and self.loss.averaged:
             with torch.no_grad():
@@ -156,21 +159,21 @@ class SRModule(L.LightningModule):
         return self.loss.content(sr, hr, averaged)
 
     def follow(self) -> None:
-        """Moves the average, as a part of the update: a checkpoint never lies in between."""
+        """Moves the average, as a part of the update: no checkpoint is written in between."""
         if self.average:
             self.average.update(self.generator)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Hands the epoch's means to Lightning, before validation and the table look at them."""
+        """Hands the epoch's means to Lightning before the validation and the table read them."""
         if self.trainer.is_last_batch:
             values: dict[str, Any] = {**self.rates, **self.means.take()}
             self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
-        """The optimiser of one player and its schedule over the whole stage.
+        """Returns the optimiser of one player and its schedule over the whole stage.
 
-        Fused into one kernel, but for fp16: there the fused one unscales gradients on its own,
-        after their norms would have been logged.
+        The optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
+        itself, when their norms have already been logged.
         """
         optimizer = Adam(network.parameters(), lr, self.betas, fused=not self._scaled)
         per_step = self.schedule.interval == "step"
@@ -179,11 +182,11 @@ class SRModule(L.LightningModule):
 
     @property
     def _scaled(self) -> bool:
-        """Whether losses are multiplied before the backward, as fp16 needs."""
+        """Whether losses are scaled up before the backward pass, as fp16 needs."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """PSNR-Y and SSIM-Y of one photo, beside bicubic's; returns them and the uint8 images."""
+        """Returns PSNR-Y and SSIM-Y of one photo and of its bicubic, and the uint8 images."""
         scale = int(self.generator.scale)  # type: ignore[arg-type]
         lr = batch["lr"].mul(255).round().to(torch.uint8)
         images = {
@@ -203,9 +206,9 @@ class SRModule(L.LightningModule):
         return {**images, **scores}
 
     def on_validation_start(self) -> None:
-        """All processes validate with the first one's averages of BN, which are those saved.
+        """Gives all processes the BatchNorm averages of the first one, which are the saved ones.
 
-        cuDNN does not try out its algorithms, which takes seconds for each size of a photo.
+        cuDNN stops trying out its algorithms, which would take seconds for each photo size.
         """
         self.autotuning = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = False
@@ -217,18 +220,18 @@ class SRModule(L.LightningModule):
         torch.backends.cudnn.benchmark = self.autotuning
 
     def log(self, *args: Any, **options: Any) -> None:
-        """As Lightning's, of several processes the mean; callbacks log through this, too."""
+        """Logs the mean over all processes; callbacks log through this method, too."""
         super().log(*args, **{**options, "sync_dist": True})
 
     def _enlarge(self, lr: Tensor) -> Tensor:
-        """As the generator, in eval mode, in bounded memory whatever the photo's size."""
+        """Enlarges as the generator in eval mode does, in bounded memory for any photo size."""
         self.parts = self.parts or split(self.evaluated)
         return enlarge(*self.parts, lr, int(self.generator.scale))  # type: ignore[arg-type]
 
     def _bicubic_scores(
         self, images: dict[str, Tensor], name: str, scale: int
     ) -> dict[str, Tensor]:
-        """Bicubic does not learn: measured at the first validation, remembered for the others."""
+        """Returns bicubic's scores; they never change and are measured once for each photo."""
         if name not in self.bicubic:
             enlarged = upscale(images["lr"], scale)
             self.bicubic[name] = [
@@ -239,8 +242,11 @@ class SRModule(L.LightningModule):
         return {"quality/psnr_y_bicubic": psnr, "quality/ssim_y_bicubic": ssim}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Takes the norm, unscaled, of the gradient of the player that moves; where loss scaling
-        was too strong, it is infinite, the update is left out, and so is its norm."""
+        """Notes the unscaled norm of the moving player's gradient.
+
+        If the loss scaling was too strong, the norm is infinite. The update is then skipped, and
+        the norm is left out of the mean.
+        """
         player = self.players[self.trainer.optimizers.index(optimizer)]
         gradients = [
             p.grad
@@ -252,21 +258,22 @@ class SRModule(L.LightningModule):
         self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
 
     def on_train_start(self) -> None:
-        self.on_train_epoch_start()  # which an epoch that is resumed in its middle does not have
+        self.on_train_epoch_start()  # an epoch resumed in its middle has no start
 
     def on_train_epoch_start(self) -> None:
-        """Notes the learning rates."""
+        """Notes the learning rates of the epoch."""
         self.rates = {
             f"optimizer/lr_{player}": float(optimizer.param_groups[0]["lr"])
             for player, optimizer in zip(self.players, self.trainer.optimizers)
         }
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """The networks without the losses: VGG's 80 MB are in their own file already."""
+        """Returns the state without the losses: VGG's 80 MB are in a file of their own."""
         state = super().state_dict(*args, **kwargs)
         return {key: value for key, value in state.items() if not key.startswith("loss.")}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        # A checkpoint lacks the losses; their own tensors complete it for the strict check.
         losses = {
             key: value for key, value in super().state_dict().items() if key.startswith("loss.")
         }

@@ -8,14 +8,17 @@ from torch import Tensor, nn
 
 
 class EMA(nn.Module):
-    """A generator whose weights, and BN's averages, follow another one's slowly.
+    """The moving average of a generator's weights and of its BatchNorm averages.
 
-    ``average = d * average + (1 - d) * generator`` after each update, with
-    ``d = min(decay, (1 + n) / (10 + n))`` at the n-th, so that a beginning does not linger.
+    After update n, counted from 0, ``average = d * average + (1 - d) * generator`` with
+    ``d = min(decay, (1 + n) / (10 + n))``, so that the first weights are soon forgotten.
+
+    :class:`torch.optim.swa_utils.AveragedModel` is not used because it reads its counter back from
+    the device in every update, which makes the host wait for a GPU.
 
     Args:
-        generator: the network to follow; it is copied.
-        decay: in (0, 1): 0.999 averages over about a thousand updates.
+        generator: the network to average; it is copied.
+        decay: the decay in (0, 1); 0.999 averages over about a thousand updates.
 
     Raises:
         ValueError: ``decay`` is outside its range.
@@ -32,19 +35,20 @@ class EMA(nn.Module):
 
     @torch.no_grad()
     def update(self, generator: nn.Module) -> None:
-        """Moves towards ``generator`` by one update."""
+        """Moves the average towards ``generator`` by one update."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         pairs = list(zip(_tensors(self.generator), _tensors(generator)))
         averaged, current = zip(*[pair for pair in pairs if pair[0].is_floating_point()])
+        # The _foreach functions take all tensors at once, in few kernels.
         torch._foreach_lerp_(averaged, current, 1 - decay)
         counted = [pair for pair in pairs if not pair[0].is_floating_point()]
-        if counted:  # BN counts its batches
+        if counted:  # BatchNorm's numbers of batches, which are copied
             counters, now = zip(*counted)
             torch._foreach_copy_(counters, now)
 
     def train(self, mode: bool = True) -> "EMA":
-        """Stays in eval mode."""
+        """Keeps the eval mode, whatever ``mode`` is."""
         return super().train(False)
 
     def get_extra_state(self) -> Any:

@@ -16,7 +16,7 @@ from sr_gan.modules.schedules import Constant
 Network = Callable[[Tensor], Tensor]
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and numbers that are logged
 
-_NOISE, _PENALTY, _STREAMS = 0, 1, 2  # streams of random numbers
+_NOISE, _PENALTY, _STREAMS = 0, 1, 2  # two streams of random numbers, and their count
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GAN(SRModule):
         generator: the network under training.
         discriminator: images in [-1, 1] to logits.
         loss: the generator's content terms and the adversarial loss, with their weights.
-        epochs: length of the stage.
+        epochs: the length of the stage in epochs.
         generator_lr: the generator's learning rate.
         discriminator_lr: the discriminator's learning rate.
         betas: Adam's averaging factors for both players.
@@ -54,7 +54,7 @@ class GAN(SRModule):
         ema: the decay of the generator's average, see :class:`SRModule`.
         penalty: a penalty on the discriminator's gradient; ``None`` for no penalty.
         adversarial_ramp: the share of the stage, in [0, 1], in which the weight of the adversarial
-            term grows linearly from 0, so that the discriminator learns before it is listened to.
+            term grows linearly from 0, so that the discriminator learns first.
         instance_noise: the standard deviation, in units of [-1, 1], of the Gaussian noise on
             everything that the discriminator sees at the start (Sønderby et al. 2017).
         noise_until: the share of the stage, in (0, 1], in which that noise decays linearly to 0.
@@ -311,25 +311,25 @@ class GAN(SRModule):
                 group["lr"] = lr
 
     def _propagate(self, loss: Tensor) -> None:
-        """Runs the backward pass; in a rehearsal without loss scaling and other processes."""
+        """Runs the backward pass; a rehearsal leaves out loss scaling and other processes."""
         (self.backward if self.rehearsing else self.manual_backward)(loss)
 
     def _without_graph(self, lr: Tensor) -> Tensor:
-        """The generator's image without what its gradient would take in memory.
+        """Returns the generator's image without the graph, which would fill the memory.
 
-        BatchNorm leaves its averages to the pass from which the generator learns.
+        BatchNorm's averages stay: only the pass that the generator learns from moves them.
         """
         norms = [norm for norm in self.generator.modules() if isinstance(norm, _BatchNorm)]
         for norm in norms:
             norm.track_running_stats = False
-        with torch.no_grad():  # otherwise a compiler takes it for the pass with a graph
+        with torch.no_grad():  # otherwise a compiler would take it for the pass with a graph
             sr: Tensor = self.generator(lr)
         for norm in norms:
             norm.track_running_stats = True
         return sr
 
     def _behind_noise(self, sigma: float) -> Network:
-        """The discriminator, which sees its images through instance noise."""
+        """Returns the discriminator with instance noise added to its images."""
         if not sigma:
             return self.discriminator
         draws = self._random_numbers(_NOISE)
@@ -342,7 +342,7 @@ class GAN(SRModule):
         return discriminator
 
     def _random_numbers(self, stream: int) -> torch.Generator:
-        """Random numbers that depend on the update alone, so that a resumed run repeats them."""
+        """Returns random numbers that depend on the update only: a resumed run repeats them."""
         update = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
         return torch.Generator(self.device).manual_seed(_STREAMS * update + stream)
 

@@ -1,4 +1,4 @@
-"""The first stage: a generator that is right on average."""
+"""The first stage, which trains the generator without a discriminator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,21 +11,21 @@ from sr_gan.modules.schedules import Constant
 
 
 class Pretrain(SRModule):
-    """Trains the generator on content terms alone (SRResNet: the mean squared error).
+    """Trains the generator on content terms alone; for SRResNet, on the mean squared error.
 
     Args:
         generator: the network under training.
         loss: content terms and weights; no adversarial term.
-        epochs: length of the stage.
+        epochs: the length of the stage in epochs.
         lr: Adam's learning rate.
         betas: Adam's averaging factors.
-        schedule: of the learning rate; ``None`` keeps it constant.
-        ema: of the generator, see :class:`SRModule`.
+        schedule: the schedule of the learning rate; ``None`` keeps it constant.
+        ema: the decay of the generator's average, see :class:`SRModule`.
 
     Raises:
         ValueError: an argument is outside its allowed values.
 
-    Source: Ledig et al. 2017, section 3.2: the generator of a GAN starts from this one's weights.
+    Source: Ledig et al. 2017, section 3.2, where the GAN's generator starts from these weights.
     """
 
     def __init__(

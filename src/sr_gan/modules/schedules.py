@@ -1,4 +1,4 @@
-"""Learning-rate schedules as functions of the finished share of a stage, whatever its length."""
+"""Learning-rate schedules, as functions of the share of a stage that is done."""
 
 from collections.abc import Sequence
 from math import cos, pi
@@ -9,11 +9,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class Constant:
-    """A constant learning rate; the base of the others, which add a decay.
+    """A constant learning rate; the base class of the other schedules, which add a decay.
 
     Args:
-        warmup: share of the stage in which the rate grows linearly from 0, in [0, 1).
-        interval: change the rate after every ``"step"`` or every ``"epoch"``.
+        warmup: the share of the stage, in [0, 1), in which the rate grows linearly from 0.
+        interval: whether the rate changes after every ``"step"`` or every ``"epoch"``.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -27,23 +27,25 @@ class Constant:
         self.warmup, self.interval = warmup, interval
 
     def factor(self, progress: float) -> float:
-        """What the rate is multiplied with at ``progress`` in [0, 1]."""
+        """Returns the factor of the learning rate at ``progress`` in [0, 1]."""
         ramp = min(1.0, progress / self.warmup) if self.warmup else 1.0
         return ramp * self.decay(progress)
 
     def decay(self, progress: float) -> float:
-        """The factor without the warm-up."""
+        """Returns the factor without the warm-up."""
         return 1.0
 
     def attach(self, optimizer: Optimizer, updates: float) -> LambdaLR:
-        """A scheduler that takes the optimiser through the schedule in ``updates`` of its steps."""
+        """Returns a scheduler that runs the whole schedule in ``updates`` of its steps."""
+        # Each step takes the factor at its middle, so that a warm-up does not begin at 0.
         return LambdaLR(optimizer, lambda done: self.factor(min(1.0, (done + 0.5) / updates)))
 
 
 class Steps(Constant):
-    """Multiplies the rate by ``gamma`` at each milestone, a share of the stage in (0, 1).
+    """Multiplies the rate by ``gamma`` at each milestone, which is a share of the stage in (0, 1).
 
-    Source: SRGAN trains half of its updates at 1e-4 and half at 1e-5: milestones [0.5], gamma 0.1.
+    Source: Ledig et al. 2017 train half of the updates at 1e-4 and half at 1e-5, which is
+    milestones [0.5] and gamma 0.1.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Steps(Constant):
 
 
 class Cosine(Constant):
-    """Half a cosine from the full rate to ``final`` times it.
+    """Lowers the rate along half a cosine to ``final`` times its full value.
 
     Source: Loshchilov and Hutter 2017, equation 5, without restarts.
     """
