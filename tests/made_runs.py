@@ -1,4 +1,4 @@
-"""Run folders as train writes them, with made-up numbers."""
+"""Makes run folders as train writes them, with made-up numbers."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ MakeRun = Callable[..., Path]
 
 
 def gan_rows(answers: list[tuple[float, float]], lpips: float | None = 0.3) -> list[dict[str, Any]]:
-    """A GAN stage, validated in every epoch, with these D(real) and D(fake)."""
+    """Returns rows of a GAN stage, validated in every epoch, with these D(real) and D(fake)."""
     rows = []
     for epoch, (real, fake) in enumerate(answers):
         row = {
@@ -80,6 +80,6 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 
 def grid(epoch: int) -> Image.Image:
-    """LR black, bicubic dark, SR of a grey that tells the epoch, HR white."""
+    """Draws LR black, bicubic dark, SR with the grey level 100 + epoch, and HR white."""
     columns = [np.full((32, 24, 3), value, np.uint8) for value in (0, 50, 100 + epoch, 255)]
     return draw_grid([columns, columns])

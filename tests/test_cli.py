@@ -13,7 +13,6 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from sr_gan.callbacks import MetricsTable
 from sr_gan.cli import _Job
 from sr_gan.train import _main
 from tests.conftest import SMALL, Output, random_photo, run_command
@@ -22,7 +21,7 @@ from tests.conftest import SMALL, Output, random_photo, run_command
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> Output:
-    """``python -m sr_gan.train`` in this process: exit code, output, errors."""
+    """Runs ``python -m sr_gan.train`` in this process; returns exit code, output, errors."""
     return run_command(monkeypatch, capsys, _main, "train", *arguments)
 
 
@@ -130,12 +129,12 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(
     monkeypatch.chdir(tmp_path)
     written: list[Path] = []
 
-    def full(self: MetricsTable) -> None:
-        if len(self.rows) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        written.append(self.path)
+    def full(path: Path, rows: list[dict[str, str]]) -> None:
+        if len(rows) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
 
-    monkeypatch.setattr(MetricsTable, "_write", full)
+    monkeypatch.setattr("sr_gan.callbacks.record.write_rows", full)
     code, _, errors = run(monkeypatch, capsys, *SMALL, "stages=[gan]", "callbacks.progress=null")
     assert code == 1
     assert errors.splitlines()[-1] == f"error: {written[0]}: No space left on device"
@@ -194,8 +193,10 @@ def test_sweeps_make_a_folder_a_job_and_survive_a_failing_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.Signals) -> None:
-    """A signal to the process group, as Ctrl-C and ``timeout`` send it, workers included: the run
-    saves, says how to go on, and does go on in the same folder."""
+    """A run saves, prints how to go on, and goes on in the same folder.
+
+    The signal goes to all processes, as from Ctrl-C and ``timeout``.
+    """
     line = [sys.executable, "-m", "sr_gan.train", *SMALL, "stages=[gan]", "gan.epochs=40"]
     line += ["data.feed=loader", "data.workers=2"]
     process = subprocess.Popen(
@@ -226,9 +227,9 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
 def test_a_job_elsewhere_starts_where_the_command_did(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As in a process of a cluster, which has a folder of its own."""
+    """A process on a cluster starts in another folder."""
     monkeypatch.chdir(tmp_path)
-    job = pickle.dumps(_Job(_main, set(), 0.0, Path.cwd(), debug=False, patient=True))
+    job = pickle.dumps(_Job(_main, set(), 0.0, Path.cwd(), debug=False, keep_going=True))
     monkeypatch.chdir("/")
     pickle.loads(job)
     assert Path.cwd() == tmp_path

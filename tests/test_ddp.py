@@ -1,4 +1,4 @@
-"""Two processes on a CPU (gloo) against one: gradients, validation, what is written, resuming."""
+"""Two processes on a CPU (gloo) against one: gradients, validation, files and resuming."""
 
 import json
 import os
@@ -28,7 +28,7 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.p
 
 
 class Joint(L.LightningDataModule):
-    """Batches of ``2 * BATCH`` random crops; of two processes each has a half of every one."""
+    """Batches of ``2 * BATCH`` random crops; two processes get a half of each batch."""
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
@@ -43,7 +43,7 @@ class Joint(L.LightningDataModule):
 
 
 class Gradients(L.Callback):
-    """Writes the gradient at each optimiser's step, and the losses that are logged, to a file."""
+    """Writes the gradient at each optimiser's step, and the logged losses, to a file."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.steps = path, list[Tensor]()
@@ -61,8 +61,10 @@ class Gradients(L.Callback):
 
 
 def gradients(path: Path, penalty: bool, **settings: Any) -> dict[str, Any]:
-    """Of a GAN without BN, which averages over a process's part; in float64, or
-    with a penalty, which always is, in float32."""
+    """Trains a GAN without BatchNorm, which would average over a process's part.
+
+    It computes in float64, or in float32 with a penalty, as penalties always do.
+    """
     torch.manual_seed(0)
     discriminator = VGGDiscriminator(CROP, filters=2, dense=4)
     for name, layer in list(discriminator.named_modules()):
@@ -116,16 +118,16 @@ def test_photos_are_shared_out_and_each_counts_once(photos: int, world: int) -> 
 
     every: Sequence[Any] = [Photo(i) for i in range(photos)]
     shares = [WholePhotos(every, 4, None, rank, world) for rank in range(world)]
-    assert len({len(share) for share in shares}) == 1  # none waits for another
+    assert len({len(share) for share in shares}) == 1  # no process waits for another
     items = [share[i] for share in shares for i in range(len(share))]
     assert [item["name"] for item in items if item["weight"]] == list(range(photos))
     assert {item["weight"] for item in items} <= {0, world}
-    assert all(shares[0][i]["weight"] for i in range(len(shares[0])))  # whose samples are drawn
+    assert all(shares[0][i]["weight"] for i in range(len(shares[0])))  # its samples are drawn
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """Four photos to train on, and three, of different difficulty, to validate on."""
+    """Four photos to train on, and three of different difficulty to validate on."""
     for name, count in (("train", 4), ("valid", 3)):
         (tmp_path / name).mkdir()
         for i in range(count):
@@ -136,13 +138,13 @@ def folders(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, name: str, *settings: str) -> str:
-    """Trains into the folder ``name``; what is said on stderr."""
+    """Trains into the folder ``name``; returns stderr."""
     photos = ["data=folder", "data.train_dir=train", "data.valid_dir=valid"]
     return python(folder, "sr_gan.train", *photos, *SMALL, f"hydra.run.dir={name}", *settings)
 
 
 def python(folder: Path, *arguments: str) -> str:
-    """``python -m ARGUMENTS``; what is said on stderr."""
+    """Runs ``python -m ARGUMENTS``; returns stderr."""
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
@@ -159,7 +161,7 @@ def python(folder: Path, *arguments: str) -> str:
 def test_a_run_of_two_processes_writes_once_validates_rightly_and_resumes(
     folders: Path, alexnet_file: Path
 ) -> None:
-    """With BN in both networks, so that the processes' averages would differ if left alone."""
+    """Both networks have BatchNorm, whose averages would differ between the processes."""
     common = ["generator=srresnet", "stages=[gan]", f"callbacks.lpips.weights={alexnet_file}"]
     common += ["generator.filters=8", "generator.blocks=1"]
     errors = run(folders, "two", *TWO, *common)

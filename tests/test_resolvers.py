@@ -1,4 +1,4 @@
-"""What conf/ takes where nothing is said."""
+"""The defaults that conf/ computes."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from sr_gan.resolvers import _auto_precision
     ("gpu", "native", "accelerator", "cpu_has_bf16", "precision"),
     [
         (True, True, "gpu", False, "bf16-mixed"),  # Ampere and later
-        (True, False, "gpu", True, "16-mixed"),  # which only emulate bfloat16
+        (True, False, "gpu", True, "16-mixed"),  # older GPUs, which only emulate bfloat16
         (True, True, "cpu", False, "32-true"),
         (True, True, "cpu", True, "bf16-mixed"),
         (False, False, "gpu", False, "32-true"),

@@ -39,7 +39,7 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 
 @pytest.fixture
 def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
-    """What each experiment needs where nothing can be downloaded."""
+    """The settings that each experiment needs if nothing can be downloaded."""
     vgg = [f"gan.loss.content.vgg.weights={vgg_file}", "gan.loss.content.vgg.layers=[relu2_2]"]
     one_layer = ["gan.loss.content.vgg.layer_weights=[1.0]"]
     squeezenet = f"gan.loss.content.lpips.weights={squeezenet_file}"
@@ -71,7 +71,7 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
 
 
 def small(experiment: str) -> list[str]:
-    """SMALL without the settings that the experiment's networks do not have."""
+    """Returns SMALL without the settings that the experiment's networks do not have."""
     patch = experiment in (
         *("finetune", "gan_bands", "gan_unit", "photo"),
         *("search", "srgan_modern", "sweep_loss_weights"),
@@ -177,7 +177,7 @@ def test_checkpoints_load_under_weights_only_and_rebuild(composed: Compose) -> N
 
 
 class StopAt(Callback):
-    """Sends this process a signal at a moment of a stage's second epoch."""
+    """Sends a signal to this process in the second epoch of a stage."""
 
     def __init__(self, moment: str, batch: int = 0) -> None:
         self.moment, self.batch = moment, batch
@@ -207,14 +207,14 @@ class StopAt(Callback):
 def test_resumes_exactly_where_it_stopped(
     composed: Compose, tmp_path: Path, stage: str, moment: str, batch: int, feed: str
 ) -> None:
-    """Stopped with either feed, resumed with workers, beside a run that was not stopped."""
+    """A run stops with either feed and resumes with workers; another run does not stop."""
     common = [
         f"stages=[{stage}]",
         "data.crops_per_epoch=6",
         f"{stage}.epochs=3",
         f"schedule@{stage}.schedule=cosine",
         f"{stage}.ema=0.9",
-        "health.every=4",  # the stop lies within a reading
+        "health.every=4",  # the stop is between two readings
         "data.workers=2",
         "degradation=jpeg",
         "generator=srresnet",
@@ -254,7 +254,7 @@ def test_resumes_exactly_where_it_stopped(
 
 @pytest.mark.gpu
 def test_resumes_on_a_gpu(composed: Compose, tmp_path: Path) -> None:
-    """From the middle of an epoch and of a reading of health, within what rounding can do."""
+    """The stop is amid an epoch and between readings; results differ by rounding only."""
     common = ["stages=[gan]", "data.crops_per_epoch=6", "gan.epochs=3", "gan.ema=0.9"]
     common += ["health.every=4", "trainer=gpu", "callbacks.compile.when=never"]
     train(composed("quickstart", *common, f"run_dir={tmp_path / 'straight'}"))
@@ -268,7 +268,7 @@ def test_resumes_on_a_gpu(composed: Compose, tmp_path: Path) -> None:
         for name in ("straight", "broken")
     ]
     assert states[0]["global_step"] == states[1]["global_step"]
-    rate, updates = 1e-4, 9  # Adam moves a weight by at most its rate, whatever rounding made of it
+    rate, updates = 1e-4, 9  # Adam's step is at most its rate, whatever the rounding
     for key, value in states[0]["state_dict"].items():
         if "running" not in key and isinstance(value, torch.Tensor):
             other = states[1]["state_dict"][key]
@@ -341,9 +341,9 @@ def test_init_from_brings_its_generator(
     photos: Path,
     tmp_path: Path,
 ) -> None:
-    """Whatever generator the experiment has, unless one is named, and also when resuming."""
+    """It replaces the experiment's generator unless one is named, also when resuming."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.root, "handlers", [])  # Hydra leaves some that write to the run
+    monkeypatch.setattr(logging.root, "handlers", [])  # Hydra leaves handlers that write to the run
     run = partial(run_command, monkeypatch, capsys, _main, "train")
     config = {"_target_": "sr_gan.networks.MSRResNet", "filters": 4, "blocks": 1}
     save_generator(MSRResNet(4, 4, 1), {**config, "scale": 4}, tmp_path / "mine.safetensors")

@@ -1,4 +1,4 @@
-"""``hydra/sweeper=optuna``. It lies here as Hydra takes plugins from this namespace only."""
+"""The sweeper ``hydra/sweeper=optuna``; Hydra takes plugins from this namespace only."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from omegaconf import DictConfig
 
 
 class OptunaSweeper(Sweeper):
-    """Hydra's side of :func:`sr_gan.sweeps.search.search`, which says what ``settings`` are.
+    """Hydra's side of :func:`sr_gan.sweeps.search.search`.
 
     Args:
-        params: settings and their ranges; those of the command line count before them.
+        params: settings and their ranges; the command line takes precedence over them.
+        settings: the arguments ``trials``, ``jobs``, ``startup`` and ``seed`` of the search.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **settings: Any) -> None:
@@ -20,7 +21,7 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        from hydra.core.plugins import Plugins  # it is what imports this file
+        from hydra.core.plugins import Plugins  # not at the top, as it imports this file
 
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -31,11 +32,11 @@ class OptunaSweeper(Sweeper):
         """Runs the search.
 
         Raises:
-            UserError: Optuna is not installed, or the search cannot be made.
+            UserError: Optuna is not installed, or the search fails.
         """
         from sr_gan.errors import UserError
 
-        try:  # here, as Hydra imports this file in every program
+        try:  # not at the top, as every program imports this file
             from sr_gan.sweeps.search import search
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "optuna":

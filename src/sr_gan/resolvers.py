@@ -15,16 +15,16 @@ from sr_gan.settings.overrides import name_job
 
 
 def register_resolvers(common: Collection[str] = (), begin: float | None = None) -> None:
-    """The functions that conf/ calls, ``${run_dir:...}`` for one.
+    """Registers the functions that conf/ calls, such as ``${run_dir:...}``.
 
     Args:
-        common: settings that are not a sweep job's own, and not part of its folder's name.
-        begin: the time stamp by which a sweep is called; now, where there is none.
+        common: the settings that all jobs of a sweep share, which their folders' names leave out.
+        begin: the time stamp after which a sweep is named; ``None`` for now.
     """
     started = datetime.fromtimestamp(begin or time.time())
 
-    def shown_path(path: str | None) -> str:
-        return str(relative(Path(path))) if path else "???"  # before there is a run
+    def relative_path(path: str | None) -> str:
+        return str(relative(Path(path))) if path else "???"  # there is no run yet
 
     def job_dir(number: int | None, overrides: Sequence[str]) -> str:
         return name_job(number, overrides, set(common))
@@ -32,7 +32,7 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("run_dir", choose_run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_dir", job_dir, replace=True)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
-    OmegaConf.register_new_resolver("shown", shown_path, replace=True)
+    OmegaConf.register_new_resolver("relative", relative_path, replace=True)
     OmegaConf.register_new_resolver("settings", describe_settings, replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
@@ -40,20 +40,20 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
 
 
 def _auto_accelerator() -> str:
-    """A CUDA GPU or the CPU; not Apple's MPS, which has no float64 for the exact bicubic."""
+    """Returns a CUDA GPU or the CPU; Apple's MPS has no float64 for the exact bicubic."""
     return "gpu" if sees_gpu() else "cpu"
 
 
 def _auto_gpus() -> int:
-    """The GPUs that a job takes."""
+    """Returns the number of GPUs that a job takes."""
     return int(sees_gpu())
 
 
 def _auto_precision(accelerator: str) -> str:
-    """16-bit mixed precision where there is a GPU, or a CPU that computes in bfloat16.
+    """Returns 16-bit mixed precision for a GPU, or for a CPU that computes in bfloat16.
 
-    bfloat16, where the GPU has it, has the range of fp32: it needs no loss scaling, which waits for
-    the GPU at each step, skips the first ones, and keeps Adam from being fused.
+    bfloat16, if the GPU has it, has the range of fp32 and needs no loss scaling. This would wait
+    for the GPU at each step, skip the first steps, and keep Adam from being fused.
     """
     if accelerator != "cpu" and sees_gpu():
         import torch

@@ -14,7 +14,7 @@ def weighted(weight: float) -> dict[str, Any]:
 
 def test_what_differs_is_found(make_run: MakeRun) -> None:
     runs = [read_run(make_run(str(w), settings=weighted(w))) for w in (0.1, 0.2)]
-    assert differing(runs) == {"copy.adversarial": ["0.1", "0.2"]}  # the longer key says the same
+    assert differing(runs) == {"copy.adversarial": ["0.1", "0.2"]}  # not the longer key, too
 
 
 def test_where_runs_lie_and_stages_not_run_do_not_count(make_run: MakeRun) -> None:
@@ -116,4 +116,4 @@ def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) ->
     (table,) = section.tables
     assert {row[0]: row[-1] for row in table.rows}["3: c"] == "-"
     assert any("run 3 has no LPIPS" in text for text in section.text)
-    assert any(text.startswith("To begin with: 2: b;") for text in section.text)
+    assert any(text.startswith("The run to begin with: 2: b.") for text in section.text)

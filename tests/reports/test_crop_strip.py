@@ -9,7 +9,7 @@ from tests.made_runs import MakeRun, grid
 
 
 def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:
-    """HR 255 and bicubic 50 first, then each run's, whose grey tells its last epoch."""
+    """HR 255 and bicubic 50 come first, then each run, whose grey level is its last epoch."""
     runs = [read_run(make_run(str(i), grids=(0, i))) for i in range(1, 6)]
     picture = crop_strip(runs, [f"number {i}" for i in range(1, 6)])
     assert picture is not None

@@ -12,7 +12,7 @@ PNG = base64.b64decode(
 
 
 class Page(HTMLParser):
-    """The tags that are open, and every address that the page asks for."""
+    """Collects the open tags, and every address that the page loads."""
 
     VOID = ("meta", "img", "link", "br", "source")
 

@@ -58,7 +58,7 @@ def test_paths_are_shown_relative_to_where_one_is(tmp_path: Path) -> None:
 
 
 def test_the_environment_of_a_tree_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the path by PYTHONPATH=src, no package has metadata."""
+    """A package that is only on PYTHONPATH has no metadata."""
 
     def version(package: str) -> str:
         raise importlib.metadata.PackageNotFoundError(package)

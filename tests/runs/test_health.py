@@ -21,16 +21,16 @@ LOST = reading(0.5, 0.5)
     ("readings", "state"),
     [
         ([], "healthy"),
-        ([WON, WON], "healthy"),  # too few to say
+        ([WON, WON], "healthy"),  # too few readings
         ([BALANCED] * 8, "healthy"),
         ([BALANCED, WON, WON, WON], "discriminator winning"),
-        ([WON, WON, BALANCED], "discriminator winning"),  # one reading is none
+        ([WON, WON, BALANCED], "discriminator winning"),  # one reading does not count
         ([BALANCED, SATURATED, SATURATED, SATURATED], "saturated"),
         ([WON, BALANCED, BALANCED], "healthy"),
         ([LOST] * 5, "healthy"),  # it may just have begun
         ([LOST] * 6, "generator winning"),
         ([WON, LOST] * 4, "oscillating"),
-        ([WON] * 3 + [LOST] * 6, "generator winning"),  # turned once
+        ([WON] * 3 + [LOST] * 6, "generator winning"),  # one turn only
         ([reading(0.7, 0.3, contrast=0.1)] * 3, "collapsed"),
         ([reading(0.7, 0.3, colour=40.0)] * 3, "collapsed"),
         ([reading(math.nan, 0.3)], "NaN"),

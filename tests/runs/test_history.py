@@ -21,7 +21,7 @@ def test_a_run_is_read_back(make_run: MakeRun) -> None:
     assert run.planned("gan") == 3
     assert run.planned("pretrain") is None
     assert list(run.samples("gan")) == [0, 2]
-    assert list(run.benchmarks) == ["Set5", "Set14"]  # the smaller first
+    assert list(run.benchmarks) == ["Set5", "Set14"]  # the smaller set first
 
 
 def test_epochs_without_the_metric_and_nan_are_no_points(make_run: MakeRun) -> None:

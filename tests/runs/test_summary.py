@@ -31,7 +31,7 @@ def test_reports_each_stage_and_the_loss_table(run: Path) -> None:
     }
     assert summary["gan"]["best"]["epoch"] == 0
     losses = summary["gan"]["losses"]
-    assert [row["epoch"] for row in losses] == [0, 99, 101]  # those reached, and the last
+    assert [row["epoch"] for row in losses] == [0, 99, 101]  # of the table, and the last
     assert losses[1] == {"epoch": 99, "discriminator": 0.01, "generator": 101.0}
 
 

@@ -75,7 +75,7 @@ def test_the_advice_names_settings_that_there_are() -> None:
 
 @pytest.mark.parametrize("choice", ["bce", "hinge", "least_squares", "relativistic"])
 def test_guessing_is_the_loss_of_one_half(choice: str) -> None:
-    """By the loss itself, at the logits for which its answers are 1/2."""
+    """Computes the loss itself at the logits for which its answers are 1/2."""
     node: dict[str, Any] = yaml.safe_load(
         (conf_dir() / "adversarial" / f"{choice}.yaml").read_text()
     )

@@ -1,4 +1,4 @@
-"""What is said where a launcher cannot work; what the launchers do is in test_sweeps.py."""
+"""The messages for launchers that cannot work; tests/sweeps/test_jobs.py runs launchers."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ def test_a_missing_package_is_one_line(
 def test_a_missing_plugin_is_one_line(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, choice: str, plugin: str
 ) -> None:
-    """As where Hydra finds no plugin that brings the settings."""
+    """Hydra finds no plugin with these settings."""
     launchers = ConfigStore.instance().repo["hydra"]["launcher"]
     monkeypatch.delitem(launchers, f"{plugin}.yaml", raising=False)
     code, _, errors = shell("train", "-m", f"hydra/launcher={choice}", "seed=0,1")
@@ -84,7 +84,7 @@ def test_slurm_composes() -> None:
 
 @needs_submitit
 def test_without_slurm_it_is_one_line(tmp_path: Path) -> None:
-    """From the shell, as a user sees it."""
+    """Starts from the shell, as a user does."""
     done = subprocess.run(
         [sys.executable, "-m", "sr_gan.train", "-m", "seed=0,1", "hydra/launcher=slurm"],
         cwd=tmp_path,

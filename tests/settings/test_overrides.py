@@ -1,4 +1,4 @@
-"""What is read from KEY=VALUE, and what jobs are called."""
+"""How KEY=VALUE is read, and how jobs are named."""
 
 import pytest
 

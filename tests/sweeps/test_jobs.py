@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: jobs that fail, jobs that were done, and the report at the end."""
+"""Sweeps as a user starts them: failing jobs, finished jobs, and the report at the end."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ def test_a_crash_is_a_failure_of_its_job_only(
     code, out, errors = sweep(monkeypatch, capsys, *one)
     assert code == 1
     assert errors.count("out of luck") == 2
-    assert "Traceback" in out  # what nobody foresaw
+    assert "Traceback" in out  # an error that is not ours
 
 
 def test_an_interrupted_job_goes_on(
@@ -122,7 +122,7 @@ def test_several_devices_and_a_sweep_do_not_mix(
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["workers", "slurm_local", "ray"])
 def test_launchers_run_jobs_side_by_side(tmp_path: Path, launcher: str) -> None:
-    """From the shell, as the jobs run in processes that the launcher starts."""
+    """Starts from the shell, as the launcher runs the jobs in processes of its own."""
     package = {"workers": "joblib", "slurm_local": "submitit", "ray": "ray"}[launcher]
     for name in (f"hydra_plugins.hydra_{package}_launcher", package):
         if not installed(name):
@@ -152,5 +152,5 @@ def test_launchers_run_jobs_side_by_side(tmp_path: Path, launcher: str) -> None:
     ]
     assert (folder / "report" / "report.html").exists()
     dates = [path.stat().st_mtime_ns for path in folder.glob("*/summary.json")]
-    start()  # skips what is done
+    start()  # skips finished jobs
     assert dates == [path.stat().st_mtime_ns for path in folder.glob("*/summary.json")]

@@ -1,4 +1,4 @@
-"""A search as a user starts it, and read as Optuna's own tools do."""
+"""A search as a user starts it, read as by Optuna's own tools."""
 
 import json
 import signal
@@ -41,7 +41,7 @@ def search(
     tmp_path: Path,
     alexnet_file: Path,
 ) -> Search:
-    """``python -m sr_gan.train -m experiment=search_cpu ARGUMENTS``, tiny."""
+    """Runs ``python -m sr_gan.train -m experiment=search_cpu ARGUMENTS`` with tiny networks."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, lpips: str = str(alexnet_file), report: bool = False) -> Output:
@@ -55,7 +55,7 @@ def search(
 
 
 def _nothing(*arguments: Any) -> None:
-    """Instead of the sweep's report, which takes seconds."""
+    """Stands in for the sweep's report, which takes seconds."""
 
 
 def load() -> Any:

@@ -1,1 +1,4 @@
-"""What is written about runs and models: tables of scores."""
+"""Reports on runs and mixtures: pages, tables and figures.
+
+This room may import ``images``, ``settings``, ``runs``, ``evaluation`` and the ground floor.
+"""

@@ -1,4 +1,4 @@
-"""Several runs on a page: what differs, what came out, and the perception-distortion plane."""
+"""Compares runs on a page: their settings, their results and the perception-distortion plane."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ from sr_gan.runs.verdict import diagnose
 from sr_gan.settings.overrides import label, short, shortened
 from sr_gan.tables import Table
 
-_MOST_KEYS = 6  # settings beside the scores; more have a table of their own
-_LONGEST = 60  # letters of a run's name
-_LITTLE = 0.3  # dB of PSNR-Y
+_MOST_KEYS = 6  # settings beside the scores; if there are more, they get their own table
+_LONGEST = 60  # characters of a run's name
+_LITTLE = 0.3  # dB of PSNR-Y that may be given up
 _NOWHERE = "-"
-Places = tuple[list[Point], Point]  # the runs', bicubic's
+Places = tuple[list[Point], Point]  # those of the runs, and that of bicubic
 
 
 def comparison_section(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
-    """The section before those of the runs, which it numbers from 1; ``notes`` come first."""
+    """Returns the section that numbers the runs from 1 and compares them, after the ``notes``."""
     settings = differing(runs)
     planes = dict(_planes(runs))
     plots = [figures.perception_distortion(*each, where) for where, each in planes.items()]
@@ -39,8 +39,11 @@ def comparison_section(runs: Sequence[Run], notes: Sequence[str] = ()) -> Sectio
 
 
 def titles(runs: Sequence[Run]) -> list[str]:
-    """``1: saturated`` and so on: number and folder, without what all folders share; of a sweep's
-    job the settings that are its own."""
+    """Returns a title such as ``1: saturated`` for each run: its number and its folder.
+
+    The part of the path that all folders share is left out. For a job of a sweep the title has the
+    job's own settings.
+    """
     paths = [run.path.resolve() for run in runs]
     common = os.path.commonpath(paths)
     names = [label(str(path.relative_to(common))) for path in paths]
@@ -51,15 +54,15 @@ def titles(runs: Sequence[Run]) -> list[str]:
 
 
 def _told(key: str, names: Sequence[str]) -> bool:
-    """Whether every run's name says this setting already."""
+    """Whether every run's name contains this setting already."""
     return all(f"{short(key)}=" in name for name in names)
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Settings that are not the same in all runs: key, and the value in each.
+    """Returns the settings that differ between runs: key, and the value in each run.
 
-    Left out is what says where a run lies. Of keys that follow another, like those of
-    ``gan.discriminator`` the ones of ``discriminator``, the shortest is kept.
+    Settings that hold the place of a run are left out. If keys follow one another, as those of
+    ``gan.discriminator`` follow ``discriminator``, the shortest is kept.
     """
     flat = [dict(_leaves(_used(run.config))) for run in runs]
     own = [run.config.get("run_dir") for run in runs]
@@ -73,12 +76,12 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _distinct(key: str, values: list[str]) -> set[str]:
-    """The values; of a stage's settings only those of the runs that have the stage."""
+    """Returns the values; a setting of a stage counts only in runs that have the stage."""
     return set(values) - ({_NOWHERE} if key.startswith(("pretrain.", "gan.")) else set())
 
 
 def _used(config: dict[str, Any]) -> dict[str, Any]:
-    """Without the settings of stages that the run does not have."""
+    """Returns the settings without those of stages that the run does not have."""
     unused = {"pretrain", "gan"} - set(config.get("stages", ()))
     return {key: value for key, value in config.items() if key not in unused}
 
@@ -92,7 +95,7 @@ def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[str, int]) -> Table:
-    """A row a run: those that no other beats in both PSNR and LPIPS first, by falling PSNR."""
+    """Returns a table with one row per run, sorted by Pareto front and then by falling PSNR."""
     scores = {
         "PSNR-Y dB": ("quality/psnr_y", ".2f"),
         "SSIM-Y": ("quality/ssim_y", ".4f"),
@@ -115,8 +118,8 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
         on_front = [str(front) if front <= len(runs) else _NOWHERE] if fronts else []
         row = [name, *chosen, *cells, state, progress(run), *on_front]
         rows[(front, -(values[0] or 0), i) if fronts else (i,)] = row
-    caption = "What differs, and what came out at the last validation"
-    caption += "; front 1 is beaten by none in PSNR and LPIPS at once" if fronts else ""
+    caption = "What differs, and the results of the last validation"
+    caption += "; front 1 is Pareto-optimal in PSNR and LPIPS" if fronts else ""
     return Table(caption, header, [rows[key] for key in sorted(rows)])
 
 
@@ -127,21 +130,21 @@ def _settings(settings: dict[str, list[str]]) -> Table:
 
 
 def _suggestion(runs: Sequence[Run], points: Sequence[Point]) -> list[str]:
-    """The run to begin with: the lowest LPIPS that costs little PSNR."""
+    """Suggests the run with the lowest LPIPS among those that give up little PSNR."""
     if len(points) < 3:
         return []
     highest = max(point.psnr_y for point in points)
     chosen = min((p for p in points if p.psnr_y >= highest - _LITTLE), key=lambda p: p.lpips)
     name = titles(runs)[int(chosen.label) - 1]
     return [
-        f"To begin with: {name}; of the runs within {_LITTLE:g} dB of the highest PSNR-Y it has "
-        "the lowest LPIPS. Look at the crops, too: neither number sees every artefact."
+        f"The run to begin with: {name}. Of the runs within {_LITTLE:g} dB of the highest PSNR-Y "
+        "it has the lowest LPIPS. Look at the crops, too: neither number sees every artefact."
     ]
 
 
 def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
-    """Where the runs lie on each benchmark that all were measured on, else on their own photos."""
-    trained = {str(i): run for i, run in enumerate(runs, 1) if run.final}  # the others failed
+    """Yields the places of the runs on each shared benchmark, or else on their own photos."""
+    trained = {str(i): run for i, run in enumerate(runs, 1) if run.final}  # not failed ones
     each = list(trained.values())
     shared = [n for n in each[0].benchmarks if all(n in r.benchmarks for r in each)] if each else []
     found = False
@@ -170,7 +173,7 @@ def _validation(run: Run, beside: str) -> dict[str, float | None]:
 
 
 def _places(scores: Mapping[str, Any], bicubics: Sequence[Any]) -> Places | None:
-    """None where a run lacks a score, or bicubic tells that the photos were not the same."""
+    """Returns None if a run lacks a score, or if bicubic's scores differ, as on other photos."""
     points = [_point(number, values) for number, values in scores.items()]
     bicubic = [_point("bicubic", values) for values in bicubics]
     if not points or None in points or None in bicubic or len(set(bicubic)) > 1:
@@ -184,7 +187,7 @@ def _point(label: str, values: Any) -> Point | None:
 
 
 def _missing(runs: Sequence[Run], drawn: bool) -> list[str]:
-    """Which runs are not in the plane, and how they get there."""
+    """Returns a note on the runs that are not in the plane, and on how to add them."""
     lacking = [
         str(i)
         for i, run in enumerate(runs, 1)

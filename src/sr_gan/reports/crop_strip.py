@@ -1,4 +1,4 @@
-"""The same crop of several runs, side by side."""
+"""Draws the same crop of several runs side by side."""
 
 import io
 from collections.abc import Sequence
@@ -15,14 +15,16 @@ from sr_gan.runs.history import Run
 
 _ACROSS = 4  # runs in a row
 _GAP, _LINE = 4, 13  # pixels
-_LETTER = 6  # width of one, about
+_LETTER = 6  # pixels, the approximate width of one
 
 
 def crop_strip(runs: Sequence[Run], names: Sequence[str]) -> Picture | None:
-    """HR | bicubic | each run, of the first validation photo, after each run's last epoch.
+    """Draws HR | bicubic | each run for the first validation photo, after each run's last epoch.
 
-    Runs without a picture, or with one of another crop than the first's, are left out; ``None``
-    where fewer than two are left.
+    Runs without a picture, or whose crop is not that of the first run, are left out.
+
+    Returns:
+        ``None`` if fewer than two runs are left.
     """
     reference, cells = None, []
     for run, name in zip(runs, names):
@@ -44,7 +46,7 @@ def crop_strip(runs: Sequence[Run], names: Sequence[str]) -> Picture | None:
 
 
 def _last(run: Run) -> dict[str, Pixels] | None:
-    """The columns of the newest sample of the last stage, of its first photo."""
+    """Returns the columns of the first photo in the newest grid of the last stage."""
     grids = run.samples(run.final.name) if run.final else {}
     if not grids:
         return None
@@ -56,7 +58,7 @@ def _last(run: Run) -> dict[str, Pixels] | None:
 
 
 def _draw(rows: list[list[tuple[str, Pixels]]]) -> Image.Image:
-    """Pictures of one size under their titles, which are broken into lines."""
+    """Draws pictures of one size under titles, which are broken into lines."""
     height, width = rows[0][0][1].shape[:2]
     titles = [[wrap(title, width // _LETTER) for title, _ in row] for row in rows]
     above = _LINE * max(len(lines) for row in titles for lines in row) + _GAP

@@ -1,4 +1,4 @@
-"""Curves of runs and the perception-distortion plane, each drawn for light and for dark pages."""
+"""Draws curves of runs and the perception-distortion plane, for light and for dark pages."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from sr_gan.runs.history import Run
 from sr_gan.runs.published import ORIGINAL_RUN
 
-_SIZE, _DPI = (5.0, 3.2), 180  # in inches: text stays readable at the width of a phone
+_SIZE, _DPI = (5.0, 3.2), 180  # in inches, so that text is readable on a phone
 _BASE: dict[str, Any] = {
     "font.size": 10,
     "axes.grid": True,
@@ -28,24 +28,24 @@ _BASE: dict[str, Any] = {
 _LIGHT = {"paper": "#ffffff", "ink": "#24292f", "grid": "#e3e6ea", "grey": "#6b7280"}
 _DARK = {"paper": "#1b1f24", "ink": "#dfe3e8", "grid": "#343b44", "grey": "#9aa4b2"}
 _COLOURS = ("#2f81d6", "#dd6b20", "#2a9d6f", "#c2416b", "#8a63d2", "#b58900", "#17a2b8", "#7a7f87")
-_LINES, _MARKERS = ("-", "--", ":"), "os^"  # once the colours are used up
+_LINES, _MARKERS = ("-", "--", ":"), "os^"  # for a second and a third round of the colours
 _BLUE, _ORANGE, _GREEN, _RED = _COLOURS[:4]
 _QUALITY = {
     "quality/psnr_y": "PSNR-Y on the validation photos, dB",
     "quality/lpips": "LPIPS on the validation photos",
 }
 
-Draw = Callable[[Axes, str], None]  # onto axes, with the colour for what is only to compare with
+Draw = Callable[[Axes, str], None]  # gets axes, and the colour of references
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot that can be drawn as often as it is wanted.
+    """A plot that can be drawn more than once.
 
     Args:
-        name: of its file.
-        title: what it shows.
-        draw: puts it onto axes.
+        name: the name of its file.
+        title: the title above it.
+        draw: the function that draws it onto axes.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Plot:
     draw: Draw
 
     def png(self, dark: bool = False) -> bytes:
-        """The plot as a PNG file for a light or a dark page."""
+        """Returns the plot as a PNG file for a light or a dark page."""
         colours = _DARK if dark else _LIGHT
         style: Any = {**_BASE, **_inks(colours)}
         with mpl.rc_context(style):
@@ -76,7 +76,7 @@ def _inks(colours: dict[str, str]) -> dict[str, Any]:
 
 
 def of_run(run: Run) -> list[Plot]:
-    """The curves of one run, those that it has values for."""
+    """Returns the curves of one run for which it has values."""
     plots = {
         "loss/generator": Plot("losses", "Losses", _losses(run)),
         "discriminator/real": Plot("discriminator", "D(real) and D(fake)", _answers(run)),
@@ -89,7 +89,7 @@ def of_run(run: Run) -> list[Plot]:
 
 
 def of_runs(runs: Sequence[Run]) -> list[Plot]:
-    """The same quantity of several runs in one plot, numbered as in the tables."""
+    """Returns one plot per quantity of several runs, numbered as in the tables."""
     metrics = {**_QUALITY, "loss/discriminator": "D loss"}
     return [
         Plot(metric.split("/")[1], title, _overlay(runs, metric))
@@ -108,7 +108,7 @@ class Point:
 
 
 def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -> Plot:
-    """PSNR against LPIPS: better is further right and further down.
+    """Plots PSNR against LPIPS; better models are further right and further down.
 
     Source: Blau and Michaeli 2018, *The perception-distortion tradeoff*.
     """
@@ -119,7 +119,7 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
             *zip(*((p.psnr_y, p.lpips) for p in best)), color=grey, lw=1, ls=":", where="post"
         )
         for i, point in enumerate(points):
-            index = int(point.label) - 1 if point.label.isdigit() else i  # as the run's curves
+            index = int(point.label) - 1 if point.label.isdigit() else i  # as its curves
             marker = _MARKERS[_round(index) % 3]
             axes.plot(point.psnr_y, point.lpips, marker, color=_colour(index), ms=8)
         axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=8)
@@ -134,7 +134,7 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in both, by falling PSNR."""
+    """Returns the Pareto-optimal points, by falling PSNR."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.psnr_y, p.lpips)):
         if not best or point.lpips < best[-1].lpips:
@@ -143,7 +143,9 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def pareto_ranks(points: Sequence[Point]) -> dict[str, int]:
-    """By label the number of the front that a point is on: 1, and 2 once that is taken away.
+    """Returns the number of the Pareto front of each point, by label.
+
+    Front 1 is the Pareto-optimal points, front 2 those that are optimal without front 1, and so on.
 
     Source: Deb et al. 2002, *NSGA-II*, section III.A.
     """
@@ -162,7 +164,7 @@ def _losses(run: Run) -> Draw:
         _curve(axes, run, starts, "loss/generator", "G", _BLUE)
         _curve(axes, run, starts, "loss/discriminator", "D", _ORANGE)
         gan = run.stages.get("gan")
-        if gan is not None and gan.epochs > 99:  # else only its first point would lie there
+        if gan is not None and gan.epochs > 99:  # otherwise only its first point is in view
             points = [
                 (starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n < gan.epochs
             ]
@@ -212,7 +214,7 @@ def _overlay(runs: Sequence[Run], metric: str) -> Draw:
 def _curve(
     axes: Axes, run: Run, starts: dict[str, int], metric: str, label: str, colour: str, **style: Any
 ) -> None:
-    """The metric over the stages; the break between two is not bridged."""
+    """Draws the metric over the stages, as a separate line for each."""
     for name, start in starts.items():
         series = [(start + epoch, value) for epoch, value in run.stages[name].series(metric)]
         if series:
@@ -222,7 +224,7 @@ def _curve(
 
 
 def _starts(run: Run, metric: str) -> dict[str, int]:
-    """The stages that have the metric, and where their first epochs lie on an axis over them."""
+    """Returns the stages that have the metric, with the places of their first epochs."""
     starts, begin = {}, 0
     for name, stage in run.stages.items():
         if stage.series(metric):
@@ -252,5 +254,5 @@ def _colour(index: int) -> str:
 
 
 def _round(index: int) -> int:
-    """How often all colours have been used before."""
+    """Returns how often all colours have been used before."""
     return index // len(_COLOURS)

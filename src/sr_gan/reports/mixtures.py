@@ -1,4 +1,4 @@
-"""Mixtures of two generators: a table of their scores, and where they lie between the two."""
+"""Writes a table of the scores of mixtures of two generators, and plots them."""
 
 import json
 import logging
@@ -16,12 +16,12 @@ _COLUMNS = ("psnr_y", "ssim_y", "lpips", "lr_consistency", "colour_shift", "grai
 
 
 def write(found: Sequence[scores.Evaluation], names: Sequence[str], output: Path) -> None:
-    """Prints and writes the table of one benchmark, and the plot where LPIPS was measured.
+    """Prints and writes the table of one benchmark, and plots it if LPIPS was measured.
 
     Args:
         found: the scores of each mixture on the benchmark.
-        names: what the mixtures are called.
-        output: the folder that the files are written to.
+        names: the names of the mixtures.
+        output: the folder of the files.
     """
     where = found[0].benchmark
     rows = {name: scores.mean(each.images) for name, each in zip(names, found)}
@@ -45,7 +45,7 @@ def write(found: Sequence[scores.Evaluation], names: Sequence[str], output: Path
 
 
 def table(rows: Mapping[str, scores.Scores]) -> Table:
-    """The mean scores of every mixture, by its name."""
+    """Returns a table of the mean scores of every mixture, by its name."""
     shown = {key: scores.METRICS[key] for key in _COLUMNS}
     cells = [
         [name, *(number(row.get(key), f".{digits}f") for key, (_, digits) in shown.items())]

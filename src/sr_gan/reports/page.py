@@ -1,4 +1,4 @@
-"""A report as files: one self-contained HTML page, the same as Markdown, its pictures as PNG."""
+"""Writes a report as a self-contained HTML page, as Markdown, and its pictures as PNG files."""
 
 import base64
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sr_gan.tables import Table, cell
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file, and another one for dark pages where it has paper of its own."""
+    """A PNG file, with a second version for dark pages if it is a plot."""
 
     name: str
     caption: str
@@ -27,7 +27,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A run, or how several compare: what it says first, then what can be looked up."""
+    """A section on one run, or on several; the text comes before what can be looked up."""
 
     title: str
     text: Sequence[str] = ()
@@ -39,7 +39,7 @@ class Section:
 
 
 def write(title: str, date: str, sections: Sequence[Section], folder: Path) -> list[Path]:
-    """Writes ``report.html``, ``report.md`` and ``figures/*.png``; earlier ones are replaced."""
+    """Writes ``report.html``, ``report.md`` and ``figures/*.png`` in place of earlier ones."""
     pictures = [picture for s in sections for picture in (*s.curves, *s.pictures)]
     files = {folder / picture.file: picture.png for picture in pictures}
     for name in ("report.html", "report.md"):

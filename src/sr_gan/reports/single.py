@@ -1,4 +1,4 @@
-"""One run on a page: what came out, how the discriminator fared, curves, pictures, settings."""
+"""Describes one run on a page: results, discriminator, curves, pictures and settings."""
 
 import io
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ _VALIDATED = ("psnr_y", "ssim_y", "lpips")  # of METRICS
 
 
 def run_section(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "") -> Section:
-    """The section of a run.
+    """Returns the section of a run.
 
     Args:
-        run: what it is about.
-        epochs: whose pictures to show; for each the nearest that was taken, and the last.
-        prefix: of the names of its pictures.
-        title: its heading; the run's name where empty.
+        run: the run to describe.
+        epochs: the epochs whose pictures are shown, or the nearest that have one, and the last.
+        prefix: the prefix of the pictures' names.
+        title: the heading; the run's name if empty.
     """
     triptychs, unreadable = _triptychs(run, epochs, prefix)
     return Section(
@@ -47,12 +47,12 @@ def run_section(run: Run, epochs: Sequence[int], prefix: str = "", title: str = 
 
 
 def draw(plot: figures.Plot, prefix: str = "") -> Picture:
-    """A plot for light and for dark pages."""
+    """Draws a plot for light and for dark pages."""
     return Picture(prefix + plot.name, plot.title, plot.png(), plot.png(dark=True))
 
 
 def progress(run: Run) -> str:
-    """The epochs done of each stage, beside those planned where they differ."""
+    """Returns each stage's finished epochs, with the planned number if it is not reached."""
     parts = []
     for name in dict.fromkeys([*run.config.get("stages", []), *run.stages]):
         done = run.stages[name].epochs if name in run.stages else 0
@@ -70,10 +70,10 @@ def _outcome(run: Run) -> list[str]:
     if (run.path / PRUNED).exists():
         text[0] += f" Pruned: {(run.path / PRUNED).read_text().strip()}."
     elif any((run.planned(name) or 0) > _done(run, name) for name in run.config.get("stages", [])):
-        text[0] += " The run is not finished; it goes on with the same command and ckpt_path=last."
+        text[0] += " The run is not finished; the same command with ckpt_path=last resumes it."
     psnr = final.last("quality/psnr_y")
     if psnr is None:
-        return [*text, f"The stage {final.name} was not validated: no score, no picture of it."]
+        return [*text, f"The stage {final.name} was not validated: it has no scores or pictures."]
     score = f"The generator's last validation: PSNR-Y {psnr:.2f} dB"
     score += _beside(final, "psnr_y", 2)
     lpips = final.last("quality/lpips")
@@ -102,7 +102,7 @@ def _health(run: Run) -> list[str]:
 
 
 def _scores(run: Run) -> list[Table]:
-    """The last and the best validation of each stage."""
+    """Returns a table of the last and the best validation of each stage."""
     taken = {metric for stage in run.stages.values() for row in stage.rows for metric in row}
     metrics = {key: METRICS[key] for key in _VALIDATED if f"quality/{key}" in taken}
     rows = []
@@ -126,7 +126,7 @@ def _validation(name: str, row: Any, metrics: dict[str, tuple[str, int]]) -> lis
 
 
 def _losses(run: Run) -> list[Table]:
-    """At the epochs of the original's table, those reached, and at the last."""
+    """Returns a table of the losses at the epochs of the original's table, and at the last."""
     stage = run.stages.get("gan")
     if stage is None or not any("loss/discriminator" in row for row in stage.rows):
         return []
@@ -138,15 +138,15 @@ def _losses(run: Run) -> list[Table]:
             theirs = ORIGINAL_RUN.get(epoch, (None, None))
             rows.append([str(epoch), *(_number(value, ".3g") for value in (*ours, *theirs))])
     caption = (
-        "Losses, beside the run that this project reproduces. What G's loss sums up differs from "
-        "recipe to recipe: compare its course, not its height"
+        "Losses, beside those of the run that this project reproduces. G's loss has other terms in "
+        "each recipe: compare its course, not its height"
     )
     header = ["epoch", "D loss", "G loss", "D loss, original", "G loss, original"]
     return [Table(caption, header, rows)]
 
 
 def _benchmarks(run: Run) -> list[Table]:
-    """What ``sr_gan.evaluate`` measured, beside bicubic and what is published."""
+    """Returns tables of what ``sr_gan.evaluate`` measured, beside published scores."""
     tables = []
     for name, scores in run.benchmarks.items():
         rows = {str(scores.get("model", "generator")): scores["mean"]}
@@ -165,9 +165,10 @@ def _benchmarks(run: Run) -> list[Table]:
 
 
 def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Picture], list[str]]:
-    """``real(hr) | lr | gen(hr)``: the last, with chosen epochs also earlier ones and stages.
+    """Returns pictures ``real(hr) | lr | gen(hr)``, and a note on each that cannot be read.
 
-    Beside them a line for each that cannot be read.
+    With ``epochs`` these are the last of each stage, and in the final stage also those nearest to
+    the chosen ones; without, only the last.
     """
     pictures, unreadable = [], []
     for stage in list(run.stages) if epochs else list(run.stages)[-1:]:
@@ -184,7 +185,7 @@ def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Pictu
 
 
 def _nearest(taken: list[int], wanted: Sequence[int]) -> list[int]:
-    """Of the epochs taken those nearest to the wanted ones, and the last; none beyond it twice."""
+    """Returns the taken epochs that are nearest to the wanted ones, and the last one."""
     if not taken:
         return []
     within = [epoch for epoch in wanted if epoch <= max(taken)]
@@ -200,7 +201,7 @@ def _triptych(path: Path) -> bytes:
 
 
 def _facts(run: Run) -> list[Table]:
-    """What ran, where and how fast."""
+    """Returns a table on the generator, the machine and the speed."""
     generator = run.config.get("generator", {})
     speed = [
         f"{stage.name} {rate[len(rate) // 2]:.0f}"

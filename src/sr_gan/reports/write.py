@@ -1,4 +1,4 @@
-"""A report on runs: they are read, described, compared where there are several, and written."""
+"""Reads runs, describes and compares them, and writes the report."""
 
 import logging
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | None = None) -> None:
-    """Writes the report on the run folders ``paths`` into ``folder``; what matters is logged.
+    """Writes the report on runs into ``folder``, and logs its main results.
 
     Args:
-        paths: of one run, or of several, which are compared.
-        folder: where the HTML page, the same in Markdown and the pictures go.
-        epochs: whose pictures to show; ``None`` takes those of the original run's table.
+        paths: the folder of one run, or the folders of several, which are compared.
+        folder: the folder of the HTML page, the same in Markdown and the pictures.
+        epochs: the epochs whose pictures are shown; ``None`` for those of the original run's table.
 
     Raises:
         UserError: none of the runs can be read.
@@ -50,7 +50,7 @@ def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | No
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The runs, and of several a line for each that cannot be read."""
+    """Returns the runs, and a line for each of several that cannot be read."""
     runs, damaged = [], []
     for path in paths:
         try:
@@ -66,7 +66,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def _failures(paths: Sequence[Path]) -> dict[str, str]:
-    """Of runs, and of the jobs of their sweeps that did not become runs, why they failed."""
+    """Returns why runs failed, or jobs beside them in a sweep that did not become runs."""
     beside = {path.parent for path in paths} if len(paths) > 1 else set()
     files = [path / ERROR for path in paths]
     files += [file for folder in sorted(beside) for file in sorted(folder.glob(f"*/{ERROR}"))]

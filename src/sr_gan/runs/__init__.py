@@ -1,4 +1,4 @@
-"""What a run leaves behind, written and read back here: folders, tables, checkpoints and weights.
+"""Writes and reads back what a run leaves behind: folders, tables, checkpoints and weights.
 
 This room may import ``networks``, ``images``, ``settings`` and the ground floor.
 """

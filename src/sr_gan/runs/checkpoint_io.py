@@ -1,4 +1,4 @@
-"""How checkpoints reach the disk."""
+"""Writes checkpoints so that a failure never costs the old one."""
 
 import io
 from pathlib import Path
@@ -11,19 +11,19 @@ from sr_gan.files import atomic_write
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and then takes its place.
+    """Writes a checkpoint beside the old one, which it then replaces.
 
-    Lightning's own goes through the system's folder for temporary files: on another disk the last
-    step is a copy, and where it fails the old checkpoint is gone.
+    Lightning's own class goes through the system's folder for temporary files. If that is on
+    another disk, the last step is a copy, and if the copy fails, the old checkpoint is gone.
 
     Raises:
-        OSError: the disk is full or the folder locked; it names the checkpoint.
+        OSError: the disk is full or the folder is locked; the error names the checkpoint.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        content = io.BytesIO()  # so that a full disk raises an error of the system's
+        content = io.BytesIO()  # first, so that a full disk raises an OSError
         torch.save(checkpoint, content)
         try:
             with atomic_write(Path(path), "wb") as file:

@@ -1,4 +1,4 @@
-"""Pictures of samples: drawn as a grid with titles, and cut up again."""
+"""Draws pictures of samples as a grid with titles, and cuts such a grid up again."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _GAP, _TITLE = 4, 16
 
 
 def draw_grid(rows: list[list[Pixels]], titles: tuple[str, ...] = COLUMNS) -> Image.Image:
-    """Pictures in rows under titles: uint8 (H, W, 3) each, sizes may differ from row to row."""
+    """Draws rows of pictures, uint8 (H, W, 3), under titles; rows may differ in their sizes."""
     widths = [max(row[i].shape[1] for row in rows) for i in range(len(titles))]
     heights = [max(picture.shape[0] for picture in row) for row in rows]
     size = (sum(widths) + _GAP * (len(widths) - 1), _TITLE + sum(heights) + _GAP * (len(rows) - 1))
@@ -33,7 +33,7 @@ def draw_grid(rows: list[list[Pixels]], titles: tuple[str, ...] = COLUMNS) -> Im
 
 
 def read_grid(path: Path) -> dict[str, Pixels]:
-    """The columns of a picture that :class:`SampleGrid` wrote, by title: uint8 (H, W, 3) each.
+    """Returns the columns of a grid that :class:`SampleGrid` wrote, by title: uint8 (H, W, 3).
 
     Raises:
         UserError: the file cannot be read or is not such a picture.

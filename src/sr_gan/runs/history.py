@@ -1,4 +1,4 @@
-"""Reads run folders back: the settings, the epochs, and what was measured since."""
+"""Reads run folders back: the settings, the epochs, and what was measured afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.runs.metrics_table import Stage, read_stages
 
-_MARKS = ("environment.json", "metrics.csv")  # a folder with one of them is a run
+_MARKS = ("environment.json", "metrics.csv")  # a folder that has one of them is a run
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Run:
         config: the resolved configuration; empty where its file is missing.
         environment: command, date, versions and machine; empty where its file is missing.
         stages: the stages that were trained, in their order.
-        benchmarks: by name, the scores that ``sr_gan.evaluate`` wrote into the run.
+        benchmarks: the scores that ``sr_gan.evaluate`` wrote into the run, by benchmark.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Run:
         return list(self.stages.values())[-1] if self.stages else None
 
     def planned(self, stage: str) -> int | None:
-        """The number of epochs that a stage should have; ``None`` where it is not known."""
+        """The number of epochs that a stage should have; ``None`` if it is not known."""
         epochs = self.config.get(stage, {}).get("epochs")
         return epochs if stage in self.config.get("stages", []) else None
 
@@ -75,7 +75,7 @@ def find_runs(origins: list[str]) -> list[Path]:
 
 
 def read_run(path: Path) -> Run:
-    """Reads a run folder. What is missing in it is empty in the result.
+    """Reads a run folder; a file that is missing gives an empty value.
 
     Raises:
         UserError: a file in it is damaged.
@@ -120,7 +120,7 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """Reads a JSON or YAML file; without a file there are no settings."""
+    """Reads a JSON or YAML file; a file that is missing gives an empty dictionary."""
     if not path.is_file():
         return {}
     try:

@@ -18,8 +18,8 @@ class Stage:
     """The epochs of a stage.
 
     Args:
-        name: of the stage.
-        rows: for each epoch its number as ``epoch``, and the metrics that were measured.
+        name: the name of the stage.
+        rows: one for each epoch: its number as ``epoch``, and the metrics that were measured.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Stage:
         return [(epoch, value) for epoch, value in pairs if isfinite(value)]
 
     def last(self, metric: str) -> float | None:
-        """The newest value of a metric; ``None`` where it was never measured."""
+        """The newest value of a metric; ``None`` if it was never measured."""
         series = self.series(metric)
         return series[-1][1] if series else None
 
@@ -47,7 +47,7 @@ class Stage:
 
 
 def read_stages(path: Path) -> dict[str, Stage]:
-    """Reads the table as numbers, by stage; without a file there are no stages.
+    """Reads the table as numbers, by stage; a file that is missing gives no stages.
 
     Raises:
         UserError: the file is damaged.
@@ -67,7 +67,7 @@ def read_stages(path: Path) -> dict[str, Stage]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Reads the rows as text; without a file there are none."""
+    """Reads the rows as text; a file that is missing gives none."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -84,7 +84,7 @@ def write_rows(path: Path, rows: Sequence[dict[str, str]]) -> None:
 
 
 def rounded(value: Any) -> str:
-    """A number as the table holds it, with six digits."""
+    """Returns a number as the table holds it, with six digits."""
     return f"{float(value):.6g}"
 
 

@@ -1,6 +1,7 @@
-"""What others have reached, for tables beside one's own: x4 results on the known test sets.
+"""Published x4 results on the usual test sets, to compare one's own with.
 
-PSNR on Y, 4 pixels cut from each border, LR by MATLAB's bicubic; LPIPS with AlexNet, v0.1.
+PSNR is on Y without 4 pixels at each border, with LR by MATLAB's bicubic. LPIPS is version 0.1 with
+AlexNet.
 """
 
 # epoch: (D loss, G loss) of the student run that this project reproduces: DIV2K, 400 epochs at 1e-4
@@ -12,7 +13,7 @@ ORIGINAL_RUN = {
     399: (4.05e-6, 0.79),
 }
 
-SETS = {  # names in folders, number of images
+SETS = {  # name: (names of its folder, number of images)
     "Set5": (("set5",), 5),
     "Set14": (("set14",), 14),
     "BSD100": (("bsd100", "b100", "bsds100"), 100),
@@ -53,7 +54,7 @@ X4: dict[str, dict[str, tuple[float | None, float | None]]] = {
 
 
 def recognise(parts: tuple[str, ...], images: int) -> str | None:
-    """The known set that a folder's path and its number of images tell; None of any other."""
+    """Returns the test set that a folder's path and number of images stand for, or None."""
     for part in reversed(parts):
         for name, (aliases, count) in SETS.items():
             if part.lower() in aliases and images == count:

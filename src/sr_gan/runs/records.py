@@ -17,7 +17,7 @@ from sr_gan.machine import cpu_name
 
 
 def write_records(cfg: DictConfig, run_dir: Path) -> None:
-    """Writes ``config.yaml`` and ``environment.json``; a config that is there is kept, numbered."""
+    """Writes ``config.yaml`` and ``environment.json``; an old config is kept under a number."""
     config = run_dir / "config.yaml"
     if config.exists():
         number = len(list(run_dir.glob("config.*.yaml"))) + 1
@@ -29,7 +29,7 @@ def write_records(cfg: DictConfig, run_dir: Path) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """What a run needs to be repeated: command, versions, git commit, machine."""
+    """Returns what one needs to repeat a run: command, versions, git commit and machine."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -47,7 +47,7 @@ def environment() -> dict[str, Any]:
 
 
 def _command() -> str:
-    """The command line, without the folders of the programs."""
+    """Returns the command line without the folders of the programs."""
     arguments = sys.orig_argv[1:]
     if arguments and Path(arguments[0]).name == "sr-gan":
         return " ".join(["sr-gan", *arguments[1:]])
@@ -55,7 +55,7 @@ def _command() -> str:
 
 
 def _version(package: str) -> str | None:
-    """None of one that is on the path without having been installed."""
+    """Returns a package's version; None if it is on the path without being installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -63,7 +63,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The source tree's commit, with ``-dirty`` where it was changed; None outside a checkout."""
+    """Returns the checkout's commit, with ``-dirty`` if it was changed; None without one."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)

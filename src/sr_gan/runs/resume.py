@@ -1,4 +1,4 @@
-"""Finds the run and the checkpoint that a run goes on from."""
+"""Finds the run and the checkpoint to resume."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from sr_gan.settings.build import fill_stage
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint to resume from, and what it says of its run."""
+    """A checkpoint to resume, with the stage and the settings of its run."""
 
     path: Path
     stage: str
@@ -20,10 +20,10 @@ class Checkpoint:
 
 
 def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
-    """The checkpoint that ``ckpt_path`` names; ``last`` is the newest ``last.ckpt`` of the run.
+    """Finds the checkpoint that ``ckpt_path`` names; ``last`` is the run's newest ``last.ckpt``.
 
     Raises:
-        UserError: it does not exist, cannot be read, or is of another program.
+        UserError: it does not exist, cannot be read, or is from another program.
     """
     if ckpt_path == "last":
         path = _newest(run_dir, "checkpoints/*/last.ckpt")
@@ -48,7 +48,7 @@ def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
 
 
 def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]:
-    """Compares the settings of a checkpoint's run with today's: the keys that differ.
+    """Returns lines for the settings that differ between a checkpoint's run and this one.
 
     Raises:
         UserError: the stage is not part of this run, or a network differs, so that the weights
@@ -70,9 +70,9 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
 
 
 def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
-    """The folder of the run that ``ckpt_path`` resumes, or a new one under ``runs/<experiment>``.
+    """Returns the folder of the run that ``ckpt_path`` resumes, or a new ``runs/<experiment>/...``.
 
-    Registered as the resolver ``run_dir``, so that Hydra, too, writes into the resumed folder.
+    It is registered as the resolver ``run_dir``, so that Hydra writes into the resumed folder, too.
 
     Raises:
         UserError: there is nothing to resume.
@@ -107,7 +107,7 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 
 def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Lines ``key: old -> new`` for the settings of an earlier run and those of today."""
+    """Returns lines ``key: old -> new`` for the settings that an earlier run had differently."""
     stage = before.get("stage")  # earlier versions wrote the stage's name into the settings
     if stage:
         now = {**fill_stage(now, stage), "stage": stage}
@@ -115,7 +115,7 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """Lines ``key: old -> new`` for two nested plain configurations."""
+    """Returns lines ``key: old -> new`` for what differs in two nested plain configurations."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for name in dict.fromkeys([*old, *new]):

@@ -1,4 +1,4 @@
-"""What came out of a run: scores beside bicubic's, the loss table, and where everything lies."""
+"""The results of a run: scores beside bicubic's, the loss table, and where the files are."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 
 def _rank(row: dict[str, float]) -> float:
-    """Lower is better. Runs from before there was a rank are ranked by PSNR-Y."""
+    """Returns the rank, lower is better; older runs without ranks are ranked by PSNR-Y."""
     return row.get("quality/rank", -row["quality/psnr_y"])
 
 
@@ -60,7 +60,7 @@ def _scores(row: dict[str, float]) -> dict[str, float]:
 
 
 def as_text(summary: dict[str, Any], run_dir: Path) -> str:
-    """The summary as the text that a run ends with."""
+    """Returns the summary as the text that a run ends with."""
     last = {stage: result.get("last", {}) for stage, result in summary.items()}
     measured = {
         key: how for key, how in _SCORES.items() if any(key in row for row in last.values())

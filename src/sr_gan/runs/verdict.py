@@ -18,12 +18,12 @@ _CHANCE = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a stage's epoch means say about its discriminator.
+    """A judgement of a stage's discriminator.
 
     Args:
         state: one of :data:`sr_gan.runs.health.STATES`.
         text: one or two sentences with the numbers that it rests on.
-        advice: what usually helps; empty where nothing is wrong.
+        advice: what usually helps; empty if nothing is wrong.
     """
 
     state: State
@@ -76,7 +76,7 @@ def guessing(config: dict[str, Any]) -> float | None:
     """The loss of a discriminator that answers 1/2 to everything.
 
     Returns:
-        ``None`` where the adversarial loss of a run's configuration has no such value.
+        ``None`` if the adversarial loss of a run's configuration has no such value.
     """
     loss = config.get("gan", {}).get("loss", {}).get("adversarial") or {}
     return _CHANCE.get(str(loss.get("_target_", "")).rpartition(".")[2])
@@ -89,7 +89,7 @@ def _distance(stage: Stage) -> list[tuple[int, float]]:
 
 
 def _since(distance: list[tuple[int, float]]) -> int | None:
-    """The first epoch of the saturated ones at the end; None where the last one is not."""
+    """Returns the first of the saturated epochs at the end; None if the last one is not."""
     since = None
     for epoch, value in reversed(distance):
         if value < SATURATED:

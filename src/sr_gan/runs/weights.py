@@ -1,4 +1,4 @@
-"""Generator weights in a file: saved with what rebuilds the network, loaded from any run."""
+"""Saves generator weights with the settings of their network, and loads them from any run."""
 
 import json
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from sr_gan import networks
 from sr_gan.errors import UserError
 from sr_gan.tensor_files import load_tensors
 
-_PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better one first
-SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors, with a model card beside them
+_PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better weights first
+SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors and the model cards
 _PLAIN = (bool, int, float, str)
 FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A generator's tensors, and its configuration where the file tells it."""
+    """A generator's tensors, and its configuration if the file holds it."""
 
     path: Path
     state: dict[str, Tensor]
@@ -30,7 +30,7 @@ class Weights:
 
 
 def shipped() -> dict[str, Path]:
-    """The models inside the package, by name."""
+    """Returns the bundled models by name."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
@@ -53,9 +53,8 @@ def load_generator(generator: nn.Module, origin: str) -> None:
 
     Args:
         generator: the network that receives them.
-        origin: the name of a shipped model, a ``.safetensors`` or ``.pth`` file, a ``.ckpt`` of a
-            run, or a folder of a run or of several, of which the newest finished generator is
-            taken.
+        origin: the name of a bundled model, a ``.safetensors``, ``.pth`` or ``.ckpt`` file, or the
+            folder of one or more runs, whose newest finished generator is taken.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds another architecture.
@@ -72,7 +71,7 @@ def load_generator(generator: nn.Module, origin: str) -> None:
 
 
 def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
-    """Names of the tensors that only one of the two has, or that differ in shape."""
+    """Returns the names of the tensors that only one of the two has, or that differ in shape."""
     expected = generator.state_dict()
     return sorted(
         key
@@ -82,11 +81,15 @@ def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
 
 
 def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
-    """The file of a shipped model, the file itself, or of a folder the newest file below it that
-    has one of the ``names``.
+    """Finds the file of weights that a setting names.
+
+    Args:
+        origin: the name of a bundled model, a file, or a folder.
+        key: the setting, for the message of an error.
+        names: the names of files below a folder, of which the newest is taken.
 
     Raises:
-        UserError: there is none; the message names the setting ``key``.
+        UserError: there is none.
     """
     if origin in shipped():
         return shipped()[origin]
@@ -109,7 +112,7 @@ def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
 
 
 def read_weights(path: Path, key: str) -> Weights:
-    """A generator's weights from any file that holds them.
+    """Reads a generator's weights from any file that holds them.
 
     Raises:
         UserError: the file cannot be read; the message names the setting ``key``.
@@ -128,15 +131,15 @@ def read_weights(path: Path, key: str) -> Weights:
 
 
 def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any, dict[str, Any]]:
-    """The class and the arguments of the network that a file asks for.
+    """Returns the class and the arguments of the generator that a file asks for.
 
-    A file may have come from anywhere, so that neither Hydra nor OmegaConf, which import and call
-    what a text tells them to, ever see it: the class is one of ours, the arguments are plain.
+    A file may come from anywhere. Hydra and OmegaConf, which import and call whatever a text names,
+    must not see it. The class has to be one of ours, and the arguments plain values.
 
     Args:
-        config: as the file has it.
-        path: of the file.
-        key: the setting that named it.
+        config: the generator's configuration in the file.
+        path: the file.
+        key: the setting that names the file.
 
     Raises:
         UserError: the file asks for anything else.
@@ -161,20 +164,20 @@ def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any,
 
 
 def printable(text: object) -> str:
-    """A stranger's words for a terminal: short, on one line, without its control characters."""
+    """Makes a foreign text safe for a terminal: short, one line, no control characters."""
     words = str(text).encode("unicode_escape").decode()
     return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 def _check_tensors(state: Any, path: Path, key: str) -> None:
-    """Refuses what no generator's weights are; a few bytes can claim to be a tensor of any size."""
+    """Refuses what cannot be weights; a few bytes can claim to be a tensor of any size."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise UserError(f"{key}={path} holds no tensors by name; give another file of weights")
     tensors = [value for value in state.values() if isinstance(value, Tensor)]
     plain = all(
         x.layout == torch.strided
         and x.device.type == "cpu"
-        and (x.is_floating_point() or x.dtype == torch.int64)  # BN counts its batches
+        and (x.is_floating_point() or x.dtype == torch.int64)  # BatchNorm's number of batches
         for x in tensors
     )
     if not plain or sum(x.nbytes for x in tensors) > path.stat().st_size:
@@ -185,7 +188,7 @@ def _check_tensors(state: Any, path: Path, key: str) -> None:
 
 
 def _config(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
-    """What was told of the generator to the run that made the file."""
+    """Returns the generator's configuration from the file; None if the file lacks it."""
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:

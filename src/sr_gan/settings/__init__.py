@@ -1,6 +1,5 @@
-"""From ``KEY=VALUE`` on a command line to objects, or to one line that says what is wrong.
+"""Turns ``KEY=VALUE`` on a command line into objects, or into one line that says what is wrong.
 
-Nothing in this room imports PyTorch before the types of all settings have been checked, so that
-``--help`` and most mistakes take less than a second. It may import ``errors``, ``files`` and
-``machine``.
+Nothing here imports PyTorch before the types of all settings have been checked, so that ``--help``
+and most mistakes take less than a second. This room may import only the ground floor.
 """

@@ -1,4 +1,4 @@
-"""Builds objects from the nodes of a configuration; nothing else in the package instantiates."""
+"""Builds objects from the nodes of a configuration; no other module calls ``instantiate``."""
 
 from typing import Any
 
@@ -14,13 +14,14 @@ def build(node: DictConfig, **arguments: Any) -> Any:
 
     Args:
         node: a node of the configuration that has a ``_target_``.
-        arguments: objects made elsewhere, which the constructor gets, too.
+        arguments: further arguments of the constructor, which were made elsewhere.
 
     Raises:
         UserError: a constructor refused its settings; the message names the key.
     """
     key = node._get_full_key("")
     try:
+        # Hydra would merge the arguments into the configuration; a partial takes them as they are.
         return hydra.utils.instantiate(node, _convert_="all", _partial_=True)(**arguments)
     except InstantiationException as error:
         cause = error.__cause__
@@ -42,14 +43,14 @@ def build_all(nodes: DictConfig, stage: str) -> list[Any]:
         stage: the name that takes the place of ``{stage}`` in their settings.
 
     Raises:
-        UserError: as :func:`build`.
+        UserError: a constructor refused its settings, see :func:`build`.
     """
     present = [node for node in nodes.values() if node is not None]
     return [build(_at_stage(node, stage)) for node in present]
 
 
 def fill_stage(settings: Any, stage: str) -> Any:
-    """Plain settings, however nested, with the name of a stage in the place of ``{stage}``."""
+    """Returns plain settings, however nested, with a stage's name in place of ``{stage}``."""
     if isinstance(settings, dict):
         return {key: fill_stage(value, stage) for key, value in settings.items()}
     if isinstance(settings, list):
@@ -63,7 +64,7 @@ def _at_stage(node: DictConfig, stage: str) -> DictConfig:
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    """Whether a constructor refused its arguments; Lightning has an exception of its own for it."""
+    """Whether a constructor refused its arguments; Lightning raises an exception of its own."""
     return isinstance(error, (ValueError, TypeError, UserError)) or (
         type(error).__name__ == "MisconfigurationException"
     )

@@ -18,10 +18,10 @@ from sr_gan.settings.schema import Config, TrainConfig
 
 
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
-    """Checks a composed configuration before anything is made: the plain, resolved dict.
+    """Checks a composed configuration, and returns it as a plain, resolved dictionary.
 
     Raises:
-        UserError: a value is missing, of a wrong type or not allowed, a key is unknown, or two
+        UserError: a value is missing, has a wrong type or is not allowed, a key is unknown, or two
             settings contradict each other. The message is one line and names the key.
     """
     if cfg.get("stages") == []:
@@ -51,7 +51,7 @@ def _missing(error: OmegaConfBaseException) -> str:
 
 
 def _check_targets(node: Any, key: str) -> None:
-    """Compares every node that has a ``_target_`` with the signature of what it names."""
+    """Checks every node that has a ``_target_`` against the signature of that class."""
     if isinstance(node, list):
         for i, item in enumerate(node):
             _check_targets(item, f"{key}[{i}]")
@@ -81,7 +81,7 @@ def _check_target(node: dict[str, Any], key: str) -> None:
 
 
 def _parameters(target: type) -> Iterator[tuple[str, Any]]:
-    """Names and annotations of a constructor, through ``**kwargs`` up to the base classes."""
+    """Yields a constructor's arguments and annotations; ``**kwargs`` go on to a base class."""
     for owner in target.__mro__:
         if "__init__" not in vars(owner):
             continue
@@ -110,7 +110,7 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
     except ValidationError as error:
         names = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         names = re.sub(r"\b(typing|collections\.abc)\.", "", names)
-        names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as Python 3.10 says it
+        names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as in Python 3.10
         if isinstance(value, str) and getattr(annotation, "__module__", "").startswith("sr_gan"):
             names += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
         raise UserError(complaint(error, key, f"expected {names}")) from error

@@ -1,4 +1,4 @@
-"""What is wrong, in one line that names the key, the value or the file, and what is allowed."""
+"""Explains an error in one line, which names the key, value or file, and what is allowed."""
 
 import difflib
 import errno
@@ -25,7 +25,7 @@ _RESOLVING = "UserError raised while resolving interpolation: "
 
 
 def explain(error: Exception) -> str:
-    """What is wrong, in one line: an error of ours, of the system's, Hydra's or OmegaConf's."""
+    """Returns one line on an error of ours, of the system, of Hydra or of OmegaConf."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, UserError):
         inner = inner.__cause__
@@ -42,17 +42,17 @@ def explain(error: Exception) -> str:
         return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
     if isinstance(error, ConfigCompositionException):
         return _explain_composition(error)
-    if isinstance(error, OmegaConfBaseException):  # of a resolver, ours for one
+    if isinstance(error, OmegaConfBaseException):  # raised in a resolver, such as one of ours
         return str(error).splitlines()[0].removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
 @contextmanager
 def memory_advice(cfg: DictConfig) -> Iterator[None]:
-    """Names the settings of a training that take less memory, where a device's is full.
+    """Names the settings of a training run that save memory, if a device's memory is full.
 
     Raises:
-        UserError: what runs inside could not allocate.
+        UserError: the code inside ran out of memory.
     """
     try:
         yield
@@ -69,7 +69,7 @@ def memory_advice(cfg: DictConfig) -> Iterator[None]:
 
 
 def no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
-    """What a choice could have been: those of ``group`` in conf/, unless they are given."""
+    """Returns a message that names the allowed choices, by default those of ``group`` in conf/."""
     allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
     return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
 
@@ -86,7 +86,7 @@ def _explain_composition(error: ConfigCompositionException) -> str:
 
 
 def suggest(name: str, allowed: Iterable[Any]) -> str:
-    """``; did you mean x?`` where something is close, and the names that are allowed."""
+    """Returns ``; did you mean x?``, if a name is close, and the names that are allowed."""
     names = sorted(str(key) for key in allowed if str(key) != "_target_")
     close = difflib.get_close_matches(name, names, 1)
     hint = f"; did you mean {close[0]}?" if close else ""
@@ -96,11 +96,11 @@ def suggest(name: str, allowed: Iterable[Any]) -> str:
 def complaint(
     error: ValidationError, key: str = "", expected: str = "", allowed: Iterable[str] = ()
 ) -> str:
-    """The first complaint of pydantic as ``key=value: what is allowed``.
+    """Returns pydantic's first complaint as ``key=value: what is allowed``.
 
     Args:
         error: what pydantic raised.
-        key: the setting, where pydantic does not know its name.
+        key: the setting, if pydantic does not know its name.
         expected: what is allowed, in place of pydantic's words.
         allowed: the names of the settings that exist.
     """
@@ -111,7 +111,7 @@ def complaint(
         return f"{key} is not a setting{suggest(key, allowed)}"
     if first["type"] == "missing":
         return f"{key} is missing: choose {key}=CHOICE, see --help"
-    value = f"{key}={first['input']}: " if key else ""  # without a key several contradict
+    value = f"{key}={first['input']}: " if key else ""  # without a key, several settings contradict
     if first["type"] == "value_error":
         return f"{value}{first['ctx']['error']}"
     literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")

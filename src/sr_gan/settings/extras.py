@@ -34,7 +34,7 @@ def check_launcher(choice: str, target: str) -> None:
     """Checks that the launcher ``choice``, of the class ``target``, can work on this machine.
 
     Raises:
-        UserError: a package of an extra, or Slurm, is not here.
+        UserError: a package of an extra, or Slurm, is not installed.
     """
     plugin = re.match(r"hydra_plugins\.hydra_([a-z]+)_launcher\b", target)
     package = plugin[1] if plugin else ""
@@ -48,7 +48,7 @@ def check_launcher(choice: str, target: str) -> None:
 
 
 def explain_missing(name: str, choice: str | None = None) -> str | None:
-    """What to do where Hydra has no launcher ``name``; None if no extra of ours brings it."""
+    """Returns how to install the launcher ``name``; None if no extra of ours brings it."""
     package = name.partition("_")[0]
     if package not in _LAUNCHERS:
         return None

@@ -1,4 +1,4 @@
-"""The settings of a command as a help text, from the descriptions in its schema."""
+"""Writes the help text on a command's settings from the descriptions in its schema."""
 
 import textwrap
 from typing import Any, Literal, get_args, get_origin
@@ -8,15 +8,15 @@ from pydantic.fields import FieldInfo
 
 from sr_gan.settings import schema
 
-_LEFT, _WIDTH = 34, 100  # columns of the values, and of a line
+_LEFT, _WIDTH = 34, 100  # columns before the descriptions, and of a line
 
 
 def describe_settings(name: str, *, _root_: DictConfig) -> str:
-    """Lines ``key=VALUES  description`` for the settings of a command.
+    """Returns lines ``key=VALUES  description`` for the settings of a command.
 
     Args:
-        name: of the schema, such as ``UpscaleConfig``.
-        _root_: the composed configuration, which has the defaults. OmegaConf passes it.
+        name: the name of the schema, such as ``UpscaleConfig``.
+        _root_: the composed configuration, which holds the defaults. OmegaConf passes it.
     """
     command: type[schema.Config] = getattr(schema, name)
     own_first = dict.fromkeys([*vars(command)["__annotations__"], *command.model_fields])
@@ -40,7 +40,7 @@ def _line(key: str, field: FieldInfo, default: Any) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    """What can be given: the examples, the choices or the name of the type."""
+    """Returns what can be given: the examples, the choices, or a word for the type."""
     if field.examples:
         return "|".join(map(str, field.examples))
     if get_origin(field.annotation) is Literal:

@@ -1,4 +1,4 @@
-"""How to enlarge an image, and how large the result shall be: the settings that commands share."""
+"""Settings that commands share: how to enlarge an image, and how large the result should be."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Settings(BaseModel):
 
     @classmethod
     def among(cls: type[S], settings: Mapping[str, Any]) -> S:
-        """These settings of a command that has others, too."""
+        """Picks these settings out of all settings of a command."""
         return cls(**{name: settings[name] for name in cls.model_fields if name in settings})
 
     def __init__(self, **values: Any) -> None:
@@ -63,7 +63,7 @@ class Options(Settings):
     )
     backend: Backend = Field(
         default="torch",
-        description="What computes. openvino is faster on a CPU and needs the extra "
+        description="The library that computes. openvino is faster on a CPU and needs the extra "
         "sr_gan[openvino].",
     )
     precision: Precision = Field(
@@ -123,7 +123,7 @@ class Options(Settings):
 
 
 class Size(Settings):
-    """How large a result shall be. Without any value it has the size that the network makes.
+    """How large a result should be. Without any value it has the size that the network makes.
 
     Raises:
         ValueError: a value is not positive, or two of them contradict each other.
@@ -162,16 +162,16 @@ class Size(Settings):
         return self
 
     def describe(self) -> str:
-        """The values that are given, as ``KEY=VALUE``."""
+        """Returns the values that are given, as ``KEY=VALUE``."""
         given = {name: getattr(self, name) for name in Size.model_fields}
         return " ".join(f"{name}={value:g}" for name, value in given.items() if value)
 
     def of(self, shape: Sequence[int], scale: int) -> tuple[int, int]:
-        """The height and the width of the result.
+        """Returns the height and the width of the result.
 
         Args:
-            shape: the height and the width of the input, and what may follow.
-            scale: the network's factor, which the result cannot exceed.
+            shape: the height and the width of the input; further numbers are ignored.
+            scale: the network's scale factor, which the result cannot exceed.
 
         Raises:
             ValueError: the result would be larger than what the network makes.

@@ -1,4 +1,4 @@
-"""The ``KEY=VALUE`` arguments of a command line, and what a sweep's jobs are called after them."""
+"""Reads the ``KEY=VALUE`` arguments of a command line, and names a sweep's jobs after them."""
 
 import re
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from hydra.core.override_parser.types import Override
 
 
 def shared_keys(arguments: Sequence[str]) -> set[str]:
-    """The settings that a command line gives a single value: those of every job."""
+    """Returns the settings that have a single value on a command line, the same in all jobs."""
     parsed = parse_overrides(arguments)
     return {override.get_key_element() for override in parsed if not override.is_sweep_override()}
 
 
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """The settings on a command line, ``KEY=VALUE``, as Hydra reads them."""
+    """Parses the settings on a command line, ``KEY=VALUE``, as Hydra does."""
     given = [argument for argument in arguments if re.match(r"[^-].*=", argument)]
     return OverridesParser.create().parse_overrides(given)
 
 
 def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> str:
-    """A job's folder: its number, if there is to be one, and what is its own, without slashes.
+    """Returns the name of a job's folder: its number, if any, and its own settings.
 
-    With a number, which tells jobs apart, long decimals are given with four digits.
+    Slashes are replaced. With a number, which distinguishes jobs, decimals are cut to four digits.
     """
     own = [override for override in overrides if override.partition("=")[0] not in common]
     parts = [] if number is None else [str(number)]
@@ -33,12 +33,12 @@ def name_job(number: int | None, overrides: Sequence[str], common: set[str]) -> 
 
 
 def shortened(text: str) -> str:
-    """``lr=0.002023`` of ``lr=0.0020228662931987577``: long decimals with four digits."""
+    """Rounds long decimals to four digits: ``lr=0.0020228662931987577`` to ``lr=0.002023``."""
     return re.sub(r"\d+\.\d{8,}(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", text)
 
 
 def label(folder: str) -> str:
-    """``loss=l1, adversarial=0.1`` of ``loss@gan.loss=l1,gan.loss.weights.adversarial=0.1``.
+    """Returns ``loss=l1, ema=0.9`` for the job folder ``3_loss@gan.loss=l1,gan.ema=0.9``.
 
     A name that :func:`name_job` did not make is left as it is.
     """
@@ -50,5 +50,5 @@ def label(folder: str) -> str:
 
 
 def short(key: str) -> str:
-    """``loss`` of ``loss@gan.loss``, ``adversarial`` of ``gan.loss.weights.adversarial``."""
+    """Returns ``loss`` for ``loss@gan.loss``, and ``ema`` for ``gan.ema``."""
     return key.partition("@")[0].rpartition(".")[2]

@@ -19,11 +19,11 @@ from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
 from sr_gan.settings.options import Options, Settings, Size
 
-_PATH: Any = {"path": True}  # in the schema of a field that holds a path
+_PATH: Any = {"path": True}  # marks the field of a path in the schema
 
 
 def path(description: str, example: str) -> Any:
-    """A field that holds a path, whatever signs are in it."""
+    """Returns a field for a path, which may contain any characters."""
     return Field(description=description, examples=[example], json_schema_extra=_PATH)
 
 
@@ -59,7 +59,7 @@ class TrainConfig(Config):
     scale: Literal[2, 4, 8]
     seed: int
     init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
-    ckpt_path: str | None = path("The run or the checkpoint that goes on.", "last|RUN|FILE")
+    ckpt_path: str | None = path("The run or the checkpoint to resume.", "last|RUN|FILE")
     run_dir: str
     generator: dict[str, Any]
     discriminator: dict[str, Any]
@@ -95,7 +95,7 @@ class BenchDataConfig(Config):
     """The top level of ``conf/bench_data.yaml``."""
 
     photos: str | None = path(
-        "The photographs that the test files are made of. Without it they are those that come with "
+        "The photographs that the test files are made of. Without it they are those bundled with "
         "scikit-image.",
         "FOLDER",
     )
@@ -103,11 +103,11 @@ class BenchDataConfig(Config):
         description="The number of test files, which are PNG of 2040x1356 pixels as DIV2K's.",
         examples=["N"],
     )
-    scale: Literal[2, 4, 8] = Field(description="The factor between LR and HR.")
+    scale: Literal[2, 4, 8] = Field(description="The scale factor between LR and HR.")
     crop: PositiveInt = Field(
         description="The side of a crop in HR pixels, a multiple of the scale.", examples=["N"]
     )
-    batch_size: PositiveInt = Field(description="The crops in a batch.", examples=["N"])
+    batch_size: PositiveInt = Field(description="The number of crops in a batch.", examples=["N"])
     workers: list[NonNegativeInt] = Field(
         description="The loader is measured once with each of these numbers of processes; 0 is the "
         "main process. Default: [0,1,2].",
@@ -117,7 +117,7 @@ class BenchDataConfig(Config):
         description="The length of one measurement in seconds.", examples=["3"]
     )
     rounds: PositiveInt = Field(
-        description="Everything is measured so many times in turn. The best result counts.",
+        description="How often everything is measured, in turn. The best result counts.",
         examples=["N"],
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
@@ -148,7 +148,7 @@ class BenchUpscaleConfig(Config):
         description="The height of the photograph.", examples=["N"]
     )
     rounds: PositiveInt = Field(
-        description="Each way enlarges the photograph so many times. The best time counts.",
+        description="How often each way enlarges the photograph. The best time counts.",
         examples=["N"],
     )
     device: str = Field(
@@ -185,12 +185,11 @@ class BenchTrainConfig(TrainConfig):
 
 
 class EnlargingConfig(Config, Options):
-    """What the commands share that enlarge images."""
+    """The settings shared by the commands that enlarge images."""
 
     model: str | None = path(
         "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, the "
-        "name of a model that comes with the package, bicubic or lanczos. Without it the default "
-        "model is used.",
+        "name of a bundled model, bicubic or lanczos. Without it the default model is used.",
         "RUN|FILE|NAME",
     )
 
@@ -201,7 +200,9 @@ class EvaluateConfig(EnlargingConfig):
     built = ("degradation",)
 
     benchmark: str | list[str] = path("A folder of HR photographs, or a list of them.", "FOLDER")
-    scale: PositiveInt = Field(description="The factor of bicubic and lanczos.", examples=["N"])
+    scale: PositiveInt = Field(
+        description="The scale factor of bicubic and lanczos.", examples=["N"]
+    )
     lr: str | None = path(
         "A folder of LR images: a/0001.png or a/0001x4.png belongs to a/0001.png. Without it the "
         "photographs are reduced by the exact bicubic.",
@@ -209,7 +210,7 @@ class EvaluateConfig(EnlargingConfig):
     )
     degradation: dict[str, Any] = Field(
         description="How LR images are made. kinds measures clean, JPEG 75 and 40, and noise 5 and "
-        "10, one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
+        "10, with one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
         examples=["bicubic|kinds"],
     )
     lpips: str | None = path(
@@ -237,8 +238,8 @@ class UpscaleConfig(EnlargingConfig, Size):
     )
     output: str = path("A folder, or the file to write of a single image.", "FOLDER|FILE")
     scale: PositiveInt | None = Field(
-        description="The factor of the result: any factor of bicubic and lanczos, and of a model "
-        "at most its own. Without it the factor is the model's, and 4 of bicubic and lanczos.",
+        description="The scale factor: any factor for bicubic and lanczos, and at most its own for "
+        "a model. Without it a model has its own factor, and bicubic and lanczos have 4.",
         examples=["2"],
     )
     format: Literal["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"] | None = Field(
@@ -248,7 +249,7 @@ class UpscaleConfig(EnlargingConfig, Size):
     quality: Annotated[int, Field(ge=1, le=100)] = Field(
         description="The quality of JPEG and WebP, 1 to 100.", examples=["N"]
     )
-    overwrite: bool = Field(description="Writes results anew that exist already.")
+    overwrite: bool = Field(description="Overwrites results that exist already.")
     max_megapixels: PositiveInt | PositiveFloat = Field(
         description="Larger files are refused: a small file can claim to be a huge image.",
         examples=["N"],
@@ -275,7 +276,7 @@ class InterpolateConfig(Config):
     )
     photos: str | None = path(
         "The photographs on which the statistics of BatchNorm are measured. Without it they are "
-        "those that come with scikit-image.",
+        "those bundled with scikit-image.",
         "FOLDER",
     )
     device: str = Field(
@@ -294,13 +295,13 @@ class ReportConfig(Config):
         "RUN|FOLDER|PATTERN",
     )
     output: str | None = path(
-        "The folder of the report. Without it the report goes into the run, and of several runs "
-        "beside them.",
+        "The folder of the report. Without it the report of one run goes into the run, and that of "
+        "several runs beside them.",
         "FOLDER",
     )
     epochs: list[NonNegativeInt] | None = Field(
-        description="The epochs whose pictures are shown; of each the nearest that was drawn. "
-        "Without it they are those of the original run's table, and the last.",
+        description="The epochs whose pictures are shown, or the nearest ones that were drawn. "
+        "Without it they are those of the original run's table, and the last one.",
         examples=["[0,99,399]"],
     )
 
@@ -319,6 +320,6 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
 
 
 def paths(schema: type[Config]) -> tuple[str, ...]:
-    """The settings of a command that are paths, which Hydra's grammar must leave as they are."""
+    """Returns a command's settings that are paths, which Hydra's grammar must leave alone."""
     fields = schema.model_fields.items()
     return tuple(name for name, field in fields if field.json_schema_extra == _PATH)

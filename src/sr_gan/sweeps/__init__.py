@@ -1,4 +1,4 @@
-"""Sweeps: which jobs are finished, and searches in which Optuna proposes the jobs.
+"""Finds out which jobs of a sweep are finished, and runs searches whose jobs Optuna proposes.
 
 This room may import ``metrics``, ``runs``, ``settings`` and the ground floor.
 """

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: which of them are finished, and which can go on."""
+"""Finds out which jobs of a sweep are finished, and which can go on."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from sr_gan.files import relative
 from sr_gan.runs.resume import changed_settings, find_checkpoint
 from sr_gan.settings.check import check
 
-STUDY = "study.db"  # in a sweep's folder, where Optuna proposes the jobs
+STUDY = "study.db"  # in the folder of a sweep whose jobs Optuna proposes
 
 
 def finished(cfg: DictConfig, run_dir: Path) -> bool:
-    """Whether the job ``cfg`` has been run to its end in ``run_dir``.
+    """Whether the job ``cfg`` is finished in ``run_dir``.
 
     Raises:
-        UserError: a job with other settings has.
+        UserError: the finished job in this folder has other settings.
     """
     if not (run_dir / "summary.json").exists() or not (run_dir / "config.yaml").exists():
         return False
@@ -32,7 +32,7 @@ def finished(cfg: DictConfig, run_dir: Path) -> bool:
 
 
 def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
-    """The checkpoint from which the job ``cfg`` can go on; None if it has to start anew."""
+    """Returns the checkpoint from which a job can go on; None if it has to start anew."""
     try:
         checkpoint = find_checkpoint("last", run_dir)
     except UserError:
@@ -41,6 +41,6 @@ def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs, but for how a run was begun; one that went on names no ``init_from``."""
+    """Returns what differs, except how a run began; a resumed run has no ``init_from``."""
     ignored = ["ckpt_path", *(["init_from"] if before.get("ckpt_path") else [])]
     return [line for line in changed_settings(before, now) if not line.startswith(tuple(ignored))]

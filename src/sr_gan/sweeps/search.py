@@ -1,7 +1,7 @@
 """A search: Optuna proposes a sweep's jobs, for a high PSNR-Y and a low LPIPS at once.
 
-The study lies in the sweep's folder, where Optuna's own tools read it; a trial is a job with a
-folder of its own, and its values are those of the last validation, as in the sweep's table.
+The study is a file in the sweep's folder, which Optuna's own tools can read. A trial is a job with
+a folder of its own; its values are the scores of the last validation, as in the sweep's table.
 """
 
 import json
@@ -44,7 +44,7 @@ from sr_gan.settings.overrides import short, shortened
 from sr_gan.sweeps.jobs import STUDY
 from sr_gan.tables import Table
 
-NAME = "search"  # of the study in its file
+NAME = "search"  # the name of the study in its file
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 log = logging.getLogger(__name__)
@@ -53,19 +53,19 @@ log = logging.getLogger(__name__)
 def search(
     sweeper: Sweeper, arguments: Sequence[str], trials: int, jobs: int, startup: int, seed: int
 ) -> None:
-    """Runs the trials that are missing of ``trials``, those first that were interrupted.
+    """Runs the trials that are missing, those first that were interrupted.
 
     Args:
-        sweeper: by whose launcher jobs are run.
-        arguments: ``KEY=VALUE``; those with a range are searched, the last one of a key counts.
-        trials: how many are to be complete or pruned. One that fails is not replaced before the
-            search is started again.
-        jobs: trials at a time: asked for together, launched together.
-        startup: trials that are drawn at random before Optuna's TPE takes over.
-        seed: of the proposals, which depend on it and on what is finished alone.
+        sweeper: the sweeper whose launcher runs the jobs.
+        arguments: ``KEY=VALUE``; those with a range are searched. The last one of a key counts.
+        trials: the number of trials that should be complete or pruned in the end. One that fails is
+            replaced only when the search is started again.
+        jobs: the number of trials that are proposed and launched together.
+        startup: the number of trials that are drawn at random before Optuna's TPE takes over.
+        seed: the seed of the proposals, which depend only on it and on the finished trials.
 
     Raises:
-        UserError: a setting is not usable, LPIPS cannot be measured, or the folder holds a search
+        UserError: a setting is not allowed, LPIPS cannot be measured, or the folder holds a search
             with other settings.
     """
     context, config = sweeper.hydra_context, sweeper.config
@@ -100,11 +100,13 @@ def search(
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws a setting from: of ``interval(a,b)`` floats, of ``int(interval(a,b))`` and
-    ``range(a,b,step)`` whole numbers, logarithmic with ``tag(log,...)``; of lists their values.
+    """Returns the distribution from which Optuna draws a setting.
+
+    ``interval(a,b)`` gives floats, ``int(interval(a,b))`` and ``range(a,b,step)`` give whole
+    numbers, and a list gives its values. ``tag(log,...)`` makes numbers logarithmic.
 
     Raises:
-        UserError: the range is empty, or is not one that can be drawn from.
+        UserError: the range is empty, or cannot be drawn from.
     """
     sweep: Any = override.value()
     tags: set[str] = getattr(sweep, "tags", set())
@@ -135,7 +137,7 @@ def _numbers(values: Sequence[Any], **how: Any) -> BaseDistribution:
 
 
 def _require_lpips(cfg: DictConfig) -> None:
-    """Before hours are spent on runs that cannot be compared."""
+    """Refuses runs without LPIPS before hours are spent on them, as they cannot be compared."""
     if cfg.callbacks.get("lpips") is None:
         raise UserError("callbacks.lpips=null: a search weighs PSNR-Y against LPIPS, leave it on")
     weights = cfg.callbacks.lpips.weights
@@ -147,7 +149,7 @@ def _require_lpips(cfg: DictConfig) -> None:
 
 
 def _open(folder: Path, settings: dict[str, str]) -> optuna.Study:
-    """The study in ``folder``; a new one where there is none."""
+    """Opens the study in ``folder``, or creates it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     try:
@@ -184,14 +186,18 @@ def _batches(
     startup: int,
     seed: int,
 ) -> Iterator[list[Trial]]:
-    """Those that were interrupted, then proposals of TPE for two objectives, each with a seed of
-    its own: a search that goes on does not draw again what it has drawn before."""
+    """Yields batches of interrupted trials first, then of those that TPE proposes.
+
+    Each proposal has a seed of its own, so that a resumed search does not repeat earlier draws.
+    """
+    # Optuna has no public way to continue a trial that an earlier process began.
     running = study.get_trials(states=[TrialState.RUNNING])
     begun = [Trial(study, trial._trial_id) for trial in running]
     left = trials - len(study.get_trials(states=_DONE))
     while left > 0:
         batch, begun = begun[:jobs], begun[jobs:]
         for _ in range(0 if batch else min(jobs, left)):
+            # constant_liar gives running trials bad scores, so that a batch has no duplicates.
             study.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=startup, seed=seed + len(study.trials), constant_liar=jobs > 1
             )
@@ -203,11 +209,11 @@ def _batches(
 def _run(
     sweeper: Sweeper, study: optuna.Study, trials: Sequence[Trial], jobs: Sequence[Sequence[str]]
 ) -> None:
-    """Launches a job a trial, and tells the study what came out."""
+    """Launches one job per trial, and enters the results into the study."""
     assert sweeper.launcher is not None
     try:
         sweeper.validate_batch_is_legal(jobs)
-    except Exception:  # what cannot be composed is not to be tried again
+    except Exception:  # what cannot be composed must not be tried again
         for trial in trials:
             study.tell(trial, state=TrialState.FAIL)
         raise
@@ -215,7 +221,7 @@ def _run(
     for trial, result in zip(trials, results):
         _tell(study, trial, result)
     for result in results:
-        _ = result.return_value  # raises what the launcher itself failed of
+        _ = result.return_value  # raises an error of the launcher itself
 
 
 def _tell(study: optuna.Study, trial: Trial, result: JobReturn) -> None:
@@ -231,8 +237,10 @@ def _tell(study: optuna.Study, trial: Trial, result: JobReturn) -> None:
 
 
 def outcome(folder: Path) -> tuple[TrialState, dict[str, Any]]:
-    """How the job in ``folder`` ended; its epoch, PSNR-Y in dB and LPIPS at the last validation, or
-    why there are none."""
+    """Returns how the job in ``folder`` ended, and its results.
+
+    These are the epoch, PSNR-Y in dB and LPIPS of the last validation, or why there are none.
+    """
     if (folder / ERROR).exists():
         return TrialState.FAIL, {"error": (folder / ERROR).read_text().strip()}
     if not (folder / "summary.json").exists():
@@ -248,8 +256,7 @@ def outcome(folder: Path) -> tuple[TrialState, dict[str, Any]]:
 
 
 def describe_pareto_front(folder: Path) -> str:
-    """The trials of the search in ``folder`` that no other beats in PSNR-Y and LPIPS at once, and
-    where the study lies."""
+    """Returns a table of the Pareto-optimal trials in ``folder``, and how to open the study."""
     study = optuna.load_study(study_name=NAME, storage=_storage(folder))
     best = sorted(study.best_trials, key=lambda trial: -trial.values[0])
     keys = list(dict.fromkeys(key for trial in best for key in trial.params))
@@ -266,7 +273,7 @@ def describe_pareto_front(folder: Path) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     table = Table("", ["trial", *map(short, keys), "PSNR-Y dB", "LPIPS"], rows)
     return "\n".join([
-        f"{len(study.trials)} trials: {counts}; beaten by none in PSNR-Y and LPIPS at once:",
+        f"{len(study.trials)} trials: {counts}; these are Pareto-optimal in PSNR-Y and LPIPS:",
         table.plain(),
         f"study     optuna trials --storage {_storage(folder)} --study-name {NAME}",
     ])  # fmt: skip
