@@ -10,7 +10,7 @@ def check_contradictions(plain: dict[str, Any]) -> None:
     """Refuses the settings of a training run that contradict each other or this machine.
 
     Raises:
-        UserError: two settings contradict each other; the message says what to do.
+        UserError: the message names the settings and says what to do.
     """
     stages, trainer = plain["stages"], plain["trainer"]
     if stages not in (["pretrain"], ["gan"], ["pretrain", "gan"]):

@@ -58,7 +58,7 @@ class Options(Settings):
 
     device: str = Field(
         default="auto",
-        description="Where to compute. auto takes a GPU where there is one.",
+        description="Where to compute. auto takes a GPU if there is one.",
         examples=["auto|cpu|cuda|cuda:N"],
     )
     backend: Backend = Field(

@@ -121,7 +121,7 @@ class BenchDataConfig(Config):
         examples=["N"],
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        description="The device that the device feed cuts crops on. auto takes a GPU where there "
+        description="The device that the device feed cuts crops on. auto takes a GPU if there "
         "is one."
     )
     output: str = path("The JSON file to write.", "FILE.json")
@@ -152,7 +152,7 @@ class BenchUpscaleConfig(Config):
         examples=["N"],
     )
     device: str = Field(
-        description="Where to compute. auto takes a GPU where there is one.",
+        description="Where to compute. auto takes a GPU if there is one.",
         examples=["auto|cpu|cuda|cuda:N"],
     )
     output: str = path("The JSON file to write.", "FILE.json")
@@ -280,7 +280,7 @@ class InterpolateConfig(Config):
         "FOLDER",
     )
     device: str = Field(
-        description="Where to compute. auto takes a GPU where there is one.",
+        description="Where to compute. auto takes a GPU if there is one.",
         examples=["auto|cpu|cuda|cuda:N"],
     )
     output: str = path("The folder of the models and of the tables.", "FOLDER")
