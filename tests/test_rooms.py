@@ -82,7 +82,16 @@ def test_commands_start_without_slow_packages(module: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "gan.epoch=3", "experiment=foo", "stages=[gen]", "scale=3", "logger=null"],
+    [
+        *("--help", "gan.epoch=3", "experiment=foo", "stages=[gen]", "scale=3", "logger=null"),
+        *(
+            "gan.epochs=x",
+            "data.batch_size=1.5",
+            "gan.loss=l1",
+            "gan.accumulate=3",
+            "generator.scale=2",
+        ),
+    ],
 )
 def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Path) -> None:
     code = f"""

@@ -29,7 +29,7 @@ class EMA(nn.Module):
     def __init__(self, generator: nn.Module, decay: float) -> None:
         super().__init__()
         if not 0 < decay < 1:
-            raise ValueError(f"ema must be 0, which is none, or between 0 and 1, got {decay}")
+            raise ValueError(f"ema must be at least 0 and below 1, got {decay}")
         self.generator = deepcopy(generator).requires_grad_(False).eval()
         self.decay, self.updates = decay, 0
 

@@ -1,12 +1,8 @@
 """Checks a composed configuration before anything is built."""
 
-import inspect
 import re
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any, get_type_hints
+from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +11,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from sr_gan.errors import UserError
 from sr_gan.settings.explain import complaint, suggest
 from sr_gan.settings.schema import Config, TrainConfig
+from sr_gan.settings.signatures import is_own, parameters
 
 
 def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
@@ -38,9 +35,9 @@ def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]
     for name in schema.built:
         if "_target_" not in settings[name]:
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
-    with suppress(TypeError, KeyError):  # a wrong type, which the next check refuses
-        schema.check_settings(settings)
-    _check_targets(settings, "")  # last, as it imports PyTorch and takes seconds
+    _check_targets(settings, "", own=True)
+    schema.check_settings(settings)
+    _check_targets(settings, "", own=False)  # last, as it imports PyTorch, which takes seconds
     return settings
 
 
@@ -50,52 +47,40 @@ def _missing(error: OmegaConfBaseException) -> str:
     return str(error).splitlines()[0]
 
 
-def _check_targets(node: Any, key: str) -> None:
-    """Checks every node that has a ``_target_`` against the signature of that class."""
+def _check_targets(node: Any, key: str, own: bool) -> None:
+    """Checks the nodes that have a ``_target_`` against the signatures of their classes.
+
+    Args:
+        node: settings, however nested.
+        key: where they are.
+        own: whether to check the classes of this package, or those of others.
+    """
     if isinstance(node, list):
         for i, item in enumerate(node):
-            _check_targets(item, f"{key}[{i}]")
+            _check_targets(item, f"{key}[{i}]", own)
     if not isinstance(node, dict):
         return
-    if "_target_" in node:
+    if "_target_" in node and is_own(node["_target_"]) == own:
         _check_target(node, key)
     for name, value in node.items():
-        _check_targets(value, f"{key}.{name}" if key else str(name))
+        _check_targets(value, f"{key}.{name}" if key else str(name), own)
 
 
 def _check_target(node: dict[str, Any], key: str) -> None:
     try:
-        target = get_class(node["_target_"])
+        allowed = parameters(node["_target_"])
     except Exception as error:
         raise UserError(f"{key}._target_={node['_target_']}: {error}") from error
-    allowed = dict(_parameters(target))
     for name, value in node.items():
         if name.startswith("_") and name.endswith("_"):
             continue
         if name not in allowed:
             raise UserError(
-                f"{key}.{name} is not a setting of {target.__name__}{suggest(name, allowed)}"
+                f"{key}.{name} is not a setting of "
+                f"{node['_target_'].rpartition('.')[2]}{suggest(name, allowed)}"
             )
         if not _holds_target(value):
             _check_value(value, allowed[name], f"{key}.{name}")
-
-
-def _parameters(target: type) -> Iterator[tuple[str, Any]]:
-    """Yields a constructor's arguments and annotations; ``**kwargs`` go on to a base class."""
-    for owner in target.__mro__:
-        if "__init__" not in vars(owner):
-            continue
-        init = inspect.unwrap(vars(owner)["__init__"])
-        try:
-            hints = get_type_hints(init)
-        except NameError:
-            hints = {}
-        parameters = list(inspect.signature(init).parameters.values())[1:]
-        for parameter in parameters:
-            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                yield parameter.name, hints.get(parameter.name, Any)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return
 
 
 def _check_value(value: Any, annotation: Any, key: str) -> None:
