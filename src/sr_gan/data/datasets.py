@@ -1,17 +1,14 @@
 """The photo collections to choose from: a folder, DIV2K, and scikit-image's bundled photos."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import skimage
 
 from sr_gan.data.datamodule import SRData
 from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
 from sr_gan.data.download.http import obtain
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
-from sr_gan.errors import UserError
+from sr_gan.images.bundled import PHOTOS, bundled
 
 
 class FolderData(SRData):
@@ -103,15 +100,9 @@ class SkimageData(SRData):
         self.train, self.valid = train, valid
 
     def collections(self) -> tuple[Collection, Collection | None]:
-        folder = Path(skimage.__file__).parent / "data"
-        for name in [*self.train, *self.valid]:
-            if not (folder / name).is_file():
-                raise UserError(
-                    f"scikit-image {version('scikit-image')} does not bring {name}: install the "
-                    "version in constraints.txt, or use data=folder data.train_dir=FOLDER"
-                )
+        folder = bundled(PHOTOS[0]).parent
         train, valid = (
-            Collection(folder, [Source(folder / name) for name in names])
+            Collection(folder, [Source(bundled(name)) for name in names])
             for names in (self.train, self.valid)
         )
         return train, valid
