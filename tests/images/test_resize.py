@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_gan.images.resize import downscale, upscale
+from sr_gan.images.resize import _enlargement, _reduction, downscale, upscale
 from tests.conftest import random_photo
 
 
@@ -107,3 +108,17 @@ def test_constants_stay_constant() -> None:
 def test_refuses_a_scale_below_one() -> None:
     with pytest.raises(ValueError, match="scale must be at least 1, got 0"):
         downscale(torch.zeros(1, 3, 8, 8), 0)
+
+
+@pytest.mark.parametrize("resize", [downscale, upscale])
+def test_what_inference_leaves_in_the_cache_serves_a_training(
+    resize: Callable[[torch.Tensor, int], torch.Tensor],
+) -> None:
+    _reduction.cache_clear()
+    _enlargement.cache_clear()
+    with torch.inference_mode():
+        resize(torch.rand(1, 3, 32, 32), 4)
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    resize(image, 4).sum().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0

@@ -66,6 +66,7 @@ def _exact(image: Tensor, scale: int) -> torch.dtype:
 
 
 @lru_cache
+@torch.inference_mode(False)  # what is kept may serve a training later
 def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns the weights (8, 12 * scale) for a window around a block of 8 outputs."""
     centres = (torch.arange(_BLOCK, dtype=torch.float64) + 0.5) * scale - 0.5
@@ -73,6 +74,7 @@ def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # what is kept may serve a training later
 def _enlargement(scale: int, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns the weights (8 * scale, 8 + 2 * radius) for a window around a block of 8 inputs."""
     centres = (torch.arange(_BLOCK * scale, dtype=torch.float64) + 0.5) / scale - 0.5

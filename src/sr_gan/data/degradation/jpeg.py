@@ -80,6 +80,7 @@ def _steps(quality: Tensor) -> Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # what is kept may serve a training later
 def _tables(device: torch.device) -> Tensor:
     """Returns both tables (2, 8, 8), kept on the device because a copy would wait for it."""
     tables = [[float(step) for step in table.split()] for table in (_LUMA, _CHROMA)]
