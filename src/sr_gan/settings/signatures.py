@@ -31,7 +31,8 @@ def parameters(target: str) -> dict[str, Any]:
         target: a class with its module, as in ``_target_``.
 
     Raises:
-        Exception: there is no such class, or it cannot be imported.
+        ImportError: there is no such class of this package.
+        Exception: a class of another package cannot be imported.
     """
     if not is_own(target):
         return dict(_imported(get_class(target)))
@@ -93,6 +94,8 @@ def _imported_from(node: ast.stmt, name: str) -> str | None:
 def _tree(module: str) -> ast.Module:
     path = _ROOT.joinpath(*module.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not file.is_file():
+        raise ImportError(f"there is no module {module}")
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
