@@ -8,7 +8,7 @@ from sr_gan import __version__
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.runs.records import environment
-from sr_gan.runs.resume import choose_run_dir
+from sr_gan.runs.resume import changed_settings, choose_run_dir
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +67,18 @@ def test_the_environment_of_a_tree_that_is_not_installed(monkeypatch: pytest.Mon
     packages = environment()["packages"]
     assert packages["sr_gan"] == __version__
     assert packages["torch"] is None
+
+
+def test_renamed_settings_of_an_earlier_version_are_no_changes() -> None:
+    before = {
+        "health": {"act": False},
+        "callbacks": {"lpips": {"floor": -1.0}, "last": {"dirpath": "runs/a/gan"}},
+        "trainer": {"plugins": [{"_target_": "sr_gan.checkpoints.AtomicCheckpointIO"}]},
+        "stage": "gan",
+    }
+    now = {
+        "health": {"intervene": True},
+        "callbacks": {"lpips": {"psnr_floor": -1.0}, "last": {"dirpath": "runs/a/{stage}"}},
+        "trainer": {"plugins": [{"_target_": "sr_gan.runs.checkpoint_io.AtomicCheckpointIO"}]},
+    }
+    assert changed_settings(before, now) == ["health.intervene: False -> True"]

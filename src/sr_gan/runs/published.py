@@ -20,7 +20,7 @@ SETS = {  # name: (names of its folder, number of images)
     "Urban100": (("urban100",), 100),
 }
 
-# (who, source): {set: (PSNR-Y in dB or None, LPIPS or None)}
+# who, with the source: {set: (PSNR-Y in dB or None, LPIPS or None)}
 X4: dict[str, dict[str, tuple[float | None, float | None]]] = {
     "bicubic, published": {
         "Set5": (28.42, 0.3407),

@@ -9,6 +9,8 @@ from sr_gan.errors import UserError
 from sr_gan.runs.folder import RUNS
 from sr_gan.settings.build import fill_stage
 
+_NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -108,10 +110,21 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Returns lines ``key: old -> new`` for the settings that an earlier run had differently."""
+    before = _renamed(before)
     stage = before.get("stage")  # earlier versions wrote the stage's name into the settings
     if stage:
         now = {**fill_stage(now, stage), "stage": stage}
     return differences(before, now)
+
+
+def _renamed(settings: Any) -> Any:
+    """Settings of an earlier version under today's names."""
+    if isinstance(settings, dict):
+        return {_NAMES.get(key, key): _renamed(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_renamed(value) for value in settings]
+    moved = "sr_gan.checkpoints.", "sr_gan.runs.checkpoint_io."
+    return settings.replace(*moved) if isinstance(settings, str) else settings
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:

@@ -106,12 +106,17 @@ def complaint(
     """
     errors = error.errors()
     first = errors[0]
-    key = key or ".".join(str(part) for part in first["loc"])
+    # of a union pydantic names the type that it tried, too, such as "str" or "list[str]"
+    loc = [str(part) for part in first["loc"] if not re.match(r"(str|int|float|list\[)", str(part))]
+    key = key or ".".join(loc)
     if first["type"] == "extra_forbidden":
         return f"{key} is not a setting{suggest(key, allowed)}"
     if first["type"] == "missing":
         return f"{key} is missing: choose {key}=CHOICE, see --help"
-    value = f"{key}={first['input']}: " if key else ""  # without a key, several settings contradict
+    typed = {None: "null", True: "true", False: "false"}  # as on the command line
+    given = first["input"]
+    given = typed[given] if given is None or isinstance(given, bool) else given
+    value = f"{key}={given}: " if key else ""  # without a key, several settings contradict
     if first["type"] == "value_error":
         return f"{value}{first['ctx']['error']}"
     literals = dict.fromkeys(e["ctx"]["expected"] for e in errors if e["type"] == "literal_error")

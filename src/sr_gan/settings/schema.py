@@ -19,6 +19,8 @@ from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
 from sr_gan.settings.options import Options, Settings, Size
 
+Paths = str | Annotated[list[str], Field(min_length=1)]
+
 _PATH: Any = {"path": True}  # marks the field of a path in the schema
 
 
@@ -199,7 +201,7 @@ class EvaluateConfig(EnlargingConfig):
 
     built = ("degradation",)
 
-    benchmark: str | list[str] = path("A folder of HR photographs, or a list of them.", "FOLDER")
+    benchmark: Paths = path("A folder of HR photographs, or a list of them.", "FOLDER")
     scale: PositiveInt = Field(
         description="The scale factor of bicubic and lanczos.", examples=["N"]
     )
@@ -232,7 +234,7 @@ class EvaluateConfig(EnlargingConfig):
 class UpscaleConfig(EnlargingConfig, Size):
     """The top level of ``conf/upscale.yaml``."""
 
-    input: str | list[str] = path(
+    input: Paths = path(
         "An image, a folder, a pattern such as 'scans/*.tif', or a list of them.",
         "IMAGE|FOLDER|PATTERN",
     )
@@ -265,7 +267,7 @@ class InterpolateConfig(Config):
         description="The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
         examples=["0:1:0.1|0.5|[0.2,0.8]"],
     )
-    benchmark: str | list[str] | None = path(
+    benchmark: Paths | None = path(
         "A folder of HR photographs, or a list of them. Without it the mixtures are written and "
         "not measured.",
         "FOLDER",
@@ -289,7 +291,7 @@ class InterpolateConfig(Config):
 class ReportConfig(Config):
     """The top level of ``conf/report.yaml``."""
 
-    run: str | list[str] | None = path(
+    run: Paths | None = path(
         "A run, a folder of runs, a pattern, or a list of them. Without it the newest run is "
         "reported.",
         "RUN|FOLDER|PATTERN",
