@@ -42,7 +42,7 @@ def _train(cfg: DictConfig) -> None:
 
 
 def _data(cfg: DictConfig) -> None:
-    """Measures crops a second, the building of the cache, and memory."""
+    """Measures crops per second, the building of the cache, and memory."""
     settings = check(cfg, BenchDataConfig)
     from sr_gan.bench.data import describe, measure
 

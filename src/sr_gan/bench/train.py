@@ -33,7 +33,7 @@ def measure(cfg: DictConfig) -> Result:
         stage, seconds = Stage(cfg), []
         for number in range(cfg.bench.rounds):
             seconds.append(stage.seconds())
-            log.info("round %d: %.1f ms an update", number + 1, 1e3 * seconds[-1])
+            log.info("round %d: %.1f ms per update", number + 1, 1e3 * seconds[-1])
         return details(stage, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Measures the ways to enlarge a photograph: megapixels a second, memory and exactness."""
+"""Measures the ways to enlarge a photograph: megapixels per second, memory and exactness."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
