@@ -110,7 +110,10 @@ def test_kinds_of_degradation_are_a_row_each(run: Shell, folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["benchmark=none", "model=bicubic"], "none does not exist: set benchmark"),
+        (
+            ["benchmark=none", "model=bicubic"],
+            "benchmark=none: does not exist: give a folder of photos",
+        ),
         (["benchmark=empty", "model=bicubic"], "holds no images"),
         (["benchmark=broken", "model=bicubic"], "broken/x.png: not an image"),
         (["benchmark=tiny", "model=bicubic"], "8x8 pixels are too few"),
@@ -119,7 +122,7 @@ def test_kinds_of_degradation_are_a_row_each(run: Shell, folder: Path, tmp_path:
         (["model=bicubic"], "benchmark is not set"),
         (
             ["benchmark=my photos", "degradation=kinds", "degradation.names=[clean,jpeg30]"],
-            "jpeg30 is no kind of degradation: allowed are clean, jpeg75, jpeg40, noise5, noise10",
+            "names=jpeg30: allowed are clean, jpeg75, jpeg40, noise5, noise10",
         ),
         (
             ["benchmark=my photos", "degradation=jpeg30"],
@@ -159,6 +162,6 @@ def test_lpips_by_another_network_is_a_column_of_its_own(
     assert 0 < mean["lpips_squeeze"] < 1
     code, out, err = run("model=bicubic", f"benchmark={folder}", "lpips_squeeze=none.pth")
     assert code == 1
-    assert "lpips_squeeze: SqueezeNet's weights are not at none.pth" in err
+    assert "lpips_squeeze=none.pth: does not exist: give a file, or download" in err
     _, out, _ = run("model=bicubic", f"benchmark={folder}")
     assert "LPIPS-Sq" not in out

@@ -55,7 +55,7 @@ def test_div2k_in_one_command(run: Shell, mirror: str, tmp_path: Path) -> None:
     assert "data/DIV2K/DIV2K_train_HR: 3 photos, 0.0 megapixels" in output
     assert "data/DIV2K/DIV2K_valid_HR: 3 photos" in output
     assert len(list(tmp_path.glob("data/DIV2K/DIV2K_train_HR/*"))) == 3
-    assert len(list(tmp_path.glob("cache/*/hr.bin"))) == 2
+    assert len(list(tmp_path.glob("cache/*/*.safetensors"))) == 6
     shutil.rmtree(tmp_path / "www")  # what is there needs no server
     code, output, _ = run("data=div2k", f"data.url={mirror}", "data.cache_dir=cache")
     assert code == 0
@@ -103,7 +103,7 @@ def test_another_scale_and_what_skimage_brings(run: Shell, tmp_path: Path) -> No
     [
         ("", "data.train_dir is not set: give it on the command line"),
         ("data=nothing", "data=nothing: no such choice (allowed: base, div2k, folder, skimage)"),
-        ("data=folder data.train_dir=none", "image folder none does not exist"),
+        ("data=folder data.train_dir=none", "data.train_dir=none: does not exist: give a folder"),
         ("data=div2k data.url=nowhere", "data.url=nowhere is not a URL"),
         ("data=div2k data.rot=x", "data.rot is not a setting"),
         ("data=skimage scale=3", "scale=3: allowed are 2, 4, 8"),

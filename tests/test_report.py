@@ -62,7 +62,7 @@ def test_a_damaged_one_of_several_is_left_out(trained: Path, shell: Shell) -> No
 
 MISTAKES = {
     "run=none": "error: run=none does not exist",
-    "epochs=[-1]": "error: epochs.0=-1",
+    "epochs=[-1]": "error: epochs=-1",
     "rum=a": "error: rum is not a setting; did you mean run?",
 }
 

@@ -12,13 +12,22 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "src" / "sr_gan"
 COMMANDS = {"train", "prepare", "evaluate", "upscale", "interpolate", "report", "bench"}
-GROUND = {"errors", "files", "machine", "tables", "devices", "tensor_files", "__version__"}
+GROUND = {
+    "arguments",
+    "errors",
+    "files",
+    "machine",
+    "tables",
+    "devices",
+    "tensor_files",
+    "__version__",
+}
 BELOW = {  # the rooms that a room may import, besides the ground floor
     "images": set(),
     "settings": set(),
     "models": set(),
     "networks": {"images"},
-    "runs": {"images", "settings", "networks"},
+    "runs": {"images", "settings", "models", "networks"},
     "losses": {"images", "networks"},
     "metrics": {"images", "networks"},
     "data": {"images"},
@@ -88,22 +97,46 @@ def test_commands_start_without_slow_packages(module: str) -> None:
             "gan.epochs=x",
             "data.batch_size=1.5",
             "gan.loss=l1",
+            "loss@gan.loss=l1",
             "gan.accumulate=3",
             "generator.scale=2",
+            "gan.ema=2",
+            "data.crop=98",
+            "callbacks.lpips.weights=missing",
+            "init_from=missing",
         ),
     ],
 )
 def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Path) -> None:
-    code = f"""
+    assert not {"torch", "lightning"} & loaded(run(["train", arguments], tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("upscale input=missing", "upscale input=. model=missing", "upscale input=. sigma=-1"),
+        *("evaluate benchmark=missing", "evaluate benchmark=. lpips=missing", "report run=missing"),
+        *("interpolate a=missing b=gan", "interpolate a=gan b=psnr alpha=7"),
+        *("prepare data=folder data.train_dir=missing", "bench upscale model=missing"),
+    ],
+)
+def test_missing_files_do_not_wait_for_pytorch(words: str, tmp_path: Path) -> None:
+    assert "torch" not in loaded(run(words.split(), tmp_path))
+
+
+def run(words: list[str], folder: Path) -> str:
+    """Code that runs a command, which fails."""
+    return f"""
 import contextlib, io, os, sys
-sys.argv = ["train.py", {arguments!r}]
-os.chdir({str(tmp_path)!r})
-from sr_gan.cli import command
-from sr_gan.train import _main
-with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-    command(_main, "train")
+sys.argv = ["sr-gan", *{words!r}]
+os.chdir({str(folder)!r})
+from sr_gan.__main__ import main
+with contextlib.redirect_stdout(io.StringIO()):
+    try:
+        main()
+    except SystemExit as stop:
+        assert stop.code == (0 if "--help" in sys.argv else 1), stop.code
 """
-    assert not {"torch", "lightning"} & loaded(code)
 
 
 def test_files_of_a_run_are_read_without_pytorch() -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from sr_gan.images.resize import upscale as bicubic
-from sr_gan.inference import Upscaler
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.networks import MSRResNet
 from sr_gan.runs.weights import save_generator
 from tests.conftest import Shell, random_photo

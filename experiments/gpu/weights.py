@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from sr_gan.inference.pretrained import load_pretrained
-from sr_gan.runs.weights import FINISHED, read_weights, save_generator
+from sr_gan.runs.folder import FINISHED
+from sr_gan.runs.weights import read_weights, save_generator
 
 if __name__ == "__main__":
     run, folder = map(Path, sys.argv[1:])

@@ -23,8 +23,9 @@ from sr_gan.bench.upscale import (
     timed,
 )
 from sr_gan.cli import command
-from sr_gan.inference import Options, Upscaler
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.settings.check import check
+from sr_gan.settings.options import Options
 from sr_gan.settings.schema import BenchUpscaleConfig
 
 

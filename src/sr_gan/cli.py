@@ -52,7 +52,7 @@ def command(
         after_sweep: a function that is called with the folder of a sweep (``-m``) at its end. If it
             is given, a job that fails does not stop the others, and failed jobs are listed.
     """
-    verbatim = paths(SCHEMAS[config_name])
+    verbatim = tuple(paths(SCHEMAS[config_name]))
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise exceptions instead of printing them

@@ -10,6 +10,7 @@ from sr_gan.cli import command
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.machine import keep_freed_memory
+from sr_gan.runs.folder import find_model
 from sr_gan.settings.build import build
 from sr_gan.settings.check import check
 from sr_gan.settings.options import Options
@@ -28,10 +29,11 @@ def evaluate(cfg: DictConfig) -> None:
         UserError: a setting, the model or an image is not usable.
     """
     settings = check(cfg, EvaluateConfig)
+    find_model(settings["model"], "model")
     from sr_gan.evaluation import scores  # imports PyTorch, as all of these do
-    from sr_gan.evaluation.measure import folders, measure, measure_kinds, perceptual
-    from sr_gan.inference import Upscaler
+    from sr_gan.evaluation.measure import measure, measure_kinds, perceptual
     from sr_gan.inference.pretrained import load_pretrained
+    from sr_gan.inference.upscaler import Upscaler
 
     kinds = asked_kinds(cfg)
     model = load_pretrained(settings["model"], settings["scale"])
@@ -39,11 +41,11 @@ def evaluate(cfg: DictConfig) -> None:
     upscaler = Upscaler(model, Options.among(settings))
     lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)
     log.info("model   %s", model.describe())
-    for folder in folders(settings["benchmark"]):
+    for benchmark in settings["benchmark"]:
         evaluation = (
-            measure_kinds(upscaler, folder, kinds, lpips)
+            measure_kinds(upscaler, benchmark, kinds, lpips)
             if kinds
-            else measure(upscaler, folder, settings["lr"], lpips)
+            else measure(upscaler, benchmark, settings["lr"], lpips)
         )
         files = scores.write(evaluation, _output(settings["output"], model))
         log.info("\n%s\n", evaluation.table().plain())

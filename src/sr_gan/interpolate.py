@@ -3,20 +3,19 @@
 import logging
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig
 
+from sr_gan.arguments import Kernel
 from sr_gan.cli import command
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.machine import keep_freed_memory
+from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
 from sr_gan.settings.options import Options
 from sr_gan.settings.schema import InterpolateConfig
-
-if TYPE_CHECKING:
-    from sr_gan.inference.pretrained import Pretrained
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +28,18 @@ def interpolate(cfg: DictConfig) -> None:
     """
     settings = check(cfg, InterpolateConfig)
     alphas = parse_alphas(settings["alpha"])
-    from sr_gan.evaluation.measure import folders, measure, perceptual  # imports PyTorch
-    from sr_gan.inference import Upscaler
+    if {settings["a"], settings["b"]} & set(get_args(Kernel)):
+        raise UserError("a and b must be trained generators: bicubic and lanczos have no weights")
+    paths = [find_weights(settings[key], key, unfinished=("last.ckpt",)) for key in ("a", "b")]
+    from sr_gan.evaluation.measure import measure, perceptual  # imports PyTorch
     from sr_gan.inference.blend import blend, calibration_batches
-    from sr_gan.inference.pretrained import Pretrained
+    from sr_gan.inference.pretrained import Pretrained, load_pretrained
+    from sr_gan.inference.upscaler import Upscaler
     from sr_gan.reports import mixtures
     from sr_gan.runs.weights import read_weights, save_generator
 
-    a, b = (_load(settings[name], name) for name in ("a", "b"))
-    if a.path is None or b.path is None:
-        raise UserError("a and b must be trained generators: bicubic and lanczos have no weights")
-    config = read_weights(a.path, "a").config or {}
+    a, b = (load_pretrained(settings[key], key=key) for key in ("a", "b"))
+    config = read_weights(paths[0], "a").config or {}
     output = Path(settings["output"]).expanduser()
     log.info("a  %s\nb  %s", a.describe(), b.describe())
     batches = list(calibration_batches(settings["photos"], a.scale))
@@ -56,18 +56,9 @@ def interpolate(cfg: DictConfig) -> None:
     keep_freed_memory()
     upscalers = [Upscaler(model, Options.among(settings)) for model in models]
     lpips = perceptual(settings["lpips"], None, upscalers[0].device)
-    for folder in folders(settings["benchmark"]):
-        found = [measure(each, folder, None, lpips) for each in upscalers]
+    for benchmark in settings["benchmark"]:
+        found = [measure(each, benchmark, None, lpips) for each in upscalers]
         mixtures.write(found, [f"{alpha:.2f}" for alpha in alphas], output)
-
-
-def _load(model: str, key: str) -> "Pretrained":
-    from sr_gan.inference.pretrained import load_pretrained
-
-    try:
-        return load_pretrained(model)
-    except UserError as error:  # which speaks of model=
-        raise UserError(str(error).replace("model=", f"{key}=", 1)) from error
 
 
 def parse_alphas(text: Any) -> list[float]:

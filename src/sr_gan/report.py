@@ -19,16 +19,16 @@ def report(cfg: DictConfig) -> None:
         UserError: there is no such run, or all that there are cannot be read.
     """
     settings = check(cfg, ReportConfig)
+    paths = _paths(settings["run"])
     from sr_gan.reports.write import write_report  # imports matplotlib
 
-    paths = _paths(settings["run"])
     folder = Path(settings["output"]).expanduser() if settings["output"] else _folder(paths)
     write_report(paths, folder, settings["epochs"])
 
 
-def _paths(wanted: str | list[str] | None) -> list[Path]:
+def _paths(wanted: list[str] | None) -> list[Path]:
     if wanted is not None:
-        return find_runs(wanted if isinstance(wanted, list) else [wanted])
+        return find_runs(wanted)
     if not RUNS.is_dir():
         raise UserError(
             f"there is no folder {RUNS} here: train a run (python -m sr_gan.train), or name one "

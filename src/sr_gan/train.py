@@ -20,7 +20,7 @@ from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.machine import installed, keep_freed_memory
-from sr_gan.runs.folder import PRUNED
+from sr_gan.runs.folder import PRUNED, find_weights
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
@@ -112,10 +112,11 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """
     if not cfg.init_from or any(re.match(r"[+~]*generator\b", each) for each in overrides):
         return
-    from sr_gan import networks
-    from sr_gan.runs.weights import FINISHED, find_weights, read_weights, stated_generator
+    path = find_weights(cfg.init_from, "init_from")
+    from sr_gan import networks  # imports PyTorch
+    from sr_gan.runs.weights import read_weights, stated_generator
 
-    weights = read_weights(find_weights(cfg.init_from, "init_from", (FINISHED,)), "init_from")
+    weights = read_weights(path, "init_from")
     if weights.config is None:
         return
     kind, settings = stated_generator(weights.config, weights.path, "init_from")
@@ -148,9 +149,7 @@ def _count(network: Any) -> int:
 
 
 def _main(cfg: DictConfig) -> None:
-    check(cfg)
-    from sr_gan.callbacks.interrupt import Interrupted
-
+    check(cfg, foreign=False)
     output = HydraConfig.get().runtime.output_dir
     if Path(cfg.run_dir).resolve() != Path(output).resolve():
         raise UserError(
@@ -159,6 +158,8 @@ def _main(cfg: DictConfig) -> None:
     adopt_generator(cfg, HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return
+    from sr_gan.callbacks.interrupt import Interrupted
+
     try:
         with memory_advice(cfg):
             train(cfg)

@@ -8,7 +8,9 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
+from sr_gan.images.find import matches
 from sr_gan.machine import keep_freed_memory
+from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
 from sr_gan.settings.options import Options, Size
 from sr_gan.settings.schema import UpscaleConfig
@@ -23,12 +25,15 @@ def upscale(cfg: DictConfig) -> None:
         UserError: a setting is not usable, the disk is full, or a file could not be enlarged.
     """
     settings = check(cfg, UpscaleConfig)
-    from sr_gan.inference import Upscaler  # imports PyTorch
-    from sr_gan.inference.jobs import as_list, plan, run
+    for entry in settings["input"]:
+        matches(entry, "input")
+    find_model(settings["model"], "model")
+    from sr_gan.inference.jobs import plan, run  # imports PyTorch, as all of these do
     from sr_gan.inference.pretrained import load_pretrained
+    from sr_gan.inference.upscaler import Upscaler
 
     suffix = f".{settings['format']}" if settings["format"] else None
-    jobs = plan(as_list(settings["input"]), settings["output"], suffix)
+    jobs = plan(settings["input"], settings["output"], suffix)
     keep_freed_memory()
     model = load_pretrained(settings["model"], settings["scale"] or 4)
     upscaler = Upscaler(model, Options.among(settings))

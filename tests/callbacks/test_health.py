@@ -194,8 +194,3 @@ def test_sums_of_a_checkpoint_go_to_the_device_that_trains(composed: Compose) ->
     module: Any = gan(composed).to("meta")
     resumed.on_train_start(None, module)  # type: ignore[arg-type]
     assert resumed.sums.device == module.device == torch.device("meta")
-
-
-def test_refuses_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
-        Health("x", every=0)

@@ -95,12 +95,6 @@ def test_who_is_not_compared_with(sweep: Path, how: str) -> None:
     assert stops(sweep, 1, 1, finished=3)
 
 
-@pytest.mark.parametrize(("name", "value"), [("finished", 0), ("warmup", 1.5)])
-def test_arguments_are_checked(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be .* got {value}"):
-        PruneByMedian("run", "gan", **{name: value})
-
-
 def test_a_pruned_run_ends_there_and_its_summary_says_so(
     composed: Compose, alexnet_file: Path
 ) -> None:

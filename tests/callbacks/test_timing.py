@@ -68,8 +68,3 @@ def test_is_silent_below_the_limit_and_at_the_start(
     with caplog.at_level(logging.WARNING):
         run(Timing(most_waiting=0.1), clock, steps, waiting, working=0.75)
     assert not caplog.messages
-
-
-def test_refuses_a_share_that_is_none() -> None:
-    with pytest.raises(ValueError, match="most_waiting must be above 0 and at most 1, got 2"):
-        Timing(most_waiting=2)

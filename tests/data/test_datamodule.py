@@ -139,9 +139,7 @@ def test_validation_in_kinds_is_not_degraded_beyond_them(photos: Path) -> None:
     lr = torch.from_numpy(data.valid_photos[0].lr.copy())
     assert torch.equal(clean["lr"][0].mul(255).round(), lr.float())
     assert 0.5 < (saved["lr"] - clean["lr"]).mul(255).abs().mean() < 8
-    with pytest.raises(ValueError, match=r"jpeg is no kind of degradation: allowed are clean, "):
-        FolderData(str(photos), valid_kinds=["jpeg"])
-    with pytest.raises(ValueError, match="degradation must make LR from HR, Kinds does not"):
+    with pytest.raises(ValueError, match="should be an instance of Degradation"):
         FolderData(str(photos), degradation=Kinds(["clean"]))
 
 
@@ -156,22 +154,3 @@ def test_advice_fits_the_feed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> 
     data.feed = "device"
     data.train_dataloader()
     assert "another program" in data.advice()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"crop": 50}, "crop must be a multiple of the scale 4, got 50"),
-        ({"valid_crop": 50}, "valid_crop must be a multiple"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"feed": "gpu"}, "feed must be one of auto, loader, device, got gpu"),
-        ({"on_bad": "ignore"}, "on_bad must be one of error, skip, got ignore"),
-        ({"max_megapixels": 0}, "max_megapixels must be at least 1, got 0"),
-        ({"workers": -1}, "workers and seed must be at least 0"),
-        ({"valid_fraction": 1.5}, "valid_fraction must be between 0 and 1"),
-        ({"valid_lr_dir": "x"}, "valid_dir is not: set both or neither"),
-    ],
-)
-def test_refuses_bad_settings(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        FolderData("photos", **settings)  # type: ignore[arg-type]

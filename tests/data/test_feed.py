@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,8 @@ def gathered(crops: RandomCrops, device: torch.device) -> dict[str, torch.Tensor
     side = crops.crop // crops.scale
     rows = torch.from_numpy(crops.table(0)).to(device)
     index, top, left, turn = rows.unbind(1)
-    hr = concatenate([photo.hr for photo in crops.photos], device)
-    lr = concatenate([photo.lr for photo in crops.photos], device)
+    hr = concatenate(crops.photos, "hr", device)
+    lr = concatenate(crops.photos, "lr", device)
     return {
         "hr": gather(*hr, index, 4 * top, 4 * left, turn, 4 * side),
         "lr": gather(*lr, index, top, left, turn, side),
@@ -89,6 +90,25 @@ def test_reaches_beyond_32_bit_offsets() -> None:
     pixels = torch.zeros(1, dtype=torch.uint8).expand(3_000_000_000 + 192)
     zero = torch.zeros(1, dtype=torch.int64)
     assert gather(pixels, shapes, zero, zero, zero, zero, 8).shape == (1, 3, 8, 8)
+
+
+def test_resident_photos_are_read_one_at_a_time(crops: RandomCrops) -> None:
+    """A process cannot map any number of files."""
+    held: list[weakref.ref[Any]] = []
+
+    class Mapped(Sequence[Photo]):
+        def __len__(self) -> int:
+            return len(crops.photos)
+
+        def __getitem__(self, index: Any) -> Any:
+            assert sum(reference() is not None for reference in held) < 2
+            again = photo(64, 80, [1, 2, 3][index])
+            held.append(weakref.ref(again.hr))
+            return again
+
+    pixels, _ = concatenate(Mapped(), "hr", CPU)
+    assert len(held) > 3
+    assert pixels.shape == (3 * 3 * 64 * 80,)
 
 
 @pytest.mark.gpu

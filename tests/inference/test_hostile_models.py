@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from sr_gan.errors import UserError
-from sr_gan.inference import Upscaler
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.networks import MSRResNet
 from tests.conftest import Shell
 

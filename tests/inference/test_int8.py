@@ -9,9 +9,10 @@ import torch
 from skimage import data
 
 from sr_gan.errors import UserError
-from sr_gan.inference import Upscaler, int8
+from sr_gan.inference import int8
 from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Pretrained
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.networks import MSRResNet
 from sr_gan.settings.options import Options
 

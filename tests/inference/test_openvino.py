@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from sr_gan.errors import UserError
-from sr_gan.inference import Upscaler
 from sr_gan.inference.openvino import convert, load, run_by_openvino
 from sr_gan.inference.prepare import prepare
 from sr_gan.inference.pretrained import Interpolation, Pretrained
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.networks import CompactNet, MSRResNet, SRResNet
 from sr_gan.networks.split import enlarge
 from sr_gan.settings.options import Options

@@ -12,9 +12,10 @@ from skimage.data import astronaut
 
 from sr_gan.images.pixels import Pixels
 from sr_gan.images.resize import downscale
-from sr_gan.inference import Options, Size, Upscaler
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.inference.sizes import reduced
+from sr_gan.inference.upscaler import Upscaler
+from sr_gan.settings.options import Options, Size
 from tests.conftest import Shell, random_photo
 
 
@@ -145,7 +146,10 @@ def test_the_command_makes_the_size_that_is_asked_for(shell: Shell, tmp_path: Pa
         ("outscale=2", "width=20"): "outscale=2 and width=20: give one of",
         ("outscale=-1",): "outscale=-1: should be greater than 0",
         ("outscale=abc",): "outscale=abc: should be a valid number",
-        ("overwrite=true", "output=in"): "all that input=in names lies in output=in: give another",
+        (
+            "overwrite=true",
+            "output=in",
+        ): "output=in would overwrite in/a.png with its own enlargement",
     }.items():
         code, _, err = shell("upscale", "model=psnr", "input=in", "output=no", *wrong)
         assert code == 1

@@ -13,9 +13,10 @@ from torch import nn
 import sr_gan
 from sr_gan.errors import UserError
 from sr_gan.images.resize import downscale, upscale
-from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Interpolation, Pretrained
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.networks import CompactNet, MSRResNet, SRResNet, tiles
+from sr_gan.settings.options import Options
 from tests.conftest import random_photo
 from tests.networks.test_split import trained
 

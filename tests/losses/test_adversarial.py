@@ -122,12 +122,3 @@ def test_probabilities_of_certainty_and_of_guessing(loss: Callable[[], Adversari
     assert [float(p) for p in sure] == pytest.approx([1, 0], abs=1e-4)
     real, fake = loss().probabilities(torch.full((4, 1), 0.3), torch.full((4, 1), 0.3))
     assert float(real) == float(fake)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [({"real_label": 0.5}, "real_label must be"), ({"fake_label": 0.5}, "fake_label must be")],
-)
-def test_refuses_bad_labels(arguments: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        BCEAdversarialLoss(**arguments)

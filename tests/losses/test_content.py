@@ -156,23 +156,6 @@ def test_wavelet_loss_says_which_sizes_fit() -> None:
         WaveletLoss(3)(torch.rand(1, 3, 12, 12), torch.rand(1, 3, 12, 12))
 
 
-@pytest.mark.parametrize(
-    ("loss", "argument"),
-    [(CharbonnierLoss, 0.0), (LRConsistencyLoss, 1), (WaveletLoss, 0), (LPIPSLoss, "vgg")],
-)
-def test_others_refuse_bad_arguments(loss: type, argument: object) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        loss(argument)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"distance": "cosine"}, "distance must be mse or l1, got cosine"),
-        ({"feature_scale": 0.0}, "feature_scale must be positive"),
-        ({"layer_weights": [1.0, 2.0]}, "layer_weights must hold one number for each"),
-    ],
-)
-def test_refuses_bad_arguments(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        VGGLoss(["relu2_2"], "random", **arguments)  # type: ignore[arg-type]
+def test_refuses_layer_weights_of_another_number() -> None:
+    with pytest.raises(ValueError, match="layer_weights must hold one number for each"):
+        VGGLoss(["relu2_2"], "random", layer_weights=[1.0, 2.0])

@@ -5,9 +5,8 @@ import sys
 import pytest
 
 from sr_gan.inference.pretrained import load_pretrained
-from sr_gan.models import PURPOSES
+from sr_gan.models import PURPOSES, bundled_models
 from sr_gan.models.__main__ import main
-from sr_gan.runs.weights import shipped
 
 
 def test_every_model_is_listed_with_its_purpose(
@@ -17,8 +16,8 @@ def test_every_model_is_listed_with_its_purpose(
     monkeypatch.setattr("sr_gan.models.__main__._SECONDS", 0.0)
     main()
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert len(lines) == len(shipped()) == len(PURPOSES)
-    for line, (name, path) in zip(lines, shipped().items()):
+    assert len(lines) == len(bundled_models()) == len(PURPOSES)
+    for line, (name, path) in zip(lines, bundled_models().items()):
         words = line.split(maxsplit=7)
         count = sum(p.numel() for p in load_pretrained(name).generator.parameters())
         assert words[:3] == [name, "4", f"{count:,}"]

@@ -280,22 +280,3 @@ def test_validation_measures_bicubic_beside_the_generator(
     assert torch.equal(images["hr"], hr)
     assert logged["quality/psnr_y"] == logged["quality/psnr_y_bicubic"]
     assert logged["quality/ssim_y"] == logged["quality/ssim_y_bicubic"]
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda g, d, o, gan: Pretrain(g, gan, 1), "a pretrain has no discriminator"),
-        (lambda g, d, o, gan: GAN(g, d, o, 1), "a GAN needs an adversarial loss"),
-        (lambda g, d, o, gan: Pretrain(g, o, 0), "epochs must be at least 1, got 0"),
-        (lambda g, d, o, gan: Pretrain(g, o, 1, lr=0), "lr must be positive, got 0"),
-        (lambda g, d, o, gan: GAN(g, d, gan, 1, discriminator_lr=-1), "discriminator_lr must be"),
-        (lambda g, d, o, gan: GAN(g, d, gan, 1, accumulate=0), "accumulate must be at least 1"),
-        (lambda g, d, o, gan: GAN(g, d, gan, 1, betas=[0.9]), "betas must be two numbers"),
-    ],
-)
-def test_refuses_bad_arguments(networks: Networks, build: Any, message: str) -> None:
-    content = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
-    gan = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
-    with pytest.raises(ValueError, match=message):
-        build(*networks, content, gan)

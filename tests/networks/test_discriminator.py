@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -39,10 +38,10 @@ def test_pooled_variant_takes_any_size() -> None:
         assert discriminator(torch.rand(2, 3, side, side)).shape == (2, 1)
 
 
-@pytest.mark.parametrize("crop", [0, 15, 100])
-def test_refuses_crops_that_do_not_halve_four_times(crop: int) -> None:
-    with pytest.raises(ValueError, match=f"crop must be a positive multiple of 16, got {crop}"):
-        VGGDiscriminator(crop)
+@pytest.mark.parametrize("crop", [15, 16, 100])
+def test_takes_crops_of_any_size(crop: int) -> None:
+    discriminator = VGGDiscriminator(crop, filters=4, dense=8)
+    assert discriminator(torch.rand(2, 3, crop, crop)).shape == (2, 1)
 
 
 @pytest.mark.parametrize(("layers", "patch"), [(1, 16), (2, 34), (3, 70)])
@@ -82,19 +81,3 @@ def test_spectral_norm_bounds_every_layer(discriminator: nn.Module) -> None:
     for layer in layers:
         norm = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
         assert float(norm) == pytest.approx(1, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (
-            lambda: VGGDiscriminator(norm="layer"),  # type: ignore[arg-type]
-            "norm must be one of batch, spectral, none",
-        ),
-        (lambda: PatchDiscriminator(layers=0), "layers must be at least 1"),
-        (lambda: UNetDiscriminator(0), "filters must be at least 1"),
-    ],
-)
-def test_refuses_bad_arguments(build: Callable[[], nn.Module], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        build()

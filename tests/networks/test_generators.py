@@ -143,20 +143,6 @@ def test_icnr_copies_the_first_filter_of_each_group() -> None:
     assert all(torch.equal(weight[i], first[i // 4]) for i in range(8))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"scale": 3}, "scale must be 2, 4 or 8, got 3"),
-        ({"filters": 0}, "filters must be at least 1, got 0"),
-        ({"blocks": -1}, "blocks must be at least 1, got -1"),
-        ({"end_kernel": 4}, "end_kernel must be odd and positive, got 4"),
-    ],
-)
-def test_refuses_bad_arguments(arguments: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SRResNet(**arguments)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("network", [SRResNet, MSRResNet, RRDBNet, CompactNet])
 def test_the_last_convolution_stays_in_fp32_under_autocast(network: type[nn.Module]) -> None:
     """In bfloat16 every value near 1 is a multiple of 1/256, half a grey level."""

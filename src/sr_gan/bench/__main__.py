@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from sr_gan.bench.result import write_result
 from sr_gan.cli import command, quieten
+from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
 from sr_gan.settings.schema import BenchDataConfig, BenchTrainConfig, BenchUpscaleConfig
@@ -25,6 +26,7 @@ def _train(cfg: DictConfig) -> None:
         cfg.run_dir, photos = scratch, Path(scratch) / "photos"
         given = cfg.data.train_dir is not None
         if not given:
+            photos.mkdir()
             cfg.data.train_dir, cfg.data.cache_dir = str(photos), scratch
         check(cfg, BenchTrainConfig)
         from sr_gan.bench.make_photos import make_photos
@@ -53,6 +55,8 @@ def _data(cfg: DictConfig) -> None:
 def _upscale(cfg: DictConfig) -> None:
     """Measures every way to enlarge a photograph that works on this machine."""
     settings = check(cfg, BenchUpscaleConfig)
+    if settings["model"] is not None:
+        find_model(settings["model"], "model")
     from sr_gan.bench.upscale import describe, measure
 
     result = measure(settings)

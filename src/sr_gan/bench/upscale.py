@@ -16,10 +16,11 @@ from sr_gan.bench.result import Result
 from sr_gan.devices import wait
 from sr_gan.errors import UserError
 from sr_gan.images.bundled import PHOTOS, bundled
-from sr_gan.inference import Options, Upscaler
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.machine import cpu_computes_bf16, installed
 from sr_gan.networks import SRResNet
+from sr_gan.settings.options import Options
 from sr_gan.tables import Table
 
 log = logging.getLogger(__name__)

@@ -3,11 +3,12 @@
 import logging
 from functools import partial
 from time import perf_counter
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import lightning as L
 import torch
 
+from sr_gan.arguments import checked
 from sr_gan.devices import wait
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,8 @@ class CompileNetworks(L.Callback):
         ValueError: an argument is not one of the allowed values.
     """
 
+    @checked
     def __init__(self, when: When = "auto", mode: Mode = "default") -> None:
-        for name, value, allowed in (("when", when, When), ("mode", mode, Mode)):
-            if value not in get_args(allowed):
-                choices = ", ".join(get_args(allowed))
-                raise ValueError(f"{name} must be one of {choices}, got {value}")
         self.when, self.mode = when, mode
         self.due = False
 

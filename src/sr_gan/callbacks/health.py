@@ -7,8 +7,10 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from sr_gan.arguments import checked
 from sr_gan.modules import GAN
 from sr_gan.modules.base import unchanged
 from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_like_photos
@@ -49,9 +51,8 @@ class Health(L.Callback):
         ValueError: ``every`` is below 1.
     """
 
-    def __init__(self, path: str, every: int = 50, intervene: bool = False) -> None:
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}")
+    @checked
+    def __init__(self, path: str, every: PositiveInt = 50, intervene: bool = False) -> None:
         self.path, self.every, self.intervene = Path(path), every, intervene
         self.state: State = "healthy"
         self.readings: list[Reading] = []

@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from sr_gan.arguments import LPIPSWeights, checked
 from sr_gan.errors import UserError
 from sr_gan.images.resize import upscale
 from sr_gan.metrics import LPIPS, grain
@@ -43,7 +44,8 @@ class PerceptualQuality(L.Callback):
         UserError: the weights that were named are missing or are not AlexNet's.
     """
 
-    def __init__(self, weights: str | None = None, psnr_floor: float = -1.0) -> None:
+    @checked
+    def __init__(self, weights: LPIPSWeights | None = None, psnr_floor: float = -1.0) -> None:
         self.lpips = _lpips(weights)
         self.psnr_floor = psnr_floor
         self.bicubic: dict[str, float] = {}  # by photo; it never changes

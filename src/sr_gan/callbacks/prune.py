@@ -5,7 +5,9 @@ from pathlib import Path
 from statistics import median
 
 import lightning as L
+from pydantic import PositiveInt
 
+from sr_gan.arguments import Share, checked
 from sr_gan.files import atomic_write
 from sr_gan.runs.folder import PRUNED
 from sr_gan.runs.metrics_table import read_stages, rounded
@@ -36,11 +38,10 @@ class PruneByMedian(L.Callback):
         ValueError: an argument is outside its allowed values.
     """
 
-    def __init__(self, run_dir: str, stage: str, finished: int = 4, warmup: float = 0.25) -> None:
-        if finished < 1:
-            raise ValueError(f"finished must be at least 1, got {finished}")
-        if not 0 <= warmup <= 1:
-            raise ValueError(f"warmup must be in [0, 1], got {warmup}")
+    @checked
+    def __init__(
+        self, run_dir: str, stage: str, finished: PositiveInt = 4, warmup: Share = 0.25
+    ) -> None:
         self.run_dir, self.stage = Path(run_dir), stage
         self.finished, self.warmup = finished, warmup
 

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from sr_gan.arguments import checked
 from sr_gan.modules import GAN
 from sr_gan.modules.gan import Turn
 
@@ -39,9 +40,8 @@ class ReplayUpdates(L.Callback):
         ValueError: ``when`` is not one of the allowed values.
     """
 
+    @checked
     def __init__(self, when: When = "auto") -> None:
-        if when not in get_args(When):
-            raise ValueError(f"when must be one of {', '.join(get_args(When))}, got {when}")
         self.when = when
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

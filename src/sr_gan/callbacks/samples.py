@@ -1,13 +1,15 @@
 """Draws the generator's images of the same validation crops at every validation."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import lightning as L
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_gan.arguments import checked
 from sr_gan.files import atomic_write
 from sr_gan.images.decode import Pixels
 from sr_gan.images.resize import upscale
@@ -26,9 +28,10 @@ class SampleGrid(L.Callback):
         size: the side of a crop in HR pixels; smaller photos are shown whole.
     """
 
-    def __init__(self, folder: str, photos: int = 4, size: int = 192) -> None:
-        if photos < 1 or size < 16:
-            raise ValueError(f"photos must be at least 1 and size 16, got {photos} and {size}")
+    @checked
+    def __init__(
+        self, folder: str, photos: PositiveInt = 4, size: Annotated[int, Field(ge=16)] = 192
+    ) -> None:
         self.folder, self.photos, self.size = Path(folder), photos, size
         self.rows: list[list[Tensor]] = []
 

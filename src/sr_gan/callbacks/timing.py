@@ -2,9 +2,12 @@
 
 import logging
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import lightning as L
+from pydantic import Field
+
+from sr_gan.arguments import checked
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +27,8 @@ class Timing(L.Callback):
             there is no warning.
     """
 
-    def __init__(self, most_waiting: float = 0.1) -> None:
-        if not 0 < most_waiting <= 1:
-            raise ValueError(f"most_waiting must be above 0 and at most 1, got {most_waiting}")
+    @checked
+    def __init__(self, most_waiting: Annotated[float, Field(gt=0, le=1)] = 0.1) -> None:
         self.most_waiting = most_waiting
         self.warned = False
 

@@ -42,6 +42,7 @@ class RandomCrops(Dataset[dict[str, Any]]):
         seed: int = 0,
     ) -> None:
         self.photos = photos
+        self.sizes = np.array([photo.lr.shape[1:] for photo in photos])
         self.crop, self.scale = crop, scale
         self.crops_per_epoch = crops_per_epoch
         self.augment, self.seed = augment, seed
@@ -73,8 +74,7 @@ class RandomCrops(Dataset[dict[str, Any]]):
         order = rng.permutation(len(self.photos))
         photo = order[np.arange(self.crops_per_epoch) % len(order)]
         random = rng.random((self.crops_per_epoch, 3))  # a longer epoch starts alike
-        sizes = np.array([p.lr.shape[1:] for p in self.photos])[photo]
-        corner = random[:, :2] * (sizes - self.crop // self.scale + 1)
+        corner = random[:, :2] * (self.sizes[photo] - self.crop // self.scale + 1)
         turn = random[:, 2:] * 8 * self.augment
         return np.column_stack([photo, corner.astype(np.int64), turn.astype(np.int64)])
 

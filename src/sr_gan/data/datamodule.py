@@ -6,18 +6,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from sr_gan.arguments import checked
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
 from sr_gan.data.degradation import Degradation, Exact, Kinds
-from sr_gan.data.feed import FEEDS, DeviceFeed, Resident, choose_feed, pack_batch, unpack_batch
+from sr_gan.data.degradation.kinds import Kind
+from sr_gan.data.feed import DeviceFeed, Feed, Resident, choose_feed, pack_batch, unpack_batch
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
 from sr_gan.data.usable import printable, usable, warn_of_leaks
@@ -63,52 +66,26 @@ class SRData(L.LightningDataModule):
         UserError: photos are missing or cannot be used; raised when the run begins.
     """
 
+    @checked
     def __init__(
         self,
-        scale: int = 4,
-        crop: int = 96,
-        batch_size: int = 16,
-        crops_per_epoch: int | None = None,
+        scale: PositiveInt = 4,
+        crop: PositiveInt = 96,
+        batch_size: PositiveInt = 16,
+        crops_per_epoch: PositiveInt | None = None,
         augment: bool = True,
-        feed: str = "auto",
-        workers: int = 2,
+        feed: Feed = "auto",
+        workers: NonNegativeInt = 2,
         degradation: Degradation | Exact | None = None,
-        valid_crop: int | None = None,
-        valid_images: int | None = None,
-        valid_kinds: Sequence[str] | None = None,
+        valid_crop: PositiveInt | None = None,
+        valid_images: PositiveInt | None = None,
+        valid_kinds: Sequence[Kind] | None = None,
         cache_dir: str | None = None,
-        on_bad: str = "error",
-        max_megapixels: float = MAX_MEGAPIXELS,
-        seed: int = 0,
+        on_bad: Literal["error", "skip"] = "error",
+        max_megapixels: PositiveFloat = MAX_MEGAPIXELS,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
-        positive = {
-            "scale": scale,
-            "crop": crop,
-            "batch_size": batch_size,
-            "crops_per_epoch": crops_per_epoch,
-            "valid_crop": valid_crop,
-            "valid_images": valid_images,
-            "max_megapixels": max_megapixels,
-        }
-        for name, value in positive.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        for name, side in {"crop": crop, "valid_crop": valid_crop}.items():
-            if side is not None and side % scale:
-                raise ValueError(f"{name} must be a multiple of the scale {scale}, got {side}")
-        if workers < 0 or seed < 0:
-            raise ValueError(f"workers and seed must be at least 0, got {workers} and {seed}")
-        for name, choice, allowed in (
-            ("feed", feed, FEEDS),
-            ("on_bad", on_bad, ("error", "skip")),
-        ):
-            if choice not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {choice}")
-        if not isinstance(degradation, (Degradation, Exact, type(None))):
-            raise ValueError(
-                f"degradation must make LR from HR, {type(degradation).__name__} does not"
-            )
         self.scale, self.crop, self.batch_size = scale, crop, batch_size
         self.crops_per_epoch, self.augment, self.seed = crops_per_epoch, augment, seed
         self.feed, self.workers = feed, workers

@@ -1,8 +1,11 @@
 """The photo collections to choose from: a folder, DIV2K, and scikit-image's bundled photos."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from sr_gan.arguments import PhotoFolder, checked
 from sr_gan.data.datamodule import SRData
 from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
 from sr_gan.data.download.http import obtain
@@ -23,20 +26,17 @@ class FolderData(SRData):
         settings: the arguments of :class:`SRData`.
     """
 
+    @checked
     def __init__(
         self,
-        train_dir: str,
-        valid_dir: str | None = None,
-        valid_fraction: float = 0.1,
-        train_lr_dir: str | None = None,
-        valid_lr_dir: str | None = None,
+        train_dir: PhotoFolder,
+        valid_dir: PhotoFolder | None = None,
+        valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        train_lr_dir: PhotoFolder | None = None,
+        valid_lr_dir: PhotoFolder | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if not 0 < valid_fraction < 1:
-            raise ValueError(f"valid_fraction must be between 0 and 1, got {valid_fraction}")
-        if valid_lr_dir is not None and valid_dir is None:
-            raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
         self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
         self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
         self.valid_fraction = valid_fraction

@@ -1,7 +1,7 @@
 """Brings crops to the device: cut there from resident photos, or by workers from the cache."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,18 +11,17 @@ from sr_gan.data.crops import EpochSampler, RandomCrops, Table, cut
 from sr_gan.data.photos import Photo
 from sr_gan.devices import free_memory
 from sr_gan.files import readable
-from sr_gan.images.decode import Pixels
 
-FEEDS = ("auto", "loader", "device")
+Feed = Literal["auto", "loader", "device"]
 _SHARE = 0.4  # of the free memory that resident photos may take; training needs the rest
 
 
-def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]:
+def choose_feed(feed: Feed, nbytes: int, device: torch.device) -> tuple[str, str]:
     """Returns ``loader`` or ``device``, and the reason.
 
     Args:
-        feed: one of :data:`FEEDS`; ``auto`` takes ``device`` if the photos fit into 40 % of the
-            device's free memory.
+        feed: ``loader``, ``device``, or ``auto``, which takes ``device`` if the photos fit into
+            40 % of the device's free memory.
         nbytes: the size of the photos in bytes, HR and LR together.
         device: the device that trains.
     """
@@ -67,8 +66,8 @@ class Resident:
     def __init__(self, photos: Sequence[Photo], device: torch.device) -> None:
         self.photos, self.device = photos, device
         if device.type != "cpu":
-            self.hr = concatenate([photo.hr for photo in photos], device)
-            self.lr = concatenate([photo.lr for photo in photos], device)
+            self.hr = concatenate(photos, "hr", device)
+            self.lr = concatenate(photos, "lr", device)
 
     def cut(self, rows: Tensor, table: Table, side: int, scale: int) -> dict[str, Tensor]:
         """Does what :func:`sr_gan.data.crops.cut` does, without waiting for the device.
@@ -157,11 +156,17 @@ def gather(
     return pixels[first[:, None] + planes]
 
 
-def concatenate(images: Sequence[Pixels], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns images (3, h, w) one after the other, and each one's offset, height and width."""
-    ends = np.cumsum([image.size for image in images])
-    pixels = torch.empty(int(ends[-1]), dtype=torch.uint8, device=device)
-    for image, end in zip(images, ends):
-        pixels[end - image.size : end] = torch.tensor(image.reshape(-1))
-    shapes = [(end - image.size, *image.shape[1:]) for image, end in zip(images, ends)]
-    return pixels, torch.tensor(shapes, device=device)
+def concatenate(
+    photos: Sequence[Photo], part: Literal["hr", "lr"], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Returns one part of all photos, and the offset, height and width of each, (N, 3).
+
+    One photo is mapped at a time, because a process cannot map any number of files.
+    """
+    shapes = np.array([getattr(photo, part).shape for photo in photos])
+    sizes = shapes.prod(axis=1)
+    offsets = np.cumsum(sizes) - sizes
+    pixels = torch.empty(int(sizes.sum()), dtype=torch.uint8, device=device)
+    for photo, offset, size in zip(photos, offsets.tolist(), sizes.tolist()):
+        pixels[offset : offset + size] = torch.tensor(getattr(photo, part).reshape(-1))
+    return pixels, torch.tensor(np.column_stack([offsets, shapes[:, 1:]]), device=device)

@@ -20,7 +20,7 @@ from sr_gan.images.pixels import colour_channels
 from sr_gan.images.resize import downscale
 from sr_gan.images.resize import upscale as bicubic
 from sr_gan.images.writers import Layout, convert
-from sr_gan.inference import Upscaler
+from sr_gan.inference.upscaler import Upscaler
 from sr_gan.runs.published import recognise
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ Perceptual = dict[str, metrics.LPIPS]  # by the name of the score
 
 
 def measure_kinds(
-    upscaler: Upscaler, folder: Path, kinds: list[str], lpips: Perceptual
+    upscaler: Upscaler, benchmark: str, kinds: list[str], lpips: Perceptual
 ) -> scores.Evaluation:
     """Returns the mean scores for every kind of degradation, each from :func:`measure`.
 
     Raises:
         UserError: the folder has no images, or one that cannot be used.
     """
-    each = {kind: measure(upscaler, folder, None, lpips, kind) for kind in kinds}
+    each = {kind: measure(upscaler, benchmark, None, lpips, kind) for kind in kinds}
     ours = {kind: scores.mean(one.images) for kind, one in each.items()}
     bicubics = {kind: scores.mean(one.bicubic) for kind, one in each.items()}
     label = f"{each[kinds[0]].benchmark}-degraded"
@@ -46,12 +46,12 @@ def measure_kinds(
 
 def measure(
     upscaler: Upscaler,
-    folder: Path,
+    benchmark: str,
     lr_folder: str | None,
     lpips: Perceptual,
     kind: str | None = None,
 ) -> scores.Evaluation:
-    """Scores every photo below ``folder``.
+    """Scores every photo below the folder ``benchmark``.
 
     LR images are read from ``lr_folder``; if that is None, they are reduced from the photos. If a
     ``kind`` of degradation is named, they are degraded.
@@ -59,7 +59,7 @@ def measure(
     Raises:
         UserError: the folder has no images, or one that cannot be used.
     """
-    scale = upscaler.scale
+    scale, folder = upscaler.scale, Path(benchmark).expanduser()
     given = Path(lr_folder).expanduser() if lr_folder else None
     photos = folder_photos(folder, given, scale, key="benchmark")
     known = recognise(folder.resolve().parts, len(photos.sources)) if scale == 4 else None
@@ -145,9 +145,3 @@ def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device
         except UserError as error:
             raise UserError(f"lpips_squeeze: {error}") from error
     return found
-
-
-def folders(benchmark: str | list[str]) -> list[Path]:
-    """Returns the folders that a setting names."""
-    names = benchmark if isinstance(benchmark, list) else [benchmark]
-    return [Path(name).expanduser() for name in names]

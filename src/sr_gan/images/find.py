@@ -1,5 +1,6 @@
 """Finds image files in folders."""
 
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,25 @@ EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+
+
+def matches(entry: str, key: str) -> list[Path]:
+    """Returns the file or folder at a path, or else the image files that match it as a pattern.
+
+    ``key`` is the setting named in an error.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(entry).expanduser()
+    if path.exists() or path.is_symlink():
+        return [path]
+    found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+    images = [each for each in found if each.is_file() and each.suffix.lower() in EXTENSIONS]
+    if not images:
+        what = "matches no image" if glob.has_magic(entry) else "does not exist"
+        raise UserError(f"{key}={entry} {what}: give an image, a folder, or a pattern in quotes")
+    return images
 
 
 def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
@@ -23,7 +43,7 @@ def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
     """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.is_file() else "does not exist"
-        raise UserError(f"image folder {folder} {what}: set {key} to a folder of photos")
+        raise UserError(f"{key}={folder} {what}: give a folder of photos")
     images = sorted(path for path in _files(folder) if path.suffix.lower() in EXTENSIONS)
     if not images:
         raise UserError(

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
-from typing import Literal
 
 import torch
 from torch import Tensor
+
+from sr_gan.arguments import Kernel
 
 RESIZE_VERSION = 1  # increase it if results change, so that caches of reduced photos are rebuilt
 _BLOCK = 8  # pixels of the coarser grid in one window
@@ -14,8 +15,6 @@ _CHUNK = 1 << 19  # numbers per matrix product, so that they fit into the proces
 # At these scales bicubic weights are multiples of 2^-12. Products with uint8 and their sums are
 # then multiples of 2^-12 below 2^9, which need 21 bits: float32 has 24 and is exact.
 _DYADIC = (1, 2, 4)
-
-Kernel = Literal["bicubic", "lanczos"]
 
 
 def downscale(image: Tensor, scale: int) -> Tensor:

@@ -1,7 +1,6 @@
 """Plans which files to enlarge and where the results go, and enlarges one after the other."""
 
 import errno
-import glob
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, bar_interval
 from sr_gan.images.decode import BadImage, count_pixels
-from sr_gan.images.find import EXTENSIONS, list_images
+from sr_gan.images.find import list_images, matches
 from sr_gan.images.picture import Picture, read_picture
 from sr_gan.images.writers import FORMATS, Layout, write_picture
 from sr_gan.inference.upscaler import Upscaler
@@ -69,20 +68,15 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
 
 def _images(entry: str, output: Path) -> list[tuple[Path, Path]]:
     """Returns the files that an input names, each with its path below the output folder."""
-    path = Path(entry).expanduser()
-    if path.is_dir():
-        images = list_images(path, "input")
-        inside = output.resolve()  # results of an earlier run are not enlarged again
-        own = [p for p in images if not p.resolve().is_relative_to(inside) or inside == path]
-        return [(image, image.relative_to(path)) for image in own]
-    if path.exists() or path.is_symlink():
-        return [(path, Path(path.name))]
-    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-    matches = [m for m in matches if m.is_file() and m.suffix.lower() in EXTENSIONS]
-    if not matches:
-        what = "matches no image" if glob.has_magic(entry) else "does not exist"
-        raise UserError(f"input={entry} {what}: give an image, a folder, or a pattern in quotes")
-    return [(match, Path(match.name)) for match in matches]
+    found = matches(entry, "input")
+    folder = found[0]
+    if not folder.is_dir():
+        return [(image, Path(image.name)) for image in found]
+    images = list_images(folder, "input")
+    inside = output.resolve()
+    if inside != folder.resolve():  # results of an earlier run are not enlarged again
+        images = [image for image in images if not image.resolve().is_relative_to(inside)]
+    return [(image, image.relative_to(folder)) for image in images]
 
 
 def _into_folder(
@@ -104,11 +98,6 @@ def _renamed(name: Path, suffix: str | None) -> Path:
 def _told_apart(name: Path, target: Path) -> Path:
     """Tells results of one name apart: ``a.png`` becomes ``a_jpg.png`` or ``a_gif.png``."""
     return target.with_name(f"{name.stem}_{name.suffix[1:].lower()}{target.suffix}")
-
-
-def as_list(setting: T | list[T]) -> list[T]:
-    """Returns a setting as a list, whether it is one or a single value."""
-    return setting if isinstance(setting, list) else [setting]
 
 
 def run(

@@ -4,9 +4,14 @@ D is the discriminator and G the generator. ``real`` are D's logits of photograp
 of generated images: one per image, patch or pixel. Losses are means over all of them.
 """
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sr_gan.arguments import checked
 
 Probabilities = tuple[Tensor, Tensor]
 
@@ -51,12 +56,13 @@ class BCEAdversarialLoss(AdversarialLoss):
     section 3.4, for the labels.
     """
 
-    def __init__(self, real_label: float = 1.0, fake_label: float = 0.0) -> None:
+    @checked
+    def __init__(
+        self,
+        real_label: Annotated[float, Field(gt=0.5, le=1)] = 1.0,
+        fake_label: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
+    ) -> None:
         super().__init__()
-        if not 0.5 < real_label <= 1:
-            raise ValueError(f"real_label must be above 0.5 and at most 1, got {real_label}")
-        if not 0 <= fake_label < 0.5:
-            raise ValueError(f"fake_label must be at least 0 and below 0.5, got {fake_label}")
         self.real_label, self.fake_label = real_label, fake_label
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

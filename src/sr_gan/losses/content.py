@@ -4,15 +4,18 @@ For MSE and L1 on pixels torch's own ``MSELoss`` and ``L1Loss`` are used.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_gan.arguments import LPIPSWeights, VGGWeights, checked
 from sr_gan.images.resize import downscale
 from sr_gan.networks import LPIPSNetwork, VGG19Features
 from sr_gan.networks.bands import haar
+from sr_gan.networks.features import Layers
 from sr_gan.networks.lpips import Backbone
 
 
@@ -38,20 +41,17 @@ class VGGLoss(nn.Module):
     (LPIPS), equation 1.
     """
 
+    @checked
     def __init__(
         self,
-        layers: Sequence[str] = ("relu5_4",),
-        weights: str = "torchvision",
+        layers: Layers = ("relu5_4",),
+        weights: VGGWeights = "torchvision",
         layer_weights: Sequence[float] | None = None,
-        feature_scale: float = 1.0,
+        feature_scale: PositiveFloat = 1.0,
         distance: Literal["mse", "l1"] = "mse",
         unit: bool = False,
     ) -> None:
         super().__init__()
-        if distance not in ("mse", "l1"):
-            raise ValueError(f"distance must be mse or l1, got {distance}")
-        if feature_scale <= 0:
-            raise ValueError(f"feature_scale must be positive, got {feature_scale}")
         if layer_weights is not None and len(layer_weights) != len(layers):
             raise ValueError(
                 f"layer_weights must hold one number for each of {list(layers)}, "
@@ -109,10 +109,9 @@ class CharbonnierLoss(nn.Module):
     Source: Lai et al. 2017 (LapSRN), equation 2.
     """
 
-    def __init__(self, epsilon: float = 1e-3) -> None:
+    @checked
+    def __init__(self, epsilon: PositiveFloat = 1e-3) -> None:
         super().__init__()
-        if epsilon <= 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon}")
         self.epsilon = epsilon
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
@@ -133,7 +132,8 @@ class LPIPSLoss(nn.Module):
     Source: Zhang et al. 2018.
     """
 
-    def __init__(self, net: Backbone = "alex", weights: str | None = None) -> None:
+    @checked
+    def __init__(self, net: Backbone = "alex", weights: LPIPSWeights | None = None) -> None:
         super().__init__()
         self.network = LPIPSNetwork(net, weights)
 
@@ -155,10 +155,9 @@ class LRConsistencyLoss(nn.Module):
     Source: the LR consistency of Lugmayr et al. 2020 (SRFlow) as a loss; it keeps colours right.
     """
 
-    def __init__(self, scale: int = 4) -> None:
+    @checked
+    def __init__(self, scale: Annotated[int, Field(ge=2)] = 4) -> None:
         super().__init__()
-        if scale < 2:
-            raise ValueError(f"scale must be at least 2, got {scale}")
         self.scale = scale
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
@@ -182,10 +181,9 @@ class WaveletLoss(nn.Module):
     Source: Mallat 1989; as a loss for super-resolution, Huang et al. 2017 (Wavelet-SRNet).
     """
 
-    def __init__(self, levels: int = 2) -> None:
+    @checked
+    def __init__(self, levels: PositiveInt = 2) -> None:
         super().__init__()
-        if levels < 1:
-            raise ValueError(f"levels must be at least 1, got {levels}")
         self.levels = levels
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from sr_gan.arguments import checked
 from sr_gan.losses.adversarial import AdversarialLoss
 
 
@@ -18,12 +20,13 @@ class Objective(nn.Module):
         adversarial: the GAN loss, whose weight is named ``adversarial``; ``None`` for a pretrain.
 
     Raises:
-        ValueError: weights and terms have different names, or a weight is negative.
+        ValueError: weights and terms have different names, or a weight is below 0.
     """
 
+    @checked
     def __init__(
         self,
-        weights: Mapping[str, float],
+        weights: Mapping[str, NonNegativeFloat],
         content: Mapping[str, nn.Module],
         adversarial: AdversarialLoss | None = None,
     ) -> None:
@@ -33,9 +36,6 @@ class Objective(nn.Module):
             raise ValueError(
                 f"weights must name the terms {', '.join(terms)}, got {', '.join(weights)}"
             )
-        negative = {name: weight for name, weight in weights.items() if weight < 0}
-        if negative:
-            raise ValueError(f"weights must be at least 0, got {negative}")
         self.weights = dict(weights)
         self.terms = nn.ModuleDict(content)
         self.adversarial = adversarial

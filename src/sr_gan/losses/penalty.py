@@ -1,7 +1,10 @@
 """Penalties on the discriminator's gradient, which keep it smooth."""
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
+
+from sr_gan.arguments import checked
 
 
 class GradientPenalty(nn.Module):
@@ -20,12 +23,9 @@ class GradientPenalty(nn.Module):
 
     random = False  # whether it needs random numbers
 
-    def __init__(self, weight: float, every: int = 1) -> None:
+    @checked
+    def __init__(self, weight: PositiveFloat, every: PositiveInt = 1) -> None:
         super().__init__()
-        if weight <= 0:
-            raise ValueError(f"weight must be positive, got {weight}")
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}")
         self.weight, self.every = weight, every
 
     def forward(
@@ -63,7 +63,8 @@ class R1Penalty(GradientPenalty):
     Source: Mescheder et al. 2018; updates are skipped as in Karras et al. 2020 (StyleGAN2).
     """
 
-    def __init__(self, weight: float = 1.0, every: int = 16) -> None:
+    @checked
+    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 16) -> None:
         super().__init__(weight, every)
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
@@ -83,7 +84,8 @@ class R1R2Penalty(GradientPenalty):
     Source: Mescheder et al. 2018, section 4.1; both at once as in Huang et al. 2024 (R3GAN).
     """
 
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+    @checked
+    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 1) -> None:
         super().__init__(weight, every)
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
@@ -101,7 +103,8 @@ class WassersteinPenalty(GradientPenalty):
 
     random = True
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+    @checked
+    def __init__(self, weight: PositiveFloat = 10.0, every: PositiveInt = 1) -> None:
         super().__init__(weight, every)
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:

@@ -3,7 +3,17 @@
 This room may import only the ground floor; ``__main__``, a command, may import every room.
 """
 
+from pathlib import Path
+
+FOLDER = Path(__file__).parent  # of NAME.safetensors and the model cards
+DEFAULT = "gan"  # the model that is used if none is named
+
 PURPOSES = {
     "gan": "for clean downscaled photographs: sharp, but invents texture",
     "psnr": "for clean downscaled photographs: closest to the original on average, but smooth",
 }
+
+
+def bundled_models() -> dict[str, Path]:
+    """Returns the files of the bundled models by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}

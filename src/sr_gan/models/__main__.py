@@ -4,10 +4,10 @@ import argparse
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from sr_gan.models import PURPOSES
+from sr_gan.models import PURPOSES, bundled_models
 
 if TYPE_CHECKING:
-    from sr_gan.inference import Upscaler
+    from sr_gan.inference.upscaler import Upscaler
 
 _SIDE = 128  # pixels; the side of the input that is enlarged to measure the speed
 _SECONDS = 1.0  # the shortest time to measure
@@ -21,11 +21,10 @@ def main() -> None:
         "of output per second on this machine, and what each is for. Choose one with "
         "python -m sr_gan.upscale model=NAME input=PHOTO.",
     ).parse_args()
-    from sr_gan.inference import Upscaler  # imports PyTorch
-    from sr_gan.runs.weights import shipped
+    from sr_gan.inference.upscaler import Upscaler  # imports PyTorch
 
     print(f"{'model':8} {'x':>2} {'parameters':>10} {'file':>7} {'speed':>11}  purpose")
-    for name, path in shipped().items():
+    for name, path in bundled_models().items():
         upscaler = Upscaler.from_pretrained(name)
         count = sum(parameter.numel() for parameter in upscaler.model.generator.parameters())
         print(

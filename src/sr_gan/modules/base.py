@@ -1,15 +1,17 @@
 """The base class of the stages: the generator, its schedule, its validation and its state."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import lightning as L
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from sr_gan.arguments import Decay, Pair, checked
 from sr_gan.images.resize import upscale
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
@@ -90,20 +92,17 @@ class SRModule(L.LightningModule):
 
     players: tuple[str, ...] = ("generator",)  # each has an optimiser, in this order
 
+    @checked
     def __init__(
         self,
         generator: nn.Module,
         loss: Objective,
-        epochs: int,
-        betas: Sequence[float] = (0.9, 0.999),
+        epochs: PositiveInt,
+        betas: Pair[Decay] = (0.9, 0.999),
         schedule: Constant | None = None,
-        ema: float = 0.0,
+        ema: Decay = 0.0,
     ) -> None:
         super().__init__()
-        if epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {epochs}")
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas must be two numbers in [0, 1), got {list(betas)}")
         if loss.averaged and not ema:
             raise ValueError(
                 f"{', '.join(loss.averaged)} of the loss looks at the averaged generator's image: "

@@ -20,16 +20,11 @@ class EMA(nn.Module):
         generator: the network to average; it is copied.
         decay: the decay in (0, 1); 0.999 averages over about a thousand updates.
 
-    Raises:
-        ValueError: ``decay`` is outside its range.
-
     Source: Polyak and Juditsky 1992; for GANs Yazici et al. 2019.
     """
 
     def __init__(self, generator: nn.Module, decay: float) -> None:
         super().__init__()
-        if not 0 < decay < 1:
-            raise ValueError(f"ema must be at least 0 and below 1, got {decay}")
         self.generator = deepcopy(generator).requires_grad_(False).eval()
         self.decay, self.updates = decay, 0
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sr_gan.arguments import Decay, Pair, Share, checked
 from sr_gan.losses import GradientPenalty, Objective
 from sr_gan.modules.base import Batch, SRModule, channels_last, images, named_losses
 from sr_gan.modules.schedules import Constant
@@ -68,46 +70,27 @@ class GAN(SRModule):
 
     players = ("generator", "discriminator")
 
+    @checked
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
         loss: Objective,
-        epochs: int,
-        generator_lr: float = 1e-4,
-        discriminator_lr: float = 1e-4,
-        betas: Sequence[float] = (0.9, 0.999),
+        epochs: PositiveInt,
+        generator_lr: PositiveFloat = 1e-4,
+        discriminator_lr: PositiveFloat = 1e-4,
+        betas: Pair[Decay] = (0.9, 0.999),
         schedule: Constant | None = None,
-        accumulate: int = 1,
-        ema: float = 0.0,
+        accumulate: PositiveInt = 1,
+        ema: Decay = 0.0,
         penalty: GradientPenalty | None = None,
-        adversarial_ramp: float = 0.0,
-        instance_noise: float = 0.0,
-        noise_until: float = 0.5,
-        discriminator_every: int = 1,
+        adversarial_ramp: Share = 0.0,
+        instance_noise: NonNegativeFloat = 0.0,
+        noise_until: Annotated[float, Field(gt=0, le=1)] = 0.5,
+        discriminator_every: PositiveInt = 1,
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule, ema)
-        if loss.adversarial is None:
-            raise ValueError("a GAN needs an adversarial loss: choose a loss that has one")
-        for name, lr in {
-            "generator_lr": generator_lr,
-            "discriminator_lr": discriminator_lr,
-        }.items():
-            if lr <= 0:
-                raise ValueError(f"{name} must be positive, got {lr}")
-        for name, count in {
-            "accumulate": accumulate,
-            "discriminator_every": discriminator_every,
-        }.items():
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
-        if not 0 <= adversarial_ramp <= 1:
-            raise ValueError(f"adversarial_ramp must be in [0, 1], got {adversarial_ramp}")
-        if instance_noise < 0 or not 0 < noise_until <= 1:
-            raise ValueError(
-                "instance_noise must be at least 0 and noise_until in (0, 1], got "
-                f"{instance_noise} and {noise_until}"
-            )
+        assert loss.adversarial is not None, "a GAN needs an adversarial loss"
         self.accumulate = accumulate
         self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial

@@ -1,10 +1,11 @@
 """The first stage, which trains the generator without a discriminator."""
 
-from collections.abc import Sequence
 from typing import Any
 
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from sr_gan.arguments import Decay, Pair, checked
 from sr_gan.losses import Objective
 from sr_gan.modules.base import Batch, SRModule, images, named_losses
 from sr_gan.modules.schedules import Constant
@@ -28,23 +29,18 @@ class Pretrain(SRModule):
     Source: Ledig et al. 2017, section 3.2, where the GAN's generator starts from these weights.
     """
 
+    @checked
     def __init__(
         self,
         generator: nn.Module,
         loss: Objective,
-        epochs: int,
-        lr: float = 1e-4,
-        betas: Sequence[float] = (0.9, 0.999),
+        epochs: PositiveInt,
+        lr: PositiveFloat = 1e-4,
+        betas: Pair[Decay] = (0.9, 0.999),
         schedule: Constant | None = None,
-        ema: float = 0.0,
+        ema: Decay = 0.0,
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule, ema)
-        if loss.adversarial is not None:
-            raise ValueError(
-                "a pretrain has no discriminator: leave the adversarial loss to gan.loss"
-            )
-        if lr <= 0:
-            raise ValueError(f"lr must be positive, got {lr}")
         self.lr = lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from math import cos, pi
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field, PositiveFloat
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from sr_gan.arguments import Decay, Share, checked
+
+Interval = Literal["step", "epoch"]
 
 
 class Constant:
@@ -19,11 +24,8 @@ class Constant:
         ValueError: an argument is outside its allowed values.
     """
 
-    def __init__(self, warmup: float = 0.0, interval: Literal["step", "epoch"] = "step") -> None:
-        if not 0 <= warmup < 1:
-            raise ValueError(f"warmup must be at least 0 and below 1, got {warmup}")
-        if interval not in ("step", "epoch"):
-            raise ValueError(f"interval must be step or epoch, got {interval}")
+    @checked
+    def __init__(self, warmup: Decay = 0.0, interval: Interval = "step") -> None:
         self.warmup, self.interval = warmup, interval
 
     def factor(self, progress: float) -> float:
@@ -48,20 +50,15 @@ class Steps(Constant):
     milestones [0.5] and gamma 0.1.
     """
 
+    @checked
     def __init__(
         self,
-        milestones: Sequence[float],
-        gamma: float = 0.1,
-        warmup: float = 0.0,
-        interval: Literal["step", "epoch"] = "step",
+        milestones: Sequence[Annotated[float, Field(gt=0, lt=1)]],
+        gamma: PositiveFloat = 0.1,
+        warmup: Decay = 0.0,
+        interval: Interval = "step",
     ) -> None:
         super().__init__(warmup, interval)
-        if not all(0 < milestone < 1 for milestone in milestones):
-            raise ValueError(
-                f"milestones are shares of the stage between 0 and 1, got {list(milestones)}"
-            )
-        if gamma <= 0:
-            raise ValueError(f"gamma must be positive, got {gamma}")
         self.milestones, self.gamma = tuple(milestones), gamma
 
     def decay(self, progress: float) -> float:
@@ -74,15 +71,11 @@ class Cosine(Constant):
     Source: Loshchilov and Hutter 2017, equation 5, without restarts.
     """
 
+    @checked
     def __init__(
-        self,
-        final: float = 0.0,
-        warmup: float = 0.0,
-        interval: Literal["step", "epoch"] = "step",
+        self, final: Share = 0.0, warmup: Decay = 0.0, interval: Interval = "step"
     ) -> None:
         super().__init__(warmup, interval)
-        if not 0 <= final <= 1:
-            raise ValueError(f"final must be between 0 and 1, got {final}")
         self.final = final
 
     def decay(self, progress: float) -> float:

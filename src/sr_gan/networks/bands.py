@@ -1,9 +1,11 @@
 """The Haar transform, and a discriminator that sees only its detail bands."""
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_gan.arguments import checked
 from sr_gan.networks.discriminator import Norm, PatchDiscriminator
 
 
@@ -48,12 +50,15 @@ class BandDiscriminator(nn.Module):
     of a longer, undecimated wavelet of the luma.
     """
 
+    @checked
     def __init__(
-        self, levels: int = 2, filters: int = 64, layers: int = 2, norm: Norm = "none"
+        self,
+        levels: PositiveInt = 2,
+        filters: PositiveInt = 64,
+        layers: PositiveInt = 2,
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
-        if levels < 1:
-            raise ValueError(f"levels must be at least 1, got {levels}")
         self.levels = levels
         self.patches = PatchDiscriminator(filters, layers, norm, channels=9 * levels)
 

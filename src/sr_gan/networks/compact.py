@@ -1,9 +1,11 @@
 """The plain convolutional generator of Real-ESRGAN's small models."""
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_gan.networks.layers import LastConv, Scale, check_sizes, conv, small_he_init
+from sr_gan.arguments import Scale, checked
+from sr_gan.networks.layers import LastConv, conv, small_he_init
 
 
 class CompactNet(nn.Module):
@@ -31,9 +33,11 @@ class CompactNet(nn.Module):
     Source: SRVGGNetCompact of Wang et al. 2021 (Real-ESRGAN), in the authors' code.
     """
 
-    def __init__(self, scale: Scale = 4, filters: int = 64, blocks: int = 16) -> None:
+    @checked
+    def __init__(
+        self, scale: Scale = 4, filters: PositiveInt = 64, blocks: PositiveInt = 16
+    ) -> None:
         super().__init__()
-        check_sizes(scale, filters, blocks)
         self.scale = scale
         layers: list[nn.Module] = []
         for inputs in [3, *[filters] * blocks]:

@@ -2,11 +2,15 @@
 
 from functools import partial
 from itertools import pairwise
-from typing import Literal, get_args
+from math import ceil
+from typing import Literal
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+
+from sr_gan.arguments import checked
 
 Norm = Literal["batch", "spectral", "none"]
 
@@ -19,11 +23,11 @@ class VGGDiscriminator(nn.Module):
     dense layers restrict it to one crop size, unless ``pooled_size`` is given.
 
     Args:
-        crop: the side of the square input, a multiple of 16; ignored with ``pooled_size``.
+        crop: the side of the square input; ignored with ``pooled_size``.
         filters: the channels of the first convolution.
         dense: the units of the hidden dense layer.
         pooled_size: ``None`` for the paper's network; a number pools the last feature map to
-            that side, so that any input of at least 16 pixels is accepted.
+            that side, so that inputs of any size are accepted.
         norm: ``batch`` as in the paper, ``spectral`` to bound the gain of every layer, including
             the dense ones, instead of BatchNorm (Miyato et al. 2018), or ``none``.
 
@@ -36,23 +40,18 @@ class VGGDiscriminator(nn.Module):
     Source: Ledig et al. 2017, section 2.1 and figure 4.
     """
 
+    @checked
     def __init__(
         self,
-        crop: int = 96,
-        filters: int = 64,
-        dense: int = 1024,
-        pooled_size: int | None = None,
+        crop: PositiveInt = 96,
+        filters: PositiveInt = 64,
+        dense: PositiveInt = 1024,
+        pooled_size: PositiveInt | None = None,
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        if pooled_size is None and (crop < 16 or crop % 16):
-            raise ValueError(
-                f"crop must be a positive multiple of 16, got {crop}: change data.crop, "
-                "or use discriminator=vgg_pool, which takes any size"
-            )
-        _check(norm, filters=filters, dense=dense, pooled_size=pooled_size)
         self.crop = None if pooled_size else crop
-        side = pooled_size or crop // 16
+        side = pooled_size or ceil(crop / 16)
         channels = [filters * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8)]
         self.features = nn.Sequential(
             _bounded(nn.Conv2d(3, filters, 3, padding=1), norm),
@@ -107,11 +106,15 @@ class PatchDiscriminator(nn.Module):
     Source: Isola et al. 2017, appendix 6.1.2.
     """
 
+    @checked
     def __init__(
-        self, filters: int = 64, layers: int = 3, norm: Norm = "batch", channels: int = 3
+        self,
+        filters: PositiveInt = 64,
+        layers: PositiveInt = 3,
+        norm: Norm = "batch",
+        channels: PositiveInt = 3,
     ) -> None:
         super().__init__()
-        _check(norm, filters=filters, layers=layers, channels=channels)
         widths = [filters * min(2**i, 8) for i in range(layers + 1)]
         self.layers = nn.Sequential(
             _bounded(nn.Conv2d(channels, filters, 4, stride=2, padding=1), norm),
@@ -147,9 +150,9 @@ class UNetDiscriminator(nn.Module):
     Source: Wang et al. 2021 (Real-ESRGAN), section 3.3.
     """
 
-    def __init__(self, filters: int = 64) -> None:
+    @checked
+    def __init__(self, filters: PositiveInt = 64) -> None:
         super().__init__()
-        _check("spectral", filters=filters)
         channels = [filters * factor for factor in (1, 2, 4, 8)]
         conv = partial(nn.Conv2d, padding=1, bias=False)
         self.head = nn.Conv2d(3, filters, 3, padding=1)
@@ -200,11 +203,3 @@ class ConvBlock(nn.Sequential):
 def _bounded(layer: nn.Module, norm: Norm) -> nn.Module:
     bounded: nn.Module = spectral_norm(layer) if norm == "spectral" else layer
     return bounded
-
-
-def _check(norm: str, **sizes: int | None) -> None:
-    if norm not in get_args(Norm):
-        raise ValueError(f"norm must be one of {', '.join(get_args(Norm))}, got {norm}")
-    for name, value in sizes.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 from urllib.error import URLError
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
+from sr_gan.arguments import VGGWeights, checked
 from sr_gan.errors import UserError
 from sr_gan.tensor_files import load_tensors
+
+Layer = Annotated[str, Field(pattern=r"^((conv|relu)([12]_[12]|[345]_[1-4])|pool[1-5])$")]
+Layers = Annotated[Sequence[Layer], Field(min_length=1)]
 
 _BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -50,21 +56,19 @@ class VGG19Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, layers: Sequence[str], weights: str = "torchvision") -> None:
+    @checked
+    def __init__(self, layers: Layers, weights: VGGWeights = "torchvision") -> None:
         super().__init__()
         names = layer_names()
-        unknown = [layer for layer in layers if layer not in names]
-        if unknown or not layers:
-            raise ValueError(
-                f"layers must name layers of VGG19 ({names[0]}, {names[1]} ... {names[-2]}, "
-                f"{names[-1]}), got {list(layers)}"
-            )
         self.layers = tuple(layers)
         self.names = names[: 1 + max(names.index(layer) for layer in layers)]
         self.features = _features(len(self.names))
         if weights != "random":
             self._load(
-                _torchvision_weights() if weights == "torchvision" else _read(weights), weights
+                _torchvision_weights()
+                if weights == "torchvision"
+                else load_tensors(Path(weights).expanduser()),
+                weights,
             )
         self.requires_grad_(False).eval()
         self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -142,13 +146,3 @@ def _torchvision_weights() -> dict[str, Tensor]:
             "or name a file with gan.loss.content.vgg.weights=FILE.safetensors"
         ) from error
     return state
-
-
-def _read(path: str) -> dict[str, Tensor]:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(
-            f"VGG19 weights {file} do not exist: give a .safetensors or .pth file, "
-            "or weights=torchvision to download them"
-        )
-    return load_tensors(file)

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from itertools import pairwise
 from math import log2
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
-Scale = Literal[2, 4, 8]
 
 
 @torch.no_grad()
@@ -74,13 +71,3 @@ def small_he_init(layer: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(layer.weight).mul_(0.1)
     if layer.bias is not None:
         layer.bias.zero_()
-
-
-def check_sizes(scale: int, filters: int, blocks: int) -> None:
-    """Raises a ValueError if a generator cannot have one of these sizes."""
-    if scale not in (2, 4, 8):
-        raise ValueError(f"scale must be 2, 4 or 8, got {scale}")
-    if filters < 1:
-        raise ValueError(f"filters must be at least 1, got {filters}")
-    if blocks < 1:
-        raise ValueError(f"blocks must be at least 1, got {blocks}")

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _LPIPS
 from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
 
+from sr_gan.arguments import checked
 from sr_gan.errors import UserError
 from sr_gan.tensor_files import load_tensors
 
@@ -41,10 +42,9 @@ class LPIPSNetwork(nn.Module):
     metric*; the linear weights are those in torchmetrics.
     """
 
+    @checked
     def __init__(self, net: Backbone = "alex", weights: str | None = None) -> None:
         super().__init__()
-        if net not in get_args(Backbone):
-            raise ValueError(f"net must be one of {', '.join(get_args(Backbone))}, got {net}")
         self.distance = _LPIPS(pretrained=True, net=net, pnet_rand=True)
         _load(self.distance.net, _read(net, weights), net, weights or "torch's cache")
         self.requires_grad_(False).eval()

@@ -1,14 +1,14 @@
 """Residual generators: the SRGAN paper's, and one without BatchNorm."""
 
-from typing import Literal, get_args
+from typing import Literal
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_gan.arguments import OddSize, Scale, checked
 from sr_gan.networks.layers import (
     LastConv,
-    Scale,
-    check_sizes,
     conv,
     icnr_shuffles,
     pixel_shuffle_stages,
@@ -42,18 +42,16 @@ class SRResNet(nn.Module):
     bias, because the shift of the BatchNorm takes its place.
     """
 
+    @checked
     def __init__(
         self,
         scale: Scale = 4,
-        filters: int = 64,
-        blocks: int = 16,
-        end_kernel: int = 9,
+        filters: PositiveInt = 64,
+        blocks: PositiveInt = 16,
+        end_kernel: OddSize = 9,
         icnr: bool = False,
     ) -> None:
         super().__init__()
-        check_sizes(scale, filters, blocks)
-        if end_kernel < 1 or end_kernel % 2 == 0:
-            raise ValueError(f"end_kernel must be odd and positive, got {end_kernel}")
         self.scale = scale
         self.head = nn.Sequential(conv(3, filters, end_kernel), nn.PReLU())
         self.body = nn.Sequential(
@@ -122,18 +120,16 @@ class MSRResNet(nn.Module):
     weights start at a tenth of He's scale.
     """
 
+    @checked
     def __init__(
         self,
         scale: Scale = 4,
-        filters: int = 64,
-        blocks: int = 16,
+        filters: PositiveInt = 64,
+        blocks: PositiveInt = 16,
         skip: Skip = "bilinear",
         icnr: bool = False,
     ) -> None:
         super().__init__()
-        check_sizes(scale, filters, blocks)
-        if skip not in get_args(Skip):
-            raise ValueError(f"skip must be one of {', '.join(get_args(Skip))}, got {skip}")
         self.scale = scale
         self.skip = skip
         self.head = nn.Sequential(conv(3, filters), nn.LeakyReLU(0.1))

@@ -3,9 +3,11 @@
 from math import log2
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from sr_gan.networks.layers import LastConv, Scale, check_sizes, conv, small_he_init
+from sr_gan.arguments import Scale, checked
+from sr_gan.networks.layers import LastConv, conv, small_he_init
 
 
 class RRDBNet(nn.Module):
@@ -30,13 +32,15 @@ class RRDBNet(nn.Module):
     of He's scale.
     """
 
+    @checked
     def __init__(
-        self, scale: Scale = 4, filters: int = 64, blocks: int = 23, growth: int = 32
+        self,
+        scale: Scale = 4,
+        filters: PositiveInt = 64,
+        blocks: PositiveInt = 23,
+        growth: PositiveInt = 32,
     ) -> None:
         super().__init__()
-        check_sizes(scale, filters, blocks)
-        if growth < 1:
-            raise ValueError(f"growth must be at least 1, got {growth}")
         self.scale = scale
         self.head = conv(3, filters)
         self.body = nn.Sequential(

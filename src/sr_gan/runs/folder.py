@@ -12,17 +12,71 @@
     tensorboard/<stage>/
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from sr_gan.arguments import Kernel
+from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
+from sr_gan.models import DEFAULT, bundled_models
 
 RUNS = Path("runs")
-
-
+FINISHED = "generator.safetensors"  # a stage writes it at its end
 ERROR = "error.txt"  # in the folder of a job that failed; one line with the reason
-
-
 PRUNED = "pruned.txt"  # in the folder of a job that was ended early; one line with the reason
+
+
+def find_model(model: str | None, key: str) -> Path | None:
+    """Finds the file of a model to use; None for ``bicubic`` and ``lanczos``, which have none.
+
+    The newest checkpoint of a run that has not finished is a model, too.
+
+    Raises:
+        UserError: there is no such model, see :func:`find_weights`.
+    """
+    kernels = get_args(Kernel)
+    return None if model in kernels else find_weights(model, key, ("last.ckpt",), kernels)
+
+
+def find_weights(
+    origin: str | None, key: str, unfinished: Sequence[str] = (), others: Sequence[str] = ()
+) -> Path:
+    """Finds the file of weights that a setting names.
+
+    Args:
+        origin: the name of a bundled model, a file, or a folder, of which the newest file of
+            weights is taken; None is the default model.
+        key: the setting, for the message of an error.
+        unfinished: names of files that are taken, too, besides those of finished stages.
+        others: other values that the setting may have, for the message of an error.
+
+    Raises:
+        UserError: there is none.
+    """
+    models = bundled_models()
+    if (origin or DEFAULT) in models:
+        return models[origin or DEFAULT]
+    if origin is None:
+        raise UserError(
+            "no model is given and this version has none: train one with python -m sr_gan.train "
+            f"(minutes on a CPU) and give its folder, {key}=runs/quickstart, or a weights file"
+        )
+    path = Path(origin).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"{key}={origin} does not exist: give the folder of a run, a .safetensors, .pth or "
+            f".ckpt file, or one of {', '.join([*models, *others])}"
+        )
+    if path.is_file():
+        return path
+    files = [file for name in (FINISHED, *unfinished) for file in path.rglob(name)]
+    if not files:
+        raise UserError(
+            f"{key}={path}: no stage of a run in it is finished (no checkpoints/*/{FINISHED}): "
+            "give another run's folder or a weights file"
+        )
+    return max(files, key=lambda file: file.stat().st_mtime)
 
 
 def record_failure(folder: Path, message: str) -> None:

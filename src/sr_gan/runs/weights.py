@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from sr_gan import networks
 from sr_gan.errors import UserError
+from sr_gan.runs.folder import find_weights
 from sr_gan.tensor_files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better weights first
-SHIPPED = Path(__file__).parents[1] / "models"  # NAME.safetensors and the model cards
 _PLAIN = (bool, int, float, str)
-FINISHED = "generator.safetensors"  # a stage of a run writes it at its end
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,6 @@ class Weights:
     path: Path
     state: dict[str, Tensor]
     config: dict[str, Any] | None
-
-
-def shipped() -> dict[str, Path]:
-    """Returns the bundled models by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
@@ -59,7 +53,7 @@ def load_generator(generator: nn.Module, origin: str) -> None:
     Raises:
         UserError: the file is missing, cannot be read, or holds another architecture.
     """
-    weights = read_weights(find_weights(origin, "init_from", (FINISHED,)), "init_from")
+    weights = read_weights(find_weights(origin, "init_from"), "init_from")
     wrong = differing(generator, weights.state)
     if wrong:
         raise UserError(
@@ -78,37 +72,6 @@ def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
         for key in expected.keys() | state.keys()
         if key not in expected or key not in state or expected[key].shape != state[key].shape
     )
-
-
-def find_weights(origin: str, key: str, names: tuple[str, ...]) -> Path:
-    """Finds the file of weights that a setting names.
-
-    Args:
-        origin: the name of a bundled model, a file, or a folder.
-        key: the setting, for the message of an error.
-        names: the names of files below a folder, of which the newest is taken.
-
-    Raises:
-        UserError: there is none.
-    """
-    if origin in shipped():
-        return shipped()[origin]
-    path = Path(origin).expanduser()
-    if path.is_dir():
-        files = [file for name in names for file in path.rglob(name)]
-        newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
-        if newest is None:
-            raise UserError(
-                f"{key}={path}: no stage of a run in it is finished (no checkpoints/*/{FINISHED}): "
-                "give another run's folder or a weights file"
-            )
-        return newest
-    if not path.is_file():
-        raise UserError(
-            f"{key}={path} does not exist: give a .safetensors, .pth or .ckpt file, the folder of "
-            f"a run, for example of experiment=srresnet, or a shipped model: {', '.join(shipped())}"
-        )
-    return path
 
 
 def read_weights(path: Path, key: str) -> Weights:

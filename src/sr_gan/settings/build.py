@@ -5,8 +5,10 @@ from typing import Any
 import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
+from pydantic import ValidationError
 
 from sr_gan.errors import UserError
+from sr_gan.settings.explain import complaint
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:
@@ -28,11 +30,11 @@ def build(node: DictConfig, **arguments: Any) -> Any:
         if not _is_refusal(cause):
             raise
         inner = str(error).rsplit("full_key: ", 1)
-        raise UserError(f"{inner[1].strip() if len(inner) > 1 else key}: {cause}") from error
+        raise UserError(_refusal(inner[1].strip() if len(inner) > 1 else key, cause)) from error
     except Exception as error:
         if not _is_refusal(error):
             raise
-        raise UserError(f"{key}: {error}") from error
+        raise UserError(_refusal(key, error)) from error
 
 
 def build_all(nodes: DictConfig, stage: str) -> list[Any]:
@@ -61,6 +63,10 @@ def fill_stage(settings: Any, stage: str) -> Any:
 def _at_stage(node: DictConfig, stage: str) -> DictConfig:
     filled = fill_stage(OmegaConf.to_container(node, resolve=True), stage)
     return DictConfig(filled, key=node._key(), parent=node._get_parent())
+
+
+def _refusal(key: str, error: BaseException | None) -> str:
+    return complaint(error, key) if isinstance(error, ValidationError) else f"{key}: {error}"
 
 
 def _is_refusal(error: BaseException | None) -> bool:

@@ -1,21 +1,30 @@
 """Checks a composed configuration before anything is built."""
 
 import re
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
+from sr_gan.arguments import CHECKED
 from sr_gan.errors import UserError
 from sr_gan.settings.explain import complaint, suggest
 from sr_gan.settings.schema import Config, TrainConfig
 from sr_gan.settings.signatures import is_own, parameters
 
 
-def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]:
+def check(
+    cfg: DictConfig, schema: type[Config] = TrainConfig, foreign: bool = True
+) -> dict[str, Any]:
     """Checks a composed configuration, and returns it as a plain, resolved dictionary.
+
+    Args:
+        cfg: the configuration.
+        schema: the top level of the command's configuration.
+        foreign: whether to check the arguments of classes of other packages, too. It takes seconds,
+            as it imports PyTorch.
 
     Raises:
         UserError: a value is missing, has a wrong type or is not allowed, a key is unknown, or two
@@ -29,7 +38,7 @@ def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]
         raise UserError(_missing(error)) from error
     settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
     try:
-        schema(**settings)
+        settings = schema(**settings).model_dump()
     except ValueError as error:
         raise UserError(str(error)) from error
     for name in schema.built:
@@ -37,7 +46,8 @@ def check(cfg: DictConfig, schema: type[Config] = TrainConfig) -> dict[str, Any]
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
     _check_targets(settings, "", own=True)
     schema.check_settings(settings)
-    _check_targets(settings, "", own=False)  # last, as it imports PyTorch, which takes seconds
+    if foreign:
+        _check_targets(settings, "", own=False)
     return settings
 
 
@@ -61,12 +71,18 @@ def _check_targets(node: Any, key: str, own: bool) -> None:
     if not isinstance(node, dict):
         return
     if "_target_" in node and is_own(node["_target_"]) == own:
-        _check_target(node, key)
+        check_target(node, key)
     for name, value in node.items():
         _check_targets(value, f"{key}.{name}" if key else str(name), own)
 
 
-def _check_target(node: dict[str, Any], key: str) -> None:
+def check_target(node: dict[str, Any], key: str) -> None:
+    """Checks a node that has a ``_target_`` against the signature of its class.
+
+    Raises:
+        UserError: the class does not exist, or a setting is not one of its arguments or is outside
+            its limits.
+    """
     try:
         allowed = parameters(node["_target_"])
     except Exception as error:
@@ -85,20 +101,24 @@ def _check_target(node: dict[str, Any], key: str) -> None:
 
 def _check_value(value: Any, annotation: Any, key: str) -> None:
     try:
-        adapter = TypeAdapter(
-            annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True)
-        )
+        adapter = TypeAdapter(annotation, config=CHECKED)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
         return  # an annotation that only a type checker understands
     try:
         adapter.validate_python(value)
     except ValidationError as error:
-        names = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        names = re.sub(r"\b(typing|collections\.abc)\.", "", names)
-        names = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", names)  # as in Python 3.10
+        expected = f"expected {_type_name(annotation)}"
         if isinstance(value, str) and getattr(annotation, "__module__", "").startswith("sr_gan"):
-            names += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
-        raise UserError(complaint(error, key, f"expected {names}")) from error
+            expected += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
+        raise UserError(complaint(error, key, expected)) from error
+
+
+def _type_name(annotation: Any) -> str:
+    holder = type("_", (), {"__annotations__": {"x": annotation}})
+    bare = get_type_hints(holder)["x"]  # without ranges
+    name = bare.__name__ if isinstance(bare, type) else str(bare)
+    name = re.sub(r"\b(typing|collections\.abc)\.", "", name)
+    return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", name)  # as in Python 3.10
 
 
 def _holds_target(value: Any) -> bool:

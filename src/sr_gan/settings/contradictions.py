@@ -21,6 +21,23 @@ def check_contradictions(plain: dict[str, Any]) -> None:
                 f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
                 "set scale only, the others follow"
             )
+    data = plain["data"]
+    for name in ("crop", "valid_crop"):
+        if (data.get(name) or 0) % plain["scale"]:
+            raise UserError(
+                f"data.{name}={data[name]}: must be a multiple of scale={plain['scale']}"
+            )
+    if data.get("valid_lr_dir") and not data.get("valid_dir"):
+        raise UserError("data.valid_lr_dir is set, but data.valid_dir is not: set both or neither")
+    for stage in stages:
+        weights = plain[stage]["loss"].get("weights")
+        if weights is not None and ("adversarial" in weights) != (stage == "gan"):
+            fault = (
+                "has no weight named adversarial, which a GAN needs"
+                if stage == "gan"
+                else "has a weight named adversarial, but a pretrain has no discriminator"
+            )
+            raise UserError(f"{stage}.loss {fault}: choose another file of conf/loss")
     batch, parts = plain["data"].get("batch_size"), plain["gan"].get("accumulate", 1)
     if batch is not None and batch % max(parts, 1):
         raise UserError(f"gan.accumulate={parts} does not divide data.batch_size={batch}")

@@ -101,14 +101,15 @@ def complaint(
     Args:
         error: what pydantic raised.
         key: the setting, if pydantic does not know its name.
-        expected: what is allowed, in place of pydantic's words.
+        expected: the type that is allowed, in place of pydantic's words.
         allowed: the names of the settings that exist.
     """
     errors = error.errors()
     first = errors[0]
     # of a union pydantic names the type that it tried, too, such as "str" or "list[str]"
-    loc = [str(part) for part in first["loc"] if not re.match(r"(str|int|float|list\[)", str(part))]
-    key = key or ".".join(loc)
+    types = re.compile(r"(str|int|float|constrained-\w+|\w+\[.*)$")
+    names = [part for part in first["loc"] if isinstance(part, str) and not types.match(part)]
+    key = ".".join([*([key] if key else []), *names])
     if first["type"] == "extra_forbidden":
         return f"{key} is not a setting{suggest(key, allowed)}"
     if first["type"] == "missing":
@@ -123,4 +124,7 @@ def complaint(
     if literals:
         choices = re.split(r", | or ", ", ".join(literals).replace("'", ""))
         return f"{value}allowed are {', '.join(dict.fromkeys(choices))}"
-    return f"{value}{expected or first['msg'].removeprefix('Input ')}"
+    if expected and first["type"].endswith(("_type", "_of", "_float", "_int")):
+        return f"{value}{expected}"
+    words = re.sub(r"^(Input|Value|List|Tuple|String) ", "", first["msg"])
+    return f"{value}{words.replace(' after validation', '')}"

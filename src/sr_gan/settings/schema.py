@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -14,12 +15,20 @@ from pydantic import (
     PositiveInt,
 )
 
+from sr_gan.arguments import LPIPSWeights, PhotoFolder
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
 from sr_gan.settings.options import Options, Settings, Size
 
-Paths = str | Annotated[list[str], Field(min_length=1)]
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Folders = Annotated[list[PhotoFolder], BeforeValidator(_as_list), Field(min_length=1)]
+
 
 _PATH: Any = {"path": True}  # marks the field of a path in the schema
 
@@ -96,7 +105,7 @@ class PrepareConfig(Config):
 class BenchDataConfig(Config):
     """The top level of ``conf/bench_data.yaml``."""
 
-    photos: str | None = path(
+    photos: PhotoFolder | None = path(
         "The photographs that the test files are made of. Without it they are those bundled with "
         "scikit-image.",
         "FOLDER",
@@ -201,11 +210,11 @@ class EvaluateConfig(EnlargingConfig):
 
     built = ("degradation",)
 
-    benchmark: Paths = path("A folder of HR photographs, or a list of them.", "FOLDER")
+    benchmark: Folders = path("A folder of HR photographs, or a list of them.", "FOLDER")
     scale: PositiveInt = Field(
         description="The scale factor of bicubic and lanczos.", examples=["N"]
     )
-    lr: str | None = path(
+    lr: PhotoFolder | None = path(
         "A folder of LR images: a/0001.png or a/0001x4.png belongs to a/0001.png. Without it the "
         "photographs are reduced by the exact bicubic.",
         "FOLDER",
@@ -215,11 +224,11 @@ class EvaluateConfig(EnlargingConfig):
         "10, with one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
         examples=["bicubic|kinds"],
     )
-    lpips: str | None = path(
+    lpips: LPIPSWeights | None = path(
         "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
         "FILE|download",
     )
-    lpips_squeeze: str | None = path(
+    lpips_squeeze: LPIPSWeights | None = path(
         "The weights of SqueezeNet. LPIPS is then measured with SqueezeNet, too, for models that "
         "were trained on LPIPS with AlexNet.",
         "FILE|download",
@@ -267,16 +276,16 @@ class InterpolateConfig(Config):
         description="The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
         examples=["0:1:0.1|0.5|[0.2,0.8]"],
     )
-    benchmark: Paths | None = path(
+    benchmark: Folders | None = path(
         "A folder of HR photographs, or a list of them. Without it the mixtures are written and "
         "not measured.",
         "FOLDER",
     )
-    lpips: str | None = path(
+    lpips: LPIPSWeights | None = path(
         "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
         "FILE|download",
     )
-    photos: str | None = path(
+    photos: PhotoFolder | None = path(
         "The photographs on which the statistics of BatchNorm are measured. Without it they are "
         "those bundled with scikit-image.",
         "FOLDER",

@@ -10,12 +10,14 @@ import inspect
 import typing
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
 
 PACKAGE = "sr_gan"
+_LIGHT = ("pydantic", "sr_gan.arguments")  # modules of annotations, which are imported
 _ROOT = Path(__file__).parents[2]
 
 
@@ -49,7 +51,7 @@ def _imported(target: type) -> Iterator[tuple[str, Any]]:
             continue
         init = inspect.unwrap(vars(owner)["__init__"])
         try:
-            hints = typing.get_type_hints(init)
+            hints = typing.get_type_hints(init, include_extras=True)
         except NameError:
             hints = {}
         arguments = list(inspect.signature(init).parameters.values())[1:]
@@ -78,16 +80,16 @@ def _lookup(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return module, node
-        if (source := _imported_from(node, name)) is not None:
+        if (source := _source(node, name)) is not None and is_own(source):
             return _lookup(source, name)
     return None
 
 
-def _imported_from(node: ast.stmt, name: str) -> str | None:
-    """The module of this package from which a statement imports a name."""
-    if not (isinstance(node, ast.ImportFrom) and node.module and is_own(node.module)):
-        return None
-    return node.module if name in [alias.name for alias in node.names] else None
+def _source(node: ast.stmt, name: str) -> str | None:
+    """The module from which a statement imports a name."""
+    if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+        return node.module
+    return None
 
 
 @cache
@@ -120,7 +122,10 @@ class _Names(dict[str, Any]):
         for node in _tree(self.module).body:
             if isinstance(node, ast.Assign) and name in [ast.unparse(x) for x in node.targets]:
                 return eval(compile(ast.Expression(node.value), "", "eval"), {}, self)
-            if (source := _imported_from(node, name)) is not None:
+            source = _source(node, name)
+            if source in _LIGHT:
+                return getattr(import_module(source), name)
+            if source is not None and is_own(source):
                 return _Names(source)[name]
         # A class: no plain value is an instance of its stand-in, as none is of the class.
         return type(name, (), {"__module__": self.module})

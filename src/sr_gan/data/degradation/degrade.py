@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sr_gan.data.degradation.draws import check_shares, chosen
+from sr_gan.arguments import Share, checked
+from sr_gan.data.degradation.draws import chosen
 from sr_gan.data.degradation.jpeg import levels
 from sr_gan.data.degradation.passes import Pass
 from sr_gan.data.degradation.resize import RandomResize
@@ -43,15 +44,15 @@ class Degradation(Pass):
 
     exact = False
 
+    @checked
     def __init__(
         self,
-        probability: float = 1.0,
+        probability: Share = 1.0,
         resize: RandomResize | None = None,
         second: Pass | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        check_shares(probability=probability)
         self.probability, self.resize, self.second = probability, resize, second or Pass()
 
     def margin(self, scale: int) -> int:

@@ -2,13 +2,17 @@
 
 import zlib
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from sr_gan.arguments import checked
 from sr_gan.data.degradation.passes import Pass
 
-KINDS = {
+Kind = Literal["clean", "jpeg75", "jpeg40", "noise5", "noise10"]
+KINDS: dict[str, Pass] = {
     "clean": Pass(),
     "jpeg75": Pass(jpeg_quality=(75, 75)),
     "jpeg40": Pass(jpeg_quality=(40, 40)),
@@ -27,15 +31,9 @@ class Kinds:
         ValueError: no name is given, or one is unknown.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        if not names:
-            raise ValueError(f"no kind of degradation is named: allowed are {', '.join(KINDS)}")
-        for name in names:
-            if name not in KINDS:
-                raise ValueError(
-                    f"{name} is no kind of degradation: allowed are {', '.join(KINDS)}"
-                )
-        self.names = list(dict.fromkeys(names))
+    @checked
+    def __init__(self, names: Annotated[Sequence[Kind], Field(min_length=1)]) -> None:
+        self.names: list[str] = list(dict.fromkeys(names))
 
 
 def spoiled(lr: Tensor, kind: str, name: str) -> Tensor:

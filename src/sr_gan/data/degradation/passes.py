@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from sr_gan.arguments import Range, Share, checked
 from sr_gan.data.degradation.blur import convolve, gaussians
-from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
+from sr_gan.data.degradation.draws import chosen, uniform
 from sr_gan.data.degradation.jpeg import jpeg, levels
 
 _BLOCKS = 16  # pixels after which JPEG's blocks repeat: 8 pixels of chroma at half the resolution
@@ -40,34 +43,23 @@ class Pass:
     drawn as Gaussian noise, because counts are large enough here (Foi et al. 2008).
     """
 
+    @checked
     def __init__(
         self,
-        blur_sigma: Sequence[float] = (0.0, 0.0),
-        blur_share: float = 1.0,
-        anisotropy: float = 0.0,
-        blur_beta: Sequence[float] = (1.0, 1.0),
-        noise_sigma: Sequence[float] = (0.0, 0.0),
-        noise_share: float = 1.0,
-        grey_noise: float = 0.0,
-        poisson_noise: float = 0.0,
-        jpeg_quality: Sequence[int] | None = None,
-        jpeg_share: float = 1.0,
+        blur_sigma: Range[Annotated[float, Field(ge=0, le=100)]] = (0.0, 0.0),
+        blur_share: Share = 1.0,
+        anisotropy: Share = 0.0,
+        blur_beta: Range[Annotated[float, Field(ge=0.1, le=10)]] = (1.0, 1.0),
+        noise_sigma: Range[Annotated[float, Field(ge=0, le=255)]] = (0.0, 0.0),
+        noise_share: Share = 1.0,
+        grey_noise: Share = 0.0,
+        poisson_noise: Share = 0.0,
+        jpeg_quality: Range[Annotated[int, Field(ge=1, le=100)]] | None = None,
+        jpeg_share: Share = 1.0,
         chroma_subsampling: bool = True,
     ) -> None:
-        self.blur_sigma = check_range("blur_sigma", blur_sigma, 0, 100)
-        self.blur_beta = check_range("blur_beta", blur_beta, 0.1, 10)
-        self.noise_sigma = check_range("noise_sigma", noise_sigma, 0, 255)
-        self.jpeg_quality = (
-            None if jpeg_quality is None else check_range("jpeg_quality", jpeg_quality, 1, 100)
-        )
-        check_shares(
-            blur_share=blur_share,
-            anisotropy=anisotropy,
-            noise_share=noise_share,
-            grey_noise=grey_noise,
-            poisson_noise=poisson_noise,
-            jpeg_share=jpeg_share,
-        )
+        self.blur_sigma, self.blur_beta = blur_sigma, blur_beta
+        self.noise_sigma, self.jpeg_quality = noise_sigma, jpeg_quality
         self.blur_share, self.anisotropy = blur_share, anisotropy
         self.noise_share, self.jpeg_share = noise_share, jpeg_share
         self.grey_noise, self.poisson_noise = grey_noise, poisson_noise
@@ -109,9 +101,7 @@ class Pass:
         strength = sigma * torch.where(poisson, brightness.sqrt(), 1.0)
         return strength * torch.where(grey, noise[:, :1], noise)
 
-    def _saved(
-        self, images: Tensor, bounds: tuple[float, float], generator: torch.Generator
-    ) -> Tensor:
+    def _saved(self, images: Tensor, bounds: Sequence[int], generator: torch.Generator) -> Tensor:
         """Saves images as JPEG with blocks that begin anywhere, as in a crop of a larger photo."""
         lowest, highest = bounds
         quality = uniform((lowest, highest + 1), len(images), generator).flatten().floor()

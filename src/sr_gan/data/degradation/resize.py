@@ -1,12 +1,15 @@
 """Resizes photos to a random size and on to LR, by filters drawn for each image."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from sr_gan.data.degradation.draws import check_range, check_shares, chosen, uniform
+from sr_gan.arguments import Range, Share, checked
+from sr_gan.data.degradation.draws import chosen, uniform
 from sr_gan.images.resize import cubic
 
 _FILTERS = 3  # box, triangle and cubic, all widened when they reduce
@@ -26,10 +29,13 @@ class RandomResize:
     Source: Wang et al. 2021 (Real-ESRGAN), section 3.1: area, bilinear and bicubic, up and down.
     """
 
-    def __init__(self, factor: Sequence[float] = (0.7, 1.5), share: float = 1.0) -> None:
-        self.factor = check_range("factor", factor, 0.1, 4)
-        check_shares(share=share)
-        self.share = share
+    @checked
+    def __init__(
+        self,
+        factor: Range[Annotated[float, Field(ge=0.1, le=4)]] = (0.7, 1.5),
+        share: Share = 1.0,
+    ) -> None:
+        self.factor, self.share = factor, share
 
     @property
     def margin(self) -> int:

@@ -1,0 +1,59 @@
+"""Checks the arguments of a constructor against its annotations, and names types for them.
+
+The settings of a command are checked against the same annotations before PyTorch is loaded, see
+:mod:`sr_gan.settings.signatures`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, validate_call
+
+T = TypeVar("T", bound=float)
+
+# The decorator of a constructor; a wrong argument raises pydantic's ValidationError, a ValueError.
+CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
+checked = validate_call(config=CHECKED)
+
+
+def _ascending(bounds: Sequence[T]) -> Sequence[T]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("must be [lowest, highest]")
+    return tuple(bounds)
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError("must be odd")
+    return size
+
+
+def _folder(path: str) -> str:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        what = "is a file" if folder.is_file() else "does not exist"
+        raise ValueError(f"{what}: give a folder of photos")
+    return path
+
+
+def _file_or(*words: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in words and not Path(value).expanduser().is_file():
+            raise ValueError(f"does not exist: give a file, or {' or '.join(words)}")
+        return value
+
+    return AfterValidator(check)
+
+
+Kernel = Literal["bicubic", "lanczos"]
+Scale = Literal[2, 4, 8]
+Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+OddSize = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Pair = Annotated[Sequence[T], Field(min_length=2, max_length=2)]
+Range = Annotated[Sequence[T], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
+
+PhotoFolder = Annotated[str, AfterValidator(_folder)]
+VGGWeights = Annotated[str, _file_or("torchvision", "random")]
+LPIPSWeights = Annotated[str, _file_or("download")]
