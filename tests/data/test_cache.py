@@ -1,21 +1,24 @@
 import errno
-import json
 import logging
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from filelock import FileLock
+from safetensors.numpy import load_file
 
-from sr_gan.data import cache_build as build
+from sr_gan.data import cache, cache_file, photos
 from sr_gan.data.cache import Cache
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos
@@ -28,12 +31,13 @@ from tests.conftest import random_photo
 from tests.images.test_decode import save
 
 Decoded = list[str]
+NAMES = ["a.png", "b.png", "c.png", "more/d.png"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "photos" / "more").mkdir(parents=True)
-    for i, name in enumerate(["a.png", "b.png", "c.png", "more/d.png"]):
+    for i, name in enumerate(NAMES):
         save(tmp_path / "photos" / name, random_photo(43 + 4 * i, 50, seed=i))
     return tmp_path / "photos"
 
@@ -47,7 +51,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Decoded:
         names.append(path.name)
         return decode(path, *args)
 
-    monkeypatch.setattr(build, "decode", watched)
+    monkeypatch.setattr(cache_file, "decode", watched)
     return names
 
 
@@ -58,9 +62,9 @@ def open_cache(folder: Path, verify: bool = False, scale: int = 4) -> Photos:
     return photos
 
 
-def check(photos: Photos, folder: Path) -> None:
+def check(photos: Photos, folder: Path, names: Sequence[str] = NAMES) -> None:
     """Compares every photo with its file."""
-    assert [entry.name for entry in photos.entries] == ["a.png", "b.png", "c.png", "more/d.png"]
+    assert [entry.name for entry in photos.entries] == names
     for photo, entry in zip(photos, photos.entries):
         whole = decode(folder / entry.name)
         height, width = (side // photos.scale * photos.scale for side in whole.shape[1:])
@@ -69,12 +73,37 @@ def check(photos: Photos, folder: Path) -> None:
         assert np.array_equal(photo.lr, reduced[0].numpy())
 
 
+def files_of(photos: Photos) -> set[Path]:
+    """The files in the folder of a cache, which has a lock, too."""
+    return set(photos.folder.iterdir()) - {photos.folder / "lock"}
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_holds_each_photo_and_its_reduction(folder: Path, scale: int) -> None:
     photos = open_cache(folder, scale=scale)
     check(photos, folder)
     assert photos.nbytes == sum(photo.hr.nbytes + photo.lr.nbytes for photo in photos)
     assert not photos[0].hr.flags.writeable
+    for photo, entry in zip(photos, photos.entries):  # what the package safetensors reads
+        tensors = load_file(entry.file)
+        assert np.array_equal(tensors["hr"], photo.hr)
+        assert np.array_equal(tensors["lr"], photo.lr)
+
+
+def test_maps_any_number_of_photos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have 65,530 mappings and as few as 256 open files."""
+    most = photos.mapped.cache_info().maxsize
+    assert most is not None
+    assert most < 65_530 / 2
+    monkeypatch.setattr(photos, "mapped", lru_cache(2)(photos.mapped.__wrapped__))
+    monkeypatch.setattr(cache, "mapped", photos.mapped)
+    files = psutil.Process().num_fds()
+    opened = open_cache(folder, verify=True)
+    for _ in range(2):
+        check(opened, folder)
+    assert psutil.Process().num_fds() == files
+    assert Path("/proc/self/maps").read_text().count(str(opened.folder)) == 2
+    check(pickle.loads(pickle.dumps(opened)), folder)
 
 
 def test_decodes_once(folder: Path, decoded: Decoded) -> None:
@@ -86,137 +115,104 @@ def test_decodes_once(folder: Path, decoded: Decoded) -> None:
 
 
 def test_part_of_a_collection_needs_no_second_cache(folder: Path, decoded: Decoded) -> None:
-    for names in (["a.png"], ["b.png", "a.png"], ["a.png"]):
+    for names in (["a.png"], ["b.png", "a.png"], ["c.png"], ["a.png"]):
         files = Collection(folder, [Source(folder / name) for name in names])
         photos, _ = Cache.of(files, 4, folder.parent / "cache").open(files)
         assert [entry.name for entry in photos.entries] == names
-    assert decoded == ["a.png", "b.png"]
+    assert decoded == ["a.png", "b.png", "c.png"]
 
 
 def test_notices_changed_added_and_removed_photos(folder: Path, decoded: Decoded) -> None:
     before = open_cache(folder)
-    first = before[0].hr.copy()
+    first = decode(folder / "a.png")[:, :40, :48]
     decoded.clear()
     save(folder / "a.png", random_photo(60, 60, seed=9))
     save(folder / "e.png", random_photo(40, 40, seed=8))
     (folder / "b.png").unlink()
     photos = open_cache(folder)
-    assert [entry.name for entry in photos.entries] == ["a.png", "c.png", "e.png", "more/d.png"]
+    check(photos, folder, ["a.png", "c.png", "e.png", "more/d.png"])
     assert sorted(decoded) == ["a.png", "e.png"]
-    assert photos[0].hr.shape == (3, 60, 60)
+    assert files_of(photos) == {entry.file for entry in photos.entries}
     assert np.array_equal(before[0].hr, first)  # whoever has it open keeps the old pixels
 
 
-def test_the_files_do_not_grow_for_ever(folder: Path) -> None:
-    for seed in range(6):
-        for name in ("a.png", "b.png", "c.png", "more/d.png"):
-            save(folder / name, random_photo(60, 60, seed=seed))
-        photos = open_cache(folder)
-        size = sum(path.stat().st_size for path in photos.folder.glob("*.bin"))
-        assert size <= 2 * photos.nbytes
-    check(photos, folder)
+def test_deletes_changed_photos_that_are_not_asked_for(folder: Path) -> None:
+    before = open_cache(folder)
+    save(folder / "b.png", random_photo(40, 40, seed=8))
+    save(folder / "e.png", random_photo(40, 40, seed=9))
+    files = Collection(folder, [Source(folder / "e.png")])
+    after, _ = Cache.of(files, 4, folder.parent / "cache").open(files)
+    a, _, c, d, e = (entry.file for entry in before.entries + after.entries)
+    assert files_of(after) == {a, c, d, e}
 
 
-@pytest.mark.parametrize("where", [0, 5000, -1])
-@pytest.mark.parametrize("name", ["hr.bin", "lr.bin"])
-def test_a_flipped_byte_is_found_and_mended(
-    folder: Path, decoded: Decoded, name: str, where: int, caplog: pytest.LogCaptureFixture
+def test_a_photo_that_changes_while_it_is_read_is_reported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = open_cache(folder).folder / name
-    data = bytearray(path.read_bytes())
-    data[where % len(data)] ^= 1
-    path.write_bytes(data)
-    decoded.clear()
-    with caplog.at_level(logging.WARNING):
-        check(open_cache(folder), folder)
-    assert len(decoded) == 1
-    assert "is damaged: decoding 1 photos again" in caplog.text
+    def changing(path: Path, *args: float) -> Pixels:
+        if path.name == "b.png":
+            os.utime(path, ns=(0, 0))
+        return decode(path, *args)
+
+    files = folder_photos(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_file, "decode", changing)
+        _, problems = Cache.of(files, 4, folder.parent / "cache").open(files)
+    assert problems == {folder / "b.png": "changed while it was read"}
     check(open_cache(folder), folder)
-    assert len(decoded) == 1
 
 
-def test_verify_finds_what_left_no_trace(folder: Path, decoded: Decoded) -> None:
-    """A failing disk changes neither a file's size nor its time."""
-    path = open_cache(folder).folder / "hr.bin"
-    status = path.stat()
-    data = bytearray(path.read_bytes())
-    data[100] ^= 1
-    path.write_bytes(data)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    decoded.clear()
-    check(open_cache(folder, verify=True), folder)
-    assert len(decoded) == 1
-
-
-RUBBISH = {
-    "cut": b'{"photos": [{"name": "a.png"',
-    "list": b"[1]",
-    "bytes": b"\xff\xfe",
-    "odd": b"{}",
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda data: data[:-1],
+    "header only": lambda data: data[:300],
+    "too long": lambda data: data + b"x",
+    "empty": lambda data: b"",
+    "zeros": lambda data: bytes(len(data)),
+    "no JSON": lambda data: data[:8] + b"x" + data[9:],
+    "no UTF-8": lambda data: data[:20] + b"\xff" + data[21:],
+    "a list": lambda data: (2).to_bytes(8, "little") + b"[]",
+    "not ours": lambda data: (2).to_bytes(8, "little") + b"{}",
+    "a long header": lambda data: b"\xff" * 8 + data[8:],
 }
 
 
-@pytest.mark.parametrize("lost", ["hr.bin", "lr.bin", "index.json", "half", "empty", *RUBBISH])
-def test_lost_and_cut_off_files_are_made_anew(folder: Path, lost: str) -> None:
-    place = open_cache(folder).folder
-    if lost == "half":
-        os.truncate(place / "hr.bin", (place / "hr.bin").stat().st_size // 2)
-    elif lost == "empty":
-        os.truncate(place / "lr.bin", 0)
-    elif lost in RUBBISH:
-        (place / "index.json").write_bytes(RUBBISH[lost])
-    else:
-        (place / lost).unlink()
-    check(open_cache(folder), folder)
-
-
-def test_an_interrupted_build_goes_on(
-    folder: Path, decoded: Decoded, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_file_is_found_and_decoded_again(
+    folder: Path, decoded: Decoded, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(build, "cores", lambda: 1)
-    watched: Callable[..., Pixels] = vars(build)["decode"]
-
-    def stopping(path: Path, *args: float) -> Pixels:
-        if path.name == "c.png":
-            raise KeyboardInterrupt
-        return watched(path, *args)
-
-    monkeypatch.setattr(build, "decode", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        open_cache(folder)
-    (place,) = (folder.parent / "cache").iterdir()
-    assert not (place / "index.json").exists()
-    with (place / "journal.jsonl").open("a") as journal:
-        journal.write('{"name": "c.png", "sta')  # cut off by a kill
-    monkeypatch.setattr(build, "decode", watched)
-    check(open_cache(folder), folder)
-    assert decoded.count("a.png") == decoded.count("b.png") == 1
-    assert not (place / "journal.jsonl").exists()
+    file = open_cache(folder).entries[1].file
+    file.write_bytes(DAMAGE[how](file.read_bytes()))
+    decoded.clear()
+    with caplog.at_level(logging.WARNING):
+        check(open_cache(folder), folder)
+    assert decoded == ["b.png"]
+    assert "is damaged: decoding 1 photos again" in caplog.text
 
 
-def test_a_journal_is_not_believed_without_its_pixels(folder: Path) -> None:
-    """After a power failure the journal may be on the disk while the pixels are not."""
-    place = open_cache(folder).folder
-    index = json.loads((place / "index.json").read_text())
-    (place / "journal.jsonl").write_text("\n".join(json.dumps(p) for p in index["photos"]))
-    (place / "index.json").unlink()
-    (place / "hr.bin").write_bytes(bytes((place / "hr.bin").stat().st_size))
-    check(open_cache(folder), folder)
+def test_verify_finds_every_flipped_bit(folder: Path) -> None:
+    entry = open_cache(folder).entries[0]
+    data = entry.file.read_bytes()
+    in_pixels = [entry.offset, entry.offset + 5000, len(data) - 300, len(data) - 1]
+    for where in [*range(0, entry.offset, 3), *in_pixels]:
+        flipped = bytearray(data)
+        flipped[where] ^= 1 << where % 8
+        entry.file.write_bytes(flipped)
+        check(open_cache(folder, verify=True), folder)
+        assert where < entry.offset or entry.file.read_bytes() == data
 
 
 BUILD = """
 import sys, time
 from pathlib import Path
-from sr_gan.data import cache_build as build
-from sr_gan.machine import cores
+from sr_gan.data import cache_file
 from sr_gan.data.cache import Cache
 from sr_gan.data.sources import folder_photos
-decode = build.decode
+decode = cache_file.decode
 def slow(path, *args):
     time.sleep(float(sys.argv[2]))
     print("decoded", path.name, flush=True)
     return decode(path, *args)
-build.decode = slow
+cache_file.decode = slow
 files = folder_photos(Path(sys.argv[1]))
 Cache.of(files, 4, Path(sys.argv[1]).parent / "cache").open(files)
 print("opened", flush=True)
@@ -239,12 +235,26 @@ def test_two_processes_build_once(folder: Path) -> None:
 def test_a_killed_build_goes_on(folder: Path, decoded: Decoded) -> None:
     process = start(folder, 0.5)
     assert process.stdout is not None
-    for _ in range(2 + cores()):  # by then the journal has the first ones
+    for _ in range(1 + cores()):  # by then the first one is written
         process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    check(open_cache(folder), folder)
+    (place,) = (folder.parent / "cache").iterdir()
+    (place / ".x.safetensors.1.part").write_text("of a photo that was in progress")
+    photos = open_cache(folder)
+    check(photos, folder)
     assert len(decoded) < 4
+    assert files_of(photos) == {entry.file for entry in photos.entries}
+
+
+def test_another_process_waits_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    process = start(folder, 0.6)
+    while not list((folder.parent / "cache").glob("*/lock")):
+        time.sleep(0.01)
+    with caplog.at_level(logging.INFO):
+        check(open_cache(folder), folder)
+    process.communicate(timeout=60)
+    assert "another process prepares" in caplog.text
 
 
 def test_remembers_what_is_wrong_with_a_file(folder: Path, decoded: Decoded) -> None:
@@ -253,15 +263,15 @@ def test_remembers_what_is_wrong_with_a_file(folder: Path, decoded: Decoded) -> 
     files = folder_photos(folder)
     cache = Cache.of(files, 4, folder.parent / "cache")
     expected = {folder / "bad.png": "not an image", folder / "gone.png": "a broken link"}
-    for _ in range(2):
-        photos, problems = cache.open(files)
+    for verify in (False, False, True):
+        photos, problems = cache.open(files, verify)
         assert problems == expected
         assert len(photos) == 4
     assert decoded.count("bad.png") == 1
+    assert decoded.count("gone.png") == 3  # it may come back
     save(folder / "bad.png", random_photo(16, 16))
     save(folder / "nowhere.png", random_photo(24, 16))
-    files = folder_photos(folder)
-    photos, problems = cache.open(files)
+    photos, problems = cache.open(folder_photos(folder))
     assert (len(photos), problems) == (7, {})
 
 
@@ -303,33 +313,33 @@ def test_a_full_disk_is_told_before_and_during(
         with pytest.raises(UserError, match=r"need 0.0 MB and 0.0 MB are free in .*data.cache_dir"):
             open_cache(folder)
     assert decoded == []
-    pwrite = os.pwrite
 
-    def full(descriptor: int, data: memoryview, offset: int) -> int:
-        if offset > 10_000:
+    def full(descriptor: int) -> None:
+        if "c.png" in decoded:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return pwrite(descriptor, data, offset)
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "cores", lambda: 1)
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(cache, "cores", lambda: 1)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match=r"No space left on device; what is done is kept"):
             open_cache(folder)
     decoded.clear()
     check(open_cache(folder), folder)
-    assert 0 < len(decoded) < 4
+    assert sorted(decoded) == ["c.png", "d.png"]
 
 
 def test_a_read_only_cache_can_be_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_cache(folder)
+    photos = open_cache(folder)
+    before = {path: path.stat().st_ctime_ns for path in photos.folder.iterdir()}
 
     def refuse(self: object, *args: object, **kwargs: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    check(open_cache(folder), folder)
+    check(open_cache(folder, verify=True), folder)
+    assert before == {path: path.stat().st_ctime_ns for path in photos.folder.iterdir()}
     save(folder / "e.png", random_photo(16, 16))
-    with pytest.raises(UserError, match=r"cannot be written: choose another with data.cache_dir"):
+    with pytest.raises(UserError, match=r"cannot be written: choose another .*data.cache_dir"):
         open_cache(folder)
 
 
@@ -349,15 +359,3 @@ def test_the_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_cache_dir() == Path("/xdg/sr_gan")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache_dir() == Path.home() / ".cache" / "sr_gan"
-
-
-def test_another_process_waits_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    process = start(folder, 0.6)
-    time.sleep(0.1)
-    place = folder.parent / "cache"
-    while not list(place.glob("*/journal.jsonl")):
-        time.sleep(0.01)
-    with caplog.at_level(logging.INFO):
-        check(open_cache(folder), folder)
-    process.communicate(timeout=60)
-    assert "another process prepares" in caplog.text

@@ -1,39 +1,41 @@
-"""Decoded photographs and their reductions, memory-mapped from the cache's files."""
+"""Decoded photographs and their exact reductions, mapped into memory from the cache's files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import overload
 
-import numpy as np
+import torch
 
 from sr_gan.images.decode import Pixels
 
-HR_FILE, LR_FILE = "hr.bin", "lr.bin"
+Stamp = tuple[int, ...]
+
+MOST_MAPPED = 16_384  # Linux allows a process 65,530 mappings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a file can be replaced by an equal one
 class Entry:
-    """The place of a photograph in the cache, or the reason why it has none.
+    """A photograph in the cache, or the reason why it cannot be used.
 
     Args:
-        name: the path of its file, relative to the collection's root.
-        stamp: the sizes and modification times of its files when they were read.
+        file: its file in the cache.
+        offset: the number of bytes in the file before the HR pixels, which LR follows.
+        name: the path of its source, relative to the collection's root.
+        stamp: the sizes and modification times of its source files when they were read.
         height: the number of LR rows.
         width: the number of LR columns.
-        hr: the offset of its (3, scale * height, scale * width) bytes in the HR file.
-        lr: the offset of its (3, height, width) bytes in the LR file.
         crc: the CRC-32 of the HR bytes followed by the LR bytes.
-        bad: the reason why the file cannot be used; the numbers are then 0.
+        bad: the reason why the photo cannot be used; the file then has no pixels.
     """
 
+    file: Path
+    offset: int
     name: str
-    stamp: tuple[int, ...]
+    stamp: Stamp
     height: int = 0
     width: int = 0
-    hr: int = 0
-    lr: int = 0
     crc: int = 0
     bad: str | None = None
 
@@ -56,7 +58,7 @@ class Photos(Sequence[Photo]):
     Args:
         folder: the cache's folder.
         scale: the scale factor between HR and LR.
-        entries: the places of the photographs.
+        entries: the photographs.
     """
 
     folder: Path
@@ -71,7 +73,9 @@ class Photos(Sequence[Photo]):
     @overload
     def __getitem__(self, index: slice) -> "Photos": ...
     def __getitem__(self, index: int | slice) -> "Photo | Photos":
-        return self.pick(range(len(self))[index]) if isinstance(index, slice) else self._all[index]
+        if isinstance(index, slice):
+            return self.pick(range(len(self))[index])
+        return mapped(self.entries[index], self.scale)
 
     def pick(self, indices: Sequence[int]) -> "Photos":
         """Returns the photos at ``indices``."""
@@ -87,35 +91,15 @@ class Photos(Sequence[Photo]):
         """The size of all photos in bytes, HR and LR together."""
         return 3 * (self.pixels + self.pixels // self.scale**2)
 
-    def mapped(self) -> "Photos":
-        """Maps the files now, so that they stay readable if a rebuild replaces them."""
-        _ = self._all
-        return self
 
-    @cached_property
-    def _all(self) -> list[Photo]:
-        if not self.entries:  # an empty file cannot be mapped
-            return []
-        hr, lr = (np.memmap(self.folder / name, np.uint8, "r") for name in (HR_FILE, LR_FILE))
-        return [view(entry, hr, lr, self.scale) for entry in self.entries]
-
-    # The mapped pixels are left out of a pickle, or each worker would receive a copy of them.
-    def __getstate__(self) -> dict[str, object]:
-        return {"folder": self.folder, "scale": self.scale, "entries": self.entries}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-
-
-def view(entry: Entry, hr: Pixels, lr: Pixels, scale: int) -> Photo:
-    """Returns an entry's photo as a view of the bytes of both files."""
+@lru_cache(MOST_MAPPED)  # of all collections together
+def mapped(entry: Entry, scale: int) -> Photo:
+    """Returns a photo whose pixels are in its file, mapped into memory."""
     height, width = entry.height, entry.width
-    return Photo(
-        Path(entry.name).name,
-        _window(hr, entry.hr, height * scale, width * scale),
-        _window(lr, entry.lr, height, width),
-    )
-
-
-def _window(data: Pixels, offset: int, height: int, width: int) -> Pixels:
-    return np.asarray(data)[offset : offset + 3 * height * width].reshape(3, height, width)
+    start, end = entry.offset, entry.offset + 3 * height * width * scale**2
+    size = end + 3 * height * width
+    # np.memmap would keep a file descriptor per photo, and a process may have as few as 256.
+    data = torch.from_file(str(entry.file), shared=False, size=size, dtype=torch.uint8).numpy()
+    data.flags.writeable = False
+    hr = data[start:end].reshape(3, height * scale, width * scale)
+    return Photo(Path(entry.name).name, hr, data[end:].reshape(3, height, width))
