@@ -68,7 +68,7 @@ MISTAKES = {
     "gan.loss=l1": "expected Objective; to choose a file of conf/ use GROUP@gan.loss=l1",
     "loss@gan.loss=paper_oxford": "gan.loss.content.vgg.weights is not set: give it on the command",
     "run_dir=elsewhere": "run_dir=elsewhere: choose the folder with hydra.run.dir=elsewhere",
-    "data=folder data.train_dir=small data.valid_dir=no": "data.valid_dir=no: does not exist: give a",
+    "data=folder data.train_dir=small data.valid_dir=no": "data.valid_dir=no: does not exist: give",
     "experiment=srgan_400ep": "DIV2K is not in data/DIV2K: expected the folder",
     "data=folder data.train_dir=missing": "data.train_dir=missing: does not exist",
     "data=folder data.train_dir=empty": "image folder empty holds no images",
