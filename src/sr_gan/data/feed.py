@@ -12,16 +12,16 @@ from sr_gan.data.photos import Photo
 from sr_gan.devices import free_memory
 from sr_gan.files import readable
 
-FEEDS = ("auto", "loader", "device")
+Feed = Literal["auto", "loader", "device"]
 _SHARE = 0.4  # of the free memory that resident photos may take; training needs the rest
 
 
-def choose_feed(feed: str, nbytes: int, device: torch.device) -> tuple[str, str]:
+def choose_feed(feed: Feed, nbytes: int, device: torch.device) -> tuple[str, str]:
     """Returns ``loader`` or ``device``, and the reason.
 
     Args:
-        feed: one of :data:`FEEDS`; ``auto`` takes ``device`` if the photos fit into 40 % of the
-            device's free memory.
+        feed: ``loader``, ``device``, or ``auto``, which takes ``device`` if the photos fit into
+            40 % of the device's free memory.
         nbytes: the size of the photos in bytes, HR and LR together.
         device: the device that trains.
     """
