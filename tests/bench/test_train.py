@@ -125,7 +125,7 @@ def test_photos_that_are_missing_are_one_line(
     settings = [*TOY, "data.train_dir=nowhere"]
     code, _, errors = run_command(monkeypatch, capsys, BENCHES["train"], "bench_train", *settings)
     assert code == 1
-    assert errors.startswith("error: image folder nowhere does not exist")
+    assert errors.startswith("error: data.train_dir=nowhere: does not exist")
     assert len(errors.splitlines()) == 1
 
 
