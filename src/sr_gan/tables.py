@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 
 @dataclass(frozen=True)
@@ -42,4 +43,4 @@ def cell(text: str) -> str:
 
 def number(value: float | None, style: str) -> str:
     """A number in a format such as ``.2f``; a dash where there is none."""
-    return "-" if value is None else f"{value:{style}}"
+    return "-" if value is None else "NaN" if isnan(value) else f"{value:{style}}"

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -69,13 +69,7 @@ class Evaluation:
 
     def table(self) -> Table:
         """Returns the rows as a table with the usual decimals."""
-        rows = self.rows()
-        shown = columns(rows)
-        cells = [
-            [name, *(number(row.get(key), f".{digits}f") for key, (_, digits) in shown.items())]
-            for name, row in rows.items()
-        ]
-        return Table("", ["image", *(title for title, _ in shown.values())], cells)
+        return table(self.rows(), "image")
 
 
 def mean(images: dict[str, Scores]) -> Scores:
@@ -127,10 +121,24 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
     return paths
 
 
-def columns(rows: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, int]]:
-    """Returns the :data:`METRICS` that a table of ``rows`` shows, with titles and decimals."""
+def table(
+    rows: Mapping[str, Scores], title: str, caption: str = "", keys: Sequence[str] = ()
+) -> Table:
+    """Returns scores as a table with the usual decimals.
+
+    Args:
+        rows: the scores, by the name of the row.
+        title: the title of the names.
+        caption: what the table shows.
+        keys: the :data:`METRICS` to show; by default all that are not measured on request only.
+    """
     asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
-    return {key: column for key, column in METRICS.items() if asked or key != _ASKED_FOR}
+    shown = {key: METRICS[key] for key in keys or METRICS if asked or key != _ASKED_FOR}
+    cells = [
+        [name, *(number(row.get(key), f".{digits}f") for key, (_, digits) in shown.items())]
+        for name, row in rows.items()
+    ]
+    return Table(caption, [title, *(heading for heading, _ in shown.values())], cells)
 
 
 def _finite(node: object) -> object:

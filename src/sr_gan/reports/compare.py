@@ -12,7 +12,7 @@ from sr_gan.reports.single import draw, progress
 from sr_gan.runs.history import Run
 from sr_gan.runs.verdict import diagnose
 from sr_gan.settings.overrides import label, short, shortened
-from sr_gan.tables import Table
+from sr_gan.tables import Table, number
 
 _MOST_KEYS = 6  # settings beside the scores; if there are more, they get their own table
 _LONGEST = 60  # characters of a run's name
@@ -107,10 +107,7 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
     rows = {}
     for i, (run, name) in enumerate(zip(runs, titles(runs))):
         values = [(run.final.last(metric) if run.final else None) for metric, _ in scores.values()]
-        cells = [
-            _NOWHERE if value is None else f"{value:{style}}"
-            for value, (_, style) in zip(values, scores.values())
-        ]
+        cells = [number(value, style) for value, (_, style) in zip(values, scores.values())]
         health = diagnose(run.final) if run.final else None
         chosen = [shortened(values[i]) for values in settings.values()]
         state = health.state if health else _NOWHERE

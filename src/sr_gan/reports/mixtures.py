@@ -2,13 +2,12 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sr_gan.evaluation import scores
 from sr_gan.files import atomic_write, relative
 from sr_gan.reports.figures import Point, perception_distortion
-from sr_gan.tables import Table, number
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ def write(found: Sequence[scores.Evaluation], names: Sequence[str], output: Path
     where = found[0].benchmark
     rows = {name: scores.mean(each.images) for name, each in zip(names, found)}
     rows["bicubic"] = scores.mean(found[0].bicubic)
-    markdown = table(rows).markdown()
+    markdown = scores.table(rows, "alpha", keys=_COLUMNS).markdown()
     log.info("\n%s\n\n%s", where, markdown)
     with atomic_write(output / f"{where}.md") as file:
         file.write(f"# Between two generators, on {where}\n\n{markdown}\n")
@@ -42,13 +41,3 @@ def write(found: Sequence[scores.Evaluation], names: Sequence[str], output: Path
         with atomic_write(output / f"{plot.name}.png", "wb") as file:
             file.write(plot.png())
     log.info("written %s", relative(output / f"{where}.md"))
-
-
-def table(rows: Mapping[str, scores.Scores]) -> Table:
-    """Returns a table of the mean scores of every mixture, by its name."""
-    shown = {key: scores.METRICS[key] for key in _COLUMNS}
-    cells = [
-        [name, *(number(row.get(key), f".{digits}f") for key, (_, digits) in shown.items())]
-        for name, row in rows.items()
-    ]
-    return Table("", ["alpha", *(title for title, _ in shown.values())], cells)

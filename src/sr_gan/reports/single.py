@@ -2,14 +2,13 @@
 
 import io
 from collections.abc import Sequence
-from math import isnan
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sr_gan.errors import UserError
-from sr_gan.evaluation.scores import METRICS, columns
+from sr_gan.evaluation.scores import METRICS, table
 from sr_gan.reports import figures
 from sr_gan.reports.page import Picture, Section
 from sr_gan.runs.folder import PRUNED
@@ -18,7 +17,7 @@ from sr_gan.runs.history import Run
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.published import ORIGINAL_RUN, X4
 from sr_gan.runs.verdict import diagnose, guessing
-from sr_gan.tables import Table
+from sr_gan.tables import Table, number
 
 _TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
 
@@ -121,7 +120,7 @@ def _scores(run: Run) -> list[Table]:
 
 def _validation(name: str, row: Any, metrics: dict[str, tuple[str, int]]) -> list[str]:
     epoch = f"{row['epoch']:.0f}" if "epoch" in row else "-"
-    values = [_number(row.get(f"quality/{key}"), f".{d}f") for key, (_, d) in metrics.items()]
+    values = [number(row.get(f"quality/{key}"), f".{d}f") for key, (_, d) in metrics.items()]
     return [name, epoch, *values]
 
 
@@ -136,7 +135,7 @@ def _losses(run: Run) -> list[Table]:
         if epoch in ORIGINAL_RUN or row is stage.rows[-1]:
             ours = [row.get(f"loss/{name}") for name in ("discriminator", "generator")]
             theirs = ORIGINAL_RUN.get(epoch, (None, None))
-            rows.append([str(epoch), *(_number(value, ".3g") for value in (*ours, *theirs))])
+            rows.append([str(epoch), *(number(value, ".3g") for value in (*ours, *theirs))])
     caption = (
         "Losses, beside those of the run that this project reproduces. G's loss has other terms in "
         "each recipe: compare its course, not its height"
@@ -154,13 +153,7 @@ def _benchmarks(run: Run) -> list[Table]:
         if scores.get("scale") == 4:
             published = {who: sets.get(name) for who, sets in X4.items() if "bicubic" not in who}
             rows.update({who: {"psnr_y": v[0], "lpips": v[1]} for who, v in published.items() if v})
-        shown = columns(rows)
-        cells = [
-            [who, *(_number(values.get(key), f".{d}f") for key, (_, d) in shown.items())]
-            for who, values in rows.items()
-        ]
-        header = ["", *(title for title, _ in shown.values())]
-        tables.append(Table(f"{name}, by sr_gan.evaluate", header, cells))
+        tables.append(table(rows, "", f"{name}, by sr_gan.evaluate"))
     return tables
 
 
@@ -222,7 +215,3 @@ def _facts(run: Run) -> list[Table]:
     }
     rows = [[name, str(value)] for name, value in facts.items() if value]
     return [Table("Settings and environment", ["", ""], rows)] if rows else []
-
-
-def _number(value: float | None, style: str) -> str:
-    return "-" if value is None else "NaN" if isnan(value) else f"{value:{style}}"
