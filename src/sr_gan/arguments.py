@@ -4,17 +4,42 @@ The settings of a command are checked against the same annotations before PyTorc
 :mod:`sr_gan.settings.signatures`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, validate_call
 
 T = TypeVar("T", bound=float)
 
-# The decorator of a constructor; a wrong argument raises pydantic's ValidationError, a ValueError.
+F = TypeVar("F", bound=Callable[..., None])
+
 CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
-checked = validate_call(config=CHECKED)
+
+
+def checked(constructor: F) -> F:
+    """Decorates a constructor, which then checks its arguments against its annotations.
+
+    NumPy's numbers and arrays, and paths, count as Python's numbers, lists and texts.
+
+    Raises:
+        pydantic.ValidationError: an argument is wrong; this is a ValueError.
+    """
+    validated = validate_call(config=CHECKED)(constructor)
+
+    @wraps(constructor)
+    def construct(*args: Any, **kwargs: Any) -> None:
+        named = {name: _plain(value) for name, value in kwargs.items()}
+        validated(args[0], *map(_plain, args[1:]), **named)
+
+    return cast(F, construct)
+
+
+def _plain(value: Any) -> Any:
+    if type(value).__module__ == "numpy":
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
 
 
 def _ascending(bounds: Sequence[T]) -> Sequence[T]:

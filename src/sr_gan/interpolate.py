@@ -19,6 +19,8 @@ from sr_gan.settings.schema import InterpolateConfig
 
 log = logging.getLogger(__name__)
 
+_MOST = 1000  # mixtures
+
 
 def interpolate(cfg: DictConfig) -> None:
     """Writes a generator for every alpha, and on benchmarks a table and a plot of all.
@@ -74,6 +76,8 @@ def parse_alphas(text: Any) -> list[float]:
             if step <= 0:
                 raise UserError(wrong)
             count = floor((stop - start) / step + 1e-6) + 1
+            if count > _MOST:
+                raise UserError(f"alpha={text} are {count:,} mixtures: allowed are {_MOST:,}")
             values = [round(start + i * step, 6) for i in range(count)]
         else:
             values = [float(value) for value in (text if isinstance(text, list) else [text])]

@@ -1,7 +1,6 @@
 """Reads files of tensors without executing any code that they contain."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -23,11 +22,11 @@ def load_tensors(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+    except Exception as error:  # a file that is none makes the unpickler raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if "PytorchStreamReader" in reason:
             reason = "the file is damaged or cut off"
-        elif isinstance(error, UnpicklingError):
+        elif not isinstance(error, (SafetensorError, OSError, RuntimeError, EOFError, ValueError)):
             reason = "it holds more than tensors and plain data, or is no such file"
         raise UserError(f"{path} cannot be read: {reason}") from error
     if not isinstance(content, dict):

@@ -110,9 +110,11 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         UserError: the file cannot be used, or enlarges by another factor.
     """
-    if not cfg.init_from or any(re.match(r"[+~]*generator\b", each) for each in overrides):
+    if not cfg.init_from:
         return
     path = find_weights(cfg.init_from, "init_from")
+    if any(re.match(r"[+~]*generator\b", each) for each in overrides):
+        return
     from sr_gan import networks  # imports PyTorch
     from sr_gan.runs.weights import read_weights, stated_generator
 

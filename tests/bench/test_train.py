@@ -104,14 +104,15 @@ def test_memory_that_is_full_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    photos: Path,
 ) -> None:
+    """Without a folder of photographs it makes its own."""
+
     def full(*arguments: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(GAN, "training_step", full)
-    settings = [*TOY, f"data.train_dir={photos}"]
+    settings = [*TOY, "bench.photos=2"]
     code, _, errors = run_command(monkeypatch, capsys, BENCHES["train"], "bench_train", *settings)
     assert code == 1
     assert errors.startswith("error: memory is full: set data.batch_size below 2")

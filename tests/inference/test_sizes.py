@@ -145,7 +145,7 @@ def test_the_command_makes_the_size_that_is_asked_for(shell: Shell, tmp_path: Pa
         ("scale=2", "width=20"): "scale=2 and width=20: give one of them",
         ("outscale=2", "width=20"): "outscale=2 and width=20: give one of",
         ("outscale=-1",): "outscale=-1: should be greater than 0",
-        ("outscale=abc",): "outscale=abc: should be a valid number",
+        ("outscale=abc",): "outscale=abc: must be a number",
         (
             "overwrite=true",
             "output=in",

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from sr_gan.bench.result import write_result
 from sr_gan.cli import command, quieten
-from sr_gan.runs.folder import find_model
+from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
 from sr_gan.settings.schema import BenchDataConfig, BenchTrainConfig, BenchUpscaleConfig
@@ -56,7 +56,7 @@ def _upscale(cfg: DictConfig) -> None:
     """Measures every way to enlarge a photograph that works on this machine."""
     settings = check(cfg, BenchUpscaleConfig)
     if settings["model"] is not None:
-        find_model(settings["model"], "model")
+        find_weights(settings["model"], "model", ("last.ckpt",))
     from sr_gan.bench.upscale import describe, measure
 
     result = measure(settings)

@@ -37,7 +37,7 @@ def make_photos(
     if originals is not None:
         sources = list_images(Path(originals).expanduser(), "photos")
     log.info("making %d PNG files of %dx%d pixels", count, *size)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]
     with ProcessPoolExecutor(cores()) as pool:
         list(pool.map(_make_photo, jobs, chunksize=8))

@@ -33,7 +33,7 @@ from sr_gan.machine import cores
 log = logging.getLogger(__name__)
 
 _FORMAT = 2
-_LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ class Cache:
             with held:
                 yield
         except OSError as error:
-            what = f": {error.strerror or error}; what is done is kept. Free some space, or"
-            if error.errno in _LOCKED:
-                what = " cannot be written:"
+            what = f" cannot be written ({error.strerror or error}):"
+            if error.errno in _FULL:
+                what = f": {error.strerror}; what is done is kept. Free some space, or"
             raise UserError(
                 f"cache folder {self.folder}{what} choose another folder with data.cache_dir=FOLDER"
             ) from error

@@ -47,7 +47,7 @@ def list_images(folder: Path, key: str = "data.train_dir") -> list[Path]:
     images = sorted(path for path in _files(folder) if path.suffix.lower() in EXTENSIONS)
     if not images:
         raise UserError(
-            f"image folder {folder} holds no images: looked for {', '.join(EXTENSIONS)} in it "
+            f"{key}={folder} holds no images: looked for {', '.join(EXTENSIONS)} in it "
             "and in its subfolders"
         )
     return images

@@ -28,7 +28,7 @@ def build(node: DictConfig, **arguments: Any) -> Any:
     except InstantiationException as error:
         cause = error.__cause__
         if not _is_refusal(cause):
-            raise
+            raise cause or error from None
         inner = str(error).rsplit("full_key: ", 1)
         raise UserError(_refusal(inner[1].strip() if len(inner) > 1 else key, cause)) from error
     except Exception as error:

@@ -1,7 +1,6 @@
 """Checks a composed configuration before anything is built."""
 
-import re
-from typing import Any, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -44,7 +43,8 @@ def check(
     for name in schema.built:
         if "_target_" not in settings[name]:
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
-    _check_targets(settings, "", own=True)
+    # The data come first, as other nodes refer to their settings.
+    _check_targets({"data": settings.get("data"), **settings}, "", own=True)
     schema.check_settings(settings)
     if foreign:
         _check_targets(settings, "", own=False)
@@ -107,18 +107,10 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
     try:
         adapter.validate_python(value)
     except ValidationError as error:
-        expected = f"expected {_type_name(annotation)}"
+        text = complaint(error, key)
         if isinstance(value, str) and getattr(annotation, "__module__", "").startswith("sr_gan"):
-            expected += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
-        raise UserError(complaint(error, key, expected)) from error
-
-
-def _type_name(annotation: Any) -> str:
-    holder = type("_", (), {"__annotations__": {"x": annotation}})
-    bare = get_type_hints(holder)["x"]  # without ranges
-    name = bare.__name__ if isinstance(bare, type) else str(bare)
-    name = re.sub(r"\b(typing|collections\.abc)\.", "", name)
-    return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", name)  # as in Python 3.10
+            text += f"; to choose a file of conf/ use GROUP@{key}={value}, see --help"
+        raise UserError(text) from error
 
 
 def _holds_target(value: Any) -> bool:

@@ -21,6 +21,19 @@ from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.extras import explain_missing
 
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_WORDS = {  # for pydantic's types of errors
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_parsing": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list, such as [1,2]",
+    "tuple_type": "a list, such as [1,2]",
+    "dict_type": "settings by name, such as {a: 1}",
+    "mapping_type": "settings by name, such as {a: 1}",
+}
 _RESOLVING = "UserError raised while resolving interpolation: "
 
 
@@ -93,15 +106,12 @@ def suggest(name: str, allowed: Iterable[Any]) -> str:
     return f"{hint} (allowed: {', '.join(names)})"
 
 
-def complaint(
-    error: ValidationError, key: str = "", expected: str = "", allowed: Iterable[str] = ()
-) -> str:
+def complaint(error: ValidationError, key: str = "", allowed: Iterable[str] = ()) -> str:
     """Returns pydantic's first complaint as ``key=value: what is allowed``.
 
     Args:
         error: what pydantic raised.
         key: the setting, if pydantic does not know its name.
-        expected: the type that is allowed, in place of pydantic's words.
         allowed: the names of the settings that exist.
     """
     errors = error.errors()
@@ -124,7 +134,8 @@ def complaint(
     if literals:
         choices = re.split(r", | or ", ", ".join(literals).replace("'", ""))
         return f"{value}allowed are {', '.join(dict.fromkeys(choices))}"
-    if expected and first["type"].endswith(("_type", "_of", "_float", "_int")):
-        return f"{value}{expected}"
+    kind = "list_type" if first.get("ctx", {}).get("class") == "Sequence" else first["type"]
+    if kind in _WORDS:
+        return f"{value}must be {_WORDS[kind]}"
     words = re.sub(r"^(Input|Value|List|Tuple|String) ", "", first["msg"])
     return f"{value}{words.replace(' after validation', '')}"

@@ -35,7 +35,7 @@ class Settings(BaseModel):
         ValueError: a name is unknown, or a value is not allowed; the message is one line.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def among(cls: type[S], settings: Mapping[str, Any]) -> S:

@@ -27,6 +27,7 @@ def _as_list(value: Any) -> Any:
 
 
 Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folders = Annotated[list[PhotoFolder], BeforeValidator(_as_list), Field(min_length=1)]
 
 
@@ -68,7 +69,7 @@ class TrainConfig(Config):
 
     stages: list[Literal["pretrain", "gan"]]
     scale: Literal[2, 4, 8]
-    seed: int
+    seed: Seed
     init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
     ckpt_path: str | None = path("The run or the checkpoint to resume.", "last|RUN|FILE")
     run_dir: str
@@ -97,7 +98,7 @@ class PrepareConfig(Config):
     built = ("data",)
 
     scale: Literal[2, 4, 8]
-    seed: int
+    seed: Seed
     data: dict[str, Any]
     degradation: dict[str, Any]
 
