@@ -78,11 +78,9 @@ def write(file: Path, fields: dict[str, Any], **images: Pixels) -> None:
         header[name] = {"dtype": "U8", "shape": image.shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     with atomic_write(file, "wb") as output:  # the package safetensors would copy pixels twice
-        output.seek(8 + len(text))
-        for image in images.values():  # first, so that Linux keeps the file in pages of 2 MB
-            output.write(image.data)
-        output.seek(0)
         output.write(len(text).to_bytes(8, "little") + text)
+        for image in images.values():
+            output.write(image.data)
         output.flush()
         os.fsync(output.fileno())
 
