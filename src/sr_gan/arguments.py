@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import AfterValidator, ConfigDict, Field, validate_call
 
 T = TypeVar("T", bound=float)
-
 F = TypeVar("F", bound=Callable[..., None])
 
 CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)

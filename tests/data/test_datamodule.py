@@ -154,3 +154,16 @@ def test_advice_fits_the_feed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> 
     data.feed = "device"
     data.train_dataloader()
     assert "another program" in data.advice()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop": 50}, "crop=50 must be a multiple of scale=4"),
+        ({"valid_crop": 50}, "valid_crop=50 must be a multiple of scale=4"),
+        ({"valid_lr_dir": "."}, "valid_dir is not: set both or neither"),
+    ],
+)
+def test_refuses_settings_that_contradict(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FolderData(".", **settings)

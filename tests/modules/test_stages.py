@@ -280,3 +280,12 @@ def test_validation_measures_bicubic_beside_the_generator(
     assert torch.equal(images["hr"], hr)
     assert logged["quality/psnr_y"] == logged["quality/psnr_y_bicubic"]
     assert logged["quality/ssim_y"] == logged["quality/ssim_y_bicubic"]
+
+
+def test_refuses_a_loss_of_the_other_stage(networks: Networks) -> None:
+    content = Objective({"mse": 1.0}, {"mse": nn.MSELoss()})
+    gan = Objective({"adversarial": 1.0}, {}, BCEAdversarialLoss())
+    with pytest.raises(ValueError, match="a pretrain has no discriminator"):
+        Pretrain(networks[0], gan, 1)
+    with pytest.raises(ValueError, match="a GAN needs an adversarial loss"):
+        GAN(*networks, content, 1)

@@ -86,6 +86,9 @@ class SRData(L.LightningDataModule):
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
+        for name, side in {"crop": crop, "valid_crop": valid_crop}.items():
+            if side is not None and side % scale:
+                raise ValueError(f"{name}={side} must be a multiple of scale={scale}")
         self.scale, self.crop, self.batch_size = scale, crop, batch_size
         self.crops_per_epoch, self.augment, self.seed = crops_per_epoch, augment, seed
         self.feed, self.workers = feed, workers

@@ -37,6 +37,8 @@ class FolderData(SRData):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        if valid_lr_dir is not None and valid_dir is None:
+            raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
         self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
         self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
         self.valid_fraction = valid_fraction

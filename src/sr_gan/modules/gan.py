@@ -90,7 +90,8 @@ class GAN(SRModule):
         discriminator_every: PositiveInt = 1,
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule, ema)
-        assert loss.adversarial is not None, "a GAN needs an adversarial loss"
+        if loss.adversarial is None:
+            raise ValueError("a GAN needs an adversarial loss: choose a loss that has one")
         self.accumulate = accumulate
         self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial

@@ -41,6 +41,8 @@ class Pretrain(SRModule):
         ema: Decay = 0.0,
     ) -> None:
         super().__init__(generator, loss, epochs, betas, schedule, ema)
+        if loss.adversarial is not None:
+            raise ValueError("a pretrain has no discriminator: choose a loss without one")
         self.lr = lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -15,7 +15,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from sr_gan.arguments import LPIPSWeights, PhotoFolder
+from sr_gan.arguments import LPIPSWeights, PhotoFolder, Scale
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
@@ -68,7 +68,7 @@ class TrainConfig(Config):
     built = ("generator", "discriminator", "adversarial", "pretrain", "gan", "data", "trainer")
 
     stages: list[Literal["pretrain", "gan"]]
-    scale: Literal[2, 4, 8]
+    scale: Scale
     seed: Seed
     init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
     ckpt_path: str | None = path("The run or the checkpoint to resume.", "last|RUN|FILE")
@@ -97,7 +97,7 @@ class PrepareConfig(Config):
 
     built = ("data",)
 
-    scale: Literal[2, 4, 8]
+    scale: Scale
     seed: Seed
     data: dict[str, Any]
     degradation: dict[str, Any]
@@ -115,7 +115,7 @@ class BenchDataConfig(Config):
         description="The number of test files, which are PNG of 2040x1356 pixels as DIV2K's.",
         examples=["N"],
     )
-    scale: Literal[2, 4, 8] = Field(description="The scale factor between LR and HR.")
+    scale: Scale = Field(description="The scale factor between LR and HR.")
     crop: PositiveInt = Field(
         description="The side of a crop in HR pixels, a multiple of the scale.", examples=["N"]
     )
