@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from sr_gan import signals
 from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
 from sr_gan.files import relative
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@signals.caught()
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains every stage of ``cfg``.
 
@@ -92,6 +94,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             weights = run_dir / "checkpoints" / stage / "generator.safetensors"
             save_generator(module.evaluated, config["generator"], weights)
         generator.load_state_dict(module.evaluated.state_dict())  # where the next stage begins
+        signals.allow()
         if (run_dir / PRUNED).exists():
             break
 
@@ -160,7 +163,7 @@ def _main(cfg: DictConfig) -> None:
     adopt_generator(cfg, HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return
-    from sr_gan.callbacks.interrupt import Interrupted
+    from sr_gan.signals import Interrupted
 
     try:
         with memory_advice(cfg):

@@ -156,7 +156,7 @@ def test_acting_returns_from_nan_to_the_last_healthy_state(
 
     monkeypatch.setattr(GAN, "training_step", poisoned)
     settings = ("stages=[gan]", "health.every=1", "gan.epochs=3")
-    with pytest.raises(UserError, match="became NaN in epoch 1"):
+    with pytest.raises(UserError, match="diverged in epoch 1"):
         train(composed("quickstart", *settings))
     cfg = composed("quickstart", *settings, "health.intervene=true", "hydra.run.dir=other")
     train(cfg)

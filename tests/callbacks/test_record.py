@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from sr_gan.callbacks.record import MetricsTable, StopOnNaN
+from sr_gan.callbacks.record import MetricsTable, StopOnDivergence
 from sr_gan.errors import UserError
 from sr_gan.runs.metrics_table import read_rows
 
@@ -51,7 +51,7 @@ def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
 
 
 def test_nan_is_an_error_that_says_what_to_do() -> None:
-    guard, module = StopOnNaN(), cast(Any, None)
+    guard, module = StopOnDivergence(), cast(Any, None)
     guard.on_train_epoch_end(trainer(3, {"loss/vgg": 1.0, "speed/x": float("nan")}), module)
-    with pytest.raises(UserError, match=r"loss/vgg became NaN in epoch 3: .*learning rate"):
+    with pytest.raises(UserError, match=r"diverged in epoch 3, loss/vgg=nan: .*learning rate"):
         guard.on_train_epoch_end(trainer(3, {"loss/vgg": float("nan")}), module)

@@ -43,7 +43,7 @@ def test_unfinished_unvalidated_and_broken_runs_are_reported(make_run: MakeRun) 
     assert "pretrain was not validated" in stopped.text[1]
     rows = [{"stage": "gan", "epoch": 0, "loss/discriminator": "nan", "loss/generator": "nan"}]
     broken = run_section(read_run(make_run("broken", rows)), [0])
-    assert "became NaN in epoch 0 of gan." in broken.text[2]
+    assert "Diverged: in epoch 0 of gan, " in broken.text[2]
     assert broken.tables[0].rows == [["0", "NaN", "NaN", "0.0317", "1.34"]]
 
 

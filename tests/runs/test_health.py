@@ -33,8 +33,9 @@ LOST = reading(0.5, 0.5)
         ([WON] * 3 + [LOST] * 6, "generator winning"),  # one turn only
         ([reading(0.7, 0.3, contrast=0.1)] * 3, "collapsed"),
         ([reading(0.7, 0.3, colour=40.0)] * 3, "collapsed"),
-        ([reading(math.nan, 0.3)], "NaN"),
-        ([BALANCED] * 5 + [reading(0.7, 0.3, loss=math.inf)], "NaN"),
+        ([reading(math.nan, 0.3)], "diverged"),
+        ([BALANCED] * 5 + [reading(0.7, 0.3, loss=math.inf)], "diverged"),
+        ([BALANCED] * 5 + [reading(0.7, 0.3, loss=1e31)], "diverged"),
     ],
 )
 def test_states(readings: list[Reading], state: str) -> None:

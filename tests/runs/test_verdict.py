@@ -59,8 +59,8 @@ def test_nan_and_no_discriminator() -> None:
     broken.rows[1]["loss/vgg"] = float("nan")
     health = diagnose(broken)
     assert health is not None
-    assert health.state == "NaN"
-    assert health.text == "loss/vgg became NaN in epoch 1 of gan."
+    assert health.state == "diverged"
+    assert health.text == "Diverged: in epoch 1 of gan, loss/vgg=nan."
     assert diagnose(Stage("pretrain", [{"epoch": 0, "loss/generator": 0.1}])) is None
 
 

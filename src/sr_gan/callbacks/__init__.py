@@ -5,13 +5,13 @@ This room may import ``images``, ``runs``, ``metrics``, ``modules`` and the grou
 
 from sr_gan.callbacks.compiled import CompileNetworks
 from sr_gan.callbacks.health import Health
-from sr_gan.callbacks.interrupt import SaveOnSignal
 from sr_gan.callbacks.perceptual import PerceptualQuality
 from sr_gan.callbacks.progress import StageProgress
 from sr_gan.callbacks.prune import PruneByMedian
-from sr_gan.callbacks.record import MetricsTable, StopOnNaN
+from sr_gan.callbacks.record import MetricsTable, StopOnDivergence
 from sr_gan.callbacks.replay import ReplayUpdates
 from sr_gan.callbacks.samples import SampleGrid
+from sr_gan.callbacks.save import SaveState
 from sr_gan.callbacks.timing import Timing
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "PruneByMedian",
     "ReplayUpdates",
     "SampleGrid",
-    "SaveOnSignal",
+    "SaveState",
     "StageProgress",
-    "StopOnNaN",
+    "StopOnDivergence",
     "Timing",
 ]

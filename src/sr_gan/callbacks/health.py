@@ -38,7 +38,7 @@ class Health(L.Callback):
 
     With ``intervene``, while the discriminator wins, its updates become rarer by a factor of two at
     each reading; then its learning rate falls; then instance noise is added. This is undone step by
-    step once it does not win any more. After a collapse or a NaN the run returns to the last
+    step once it does not win any more. After a collapse or a divergence the run returns to the last
     healthy state, which is kept in ``path``, and goes on with half the learning rates, at most
     three times.
 
@@ -81,7 +81,8 @@ class Health(L.Callback):
         if not isinstance(pl_module, GAN):
             return
         if "real" in outputs:  # the discriminator moved
-            values = torch.stack([outputs["real"], outputs["fake"], outputs["G"].float()])
+            losses = outputs["G"].float().abs() + outputs["D"].float().abs()
+            values = torch.stack([outputs["real"], outputs["fake"], losses])
             measured = torch.cat([values, _looks(outputs["sr"].float(), outputs["hr"].float())])
             self.sums = measured if self.sums is None else self.sums + measured
             self.count += 1
@@ -131,7 +132,7 @@ class Health(L.Callback):
             self._intervene(trainer, module)
 
     def _intervene(self, trainer: L.Trainer, module: GAN) -> None:
-        if self.state in ("NaN", "collapsed"):
+        if self.state in ("diverged", "collapsed"):
             self._return(trainer, module)
         else:
             change = _CHANGES.get(self.state, -1)

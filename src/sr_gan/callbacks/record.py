@@ -1,12 +1,12 @@
-"""Writes the table of a run's metrics, and ends runs whose losses are NaN."""
+"""Writes the table of a run's metrics, and ends runs that have diverged."""
 
-from math import isnan
 from pathlib import Path
 
 import lightning as L
 
 from sr_gan.callbacks.health import Health
 from sr_gan.errors import UserError
+from sr_gan.runs.health import ADVICE, diverged
 from sr_gan.runs.metrics_table import read_rows, rounded, write_rows
 
 
@@ -47,25 +47,22 @@ class MetricsTable(L.Callback):
             write_rows(self.path, self.rows)
 
 
-class StopOnNaN(L.Callback):
-    """Ends a run whose losses have become NaN; its last checkpoint is older than that.
+class StopOnDivergence(L.Callback):
+    """Ends a run whose losses or logits are not finite or absurdly large.
 
-    A run that :class:`Health` has just returned to a healthy state goes on.
+    Its last checkpoint is older than that. A run that :class:`Health` has just returned to a
+    healthy state goes on.
 
     Raises:
-        UserError: a loss is NaN at the end of an epoch.
+        UserError: the run has diverged by the end of an epoch.
     """
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        broken = [
-            name
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith("loss/") and isnan(value)
-        ]
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         returned = [c.returned for c in trainer.callbacks if isinstance(c, Health)]  # type: ignore[attr-defined]
-        if broken and trainer.current_epoch not in returned:
+        if diverged(metrics) and trainer.current_epoch not in returned:
+            values = ", ".join(f"{name}={metrics[name]:.3g}" for name in diverged(metrics))
             raise UserError(
-                f"{', '.join(sorted(broken))} became NaN in epoch {trainer.current_epoch}: "
-                "go back with ckpt_path=last and a lower learning rate, or train in "
-                "trainer.precision=32-true"
+                f"the run has diverged in epoch {trainer.current_epoch}, {values}: "
+                f"{ADVICE['diverged']}"
             )

@@ -271,12 +271,13 @@ class SRData(L.LightningDataModule):
 
 
 def _leave_signals_to_the_main_process(worker: int) -> None:
-    """Keeps a worker running when Ctrl-C, ``timeout`` or Slurm signals all processes to end.
+    """Keeps a worker running when Ctrl-C, ``timeout``, a lost terminal or Slurm signals all.
 
     The run still needs its last batches. A worker that gets SIGTERM and is not stopped otherwise
     ends 30 seconds later, because the main process may have sent the signal and wait for it.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in {"SIGINT", "SIGHUP", "SIGUSR1"} & vars(signal).keys():
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_SECONDS))
 
 

@@ -1,8 +1,9 @@
 """The base class of the stages: the generator, its schedule, its validation and its state."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
@@ -24,6 +25,8 @@ Batch = dict[str, Any]  # lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1]
 
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def weight(batch: Batch) -> int:
@@ -115,6 +118,9 @@ class SRModule(L.LightningModule):
         self.betas = (betas[0], betas[1])
         self.schedule = schedule or Constant()
         self.means = Means()
+        self.taken: dict[str, Any] = {}  # the means of an epoch whose validation is to come
+        self.retaken = False  # whether they are from a checkpoint
+        self.rates: dict[str, float] = {}
         self.rehearsing = False
         self.ranked = False  # whether a callback logs quality/rank
         self.bicubic: dict[str, list[Tensor]] = {}
@@ -165,8 +171,13 @@ class SRModule(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hands the epoch's means to Lightning before the validation and the table read them."""
         if self.trainer.is_last_batch:
-            values: dict[str, Any] = {**self.rates, **self.means.take()}
-            self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
+            self.taken = {**self.rates, **self.means.take()}
+            self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_validation_epoch_end(self) -> None:
+        """Hands over the means of a resumed epoch of which only the validation was left."""
+        if self.retaken:
+            self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
 
     def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
         """Returns the optimiser of one player and its schedule over the whole stage.
@@ -256,15 +267,65 @@ class SRModule(L.LightningModule):
         norm = nn.utils.get_total_norm(gradients)
         self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
 
+    @property
+    def learning_rates(self) -> tuple[float, ...]:
+        """The learning rates that the settings ask for, by player."""
+        raise NotImplementedError
+
     def on_train_start(self) -> None:
-        self.on_train_epoch_start()  # an epoch resumed in its middle has no start
+        """Puts the optimisers of a resumed run at the point of today's schedules."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler = cast(LambdaLR, scheduler)
+            (group,), (base,) = scheduler.optimizer.param_groups, scheduler.base_lrs
+            group["lr"] = base * scheduler.lr_lambdas[0](scheduler.last_epoch)
+        self.means.load_state_dict(self.means.state_dict(), self.device)
+        now = self._current_rates()
+        self.rates = {**now, **self.rates}  # those of an epoch resumed in its middle are older
+        if self.trainer.ckpt_path:
+            epoch = f"{self.trainer.current_epoch + 1} of {self.epochs}"
+            rates = ", ".join(f"{name.partition('/')[2]}={rate:.4g}" for name, rate in now.items())
+            log.info("resumed    %s in epoch %s, %s", type(self).__name__, epoch, rates)
 
     def on_train_epoch_start(self) -> None:
         """Notes the learning rates of the epoch."""
-        self.rates = {
+        self.rates, self.retaken = self._current_rates(), False
+
+    def _current_rates(self) -> dict[str, float]:
+        return {
             f"optimizer/lr_{player}": float(optimizer.param_groups[0]["lr"])
             for player, optimizer in zip(self.players, self.trainer.optimizers)
         }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the measurements of the epoch so far."""
+        taken = self.taken if self.trainer.validating else {}
+        checkpoint["epoch_so_far"] = {
+            "means": self.means.state_dict(),
+            "taken": {name: float(value) for name, value in taken.items()},
+            "rates": self.rates,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores them, and writes the settings of Adam into the state of the optimisers.
+
+        Lightning would restore the learning rates and averaging factors of the earlier run over
+        those that were asked for. Rates that were lowered since the run began stay lower by the
+        same factor.
+        """
+        so_far = checkpoint.get("epoch_so_far", {"means": [], "taken": {}, "rates": {}})
+        self.means.load_state_dict(so_far["means"], "cpu")
+        self.taken, self.retaken = so_far["taken"], bool(so_far["taken"])
+        self.rates = so_far["rates"]
+        states = checkpoint["optimizer_states"], checkpoint["lr_schedulers"]
+        for player, rate, optimizer, schedule in zip(self.players, self.learning_rates, *states):
+            (group,) = optimizer["param_groups"]
+            factor = rate / group["initial_lr"]
+            group |= {"initial_lr": rate, "lr": group["lr"] * factor, "betas": self.betas}
+            group["fused"] = not self._scaled
+            schedule["base_lrs"] = [base * factor for base in schedule["base_lrs"]]
+            if factor != 1:
+                self.rates.pop(f"optimizer/lr_{player}", None)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Returns the state without the losses: VGG's 80 MB are in a file of their own."""

@@ -106,6 +106,10 @@ class GAN(SRModule):
         self.replay: Callable[..., dict[str, Any]] | None = None  # runs in place of ``update``
         self.automatic_optimization = False
 
+    @property
+    def learning_rates(self) -> tuple[float, float]:
+        return self.generator_lr, self.discriminator_lr
+
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         turn = self._turn(batch_idx)
         generator_lr, discriminator_lr = (

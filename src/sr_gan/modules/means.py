@@ -1,6 +1,7 @@
 """Means over an epoch, summed on the device where the numbers are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,11 +41,25 @@ class Means:
 
     def take(self) -> dict[str, Tensor]:
         """Returns the means by name, and begins anew. Names that were never given are left out."""
-        totals: dict[str, Tensor] = {}
-        for names in self.counted:
-            for name, total in zip(names, self.sums[names].T.clone()):  # a sum and a count each
-                totals[name] = totals[name] + total if name in totals else total
+        means = self.peek()
         for sums in self.sums.values():
             sums.zero_()
         self.counted = set()
+        return means
+
+    def peek(self) -> dict[str, Tensor]:
+        """Returns the means so far."""
+        totals: dict[str, Tensor] = {}
+        for names in sorted(self.counted):  # any order would round differently
+            for name, total in zip(names, self.sums[names].T.clone()):  # a sum and a count each
+                totals[name] = totals[name] + total if name in totals else total
         return {name: total / count for name, (total, count) in totals.items()}
+
+    def state_dict(self) -> list[tuple[list[str], Tensor]]:
+        """Returns the sums so far, from which a resumed epoch goes on."""
+        return [(list(names), self.sums[names].clone()) for names in sorted(self.counted)]
+
+    def load_state_dict(self, state: Sequence[tuple[list[str], Tensor]], device: Any) -> None:
+        """Goes on from sums of :meth:`state_dict`."""
+        self.sums = {tuple(names): sums.to(device) for names, sums in state}
+        self.counted = set(self.sums)

@@ -45,6 +45,10 @@ class Pretrain(SRModule):
             raise ValueError("a pretrain has no discriminator: choose a loss without one")
         self.lr = lr
 
+    @property
+    def learning_rates(self) -> tuple[float]:
+        return (self.lr,)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lr, hr = images(batch)
         sr = self.generator(lr)  # (B, 3, H, W) in [-1, 1]

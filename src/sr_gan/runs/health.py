@@ -3,7 +3,7 @@
 The same words and the same advice are used while a run trains and in its report.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median
@@ -15,7 +15,7 @@ State = Literal[
     "generator winning",
     "oscillating",
     "collapsed",
-    "NaN",
+    "diverged",
     "saturated",
 ]
 STATES: tuple[State, ...] = get_args(State)  # the curve health/state holds their positions here
@@ -29,6 +29,7 @@ _PATIENCE = 6  # readings that a discriminator is given before it counts as too 
 _MEMORY = 8  # readings in which swings are looked for
 _FADED, _GLARING = 0.3, 3.0  # contrast of the generated images, as a share of the photographs'
 _TINTED = 25.0  # grey levels between the mean colours
+_BEYOND = 1e10  # no loss of a run that still learns is as large
 
 MEANING: dict[State, str] = {
     "healthy": "both players are learning from each other",
@@ -42,7 +43,7 @@ MEANING: dict[State, str] = {
     "little",
     "oscillating": "the two players overtake each other again and again",
     "collapsed": "the images have lost the contrast or the colours of the photographs",
-    "NaN": "a loss is not a number",
+    "diverged": "a loss is not a number, or larger than any that means something",
 }
 _BETTER_START = (
     "start from a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps "
@@ -59,8 +60,9 @@ ADVICE: dict[State, str] = {
     "oscillating": "lower gan.generator_lr and gan.discriminator_lr, set gan.ema=0.999, or use "
     "penalty=r1",
     "collapsed": "lower gan.loss.weights.adversarial, and go back with ckpt_path=",
-    "NaN": "go back with ckpt_path=last, and lower the learning rates or train in "
-    "trainer.precision=32-true",
+    "diverged": "go back to the last checkpoint, if there is one, with ckpt_path=last, and lower "
+    "the learning rates or the weights of the loss; if the run computes in 16 bits, "
+    "trainer.precision=32-true may help, too",
 }
 
 
@@ -71,7 +73,7 @@ class Reading:
     Args:
         real: the discriminator's mean answer to photographs, a probability in [0, 1].
         fake: its mean answer to generated images.
-        loss: the generator's loss, which is only checked for being a number.
+        loss: the sum of both losses, which only shows whether the run has diverged.
         contrast: the standard deviation of the generated images over that of the photographs.
         colour: the largest difference of a colour channel's mean, in grey levels.
     """
@@ -116,7 +118,7 @@ def classify(
 
     The first of these that is true:
 
-    - ``NaN``: a number of the last reading is not finite.
+    - ``diverged``: a number of the last reading is not finite, or the loss is above 1e10.
     - ``collapsed``: the images looked like photographs before, and in three readings their contrast
       is below 0.3 or above 3, or their colours are off by more than 25 grey levels.
     - ``oscillating``: D(real) - D(fake) swung by 0.4 three times among the last eight readings.
@@ -130,8 +132,8 @@ def classify(
         looked_like_photos: whether the images ever looked like photographs.
     """
     last = readings[-_RECENT:]
-    if last and not all(isfinite(value) for value in vars(last[-1]).values()):
-        return "NaN"
+    if last and any(_is_absurd(value) for value in vars(last[-1]).values()):
+        return "diverged"
     if len(last) < _RECENT:
         return "healthy"
     if looked_like_photos and not any(reading.looks_like_photos for reading in last):
@@ -144,6 +146,12 @@ def classify(
     patient = readings[-_PATIENCE:]
     weak = all(state_of(reading.distance, before) == state for reading in patient)
     return state if weak and len(patient) == _PATIENCE else "healthy"
+
+
+def diverged(metrics: Mapping[str, float]) -> list[str]:
+    """Returns the losses and logits among ``metrics`` that are not finite, or absurdly large."""
+    watched = ("loss/", "discriminator/logit")
+    return sorted(k for k, value in metrics.items() if k.startswith(watched) and _is_absurd(value))
 
 
 def look_like_photos(readings: Sequence[Reading]) -> bool:
@@ -159,6 +167,10 @@ def explain(state: State, readings: Sequence[Reading]) -> str:
     fake = median(reading.fake for reading in last)
     advice = f"; try this: {ADVICE[state]}" if ADVICE[state] else ""
     return f"{state} (D(photo) {real:.2f}, D(generated) {fake:.2f}): {MEANING[state]}{advice}"
+
+
+def _is_absurd(value: float) -> bool:
+    return not isfinite(value) or abs(value) > _BEYOND
 
 
 def _swings(distances: Sequence[float]) -> int:

@@ -1,11 +1,11 @@
 """The verdict on the GAN stage of a run, from its epoch means."""
 
 from dataclasses import dataclass
-from math import isnan, log
+from math import log
 from statistics import median
 from typing import Any
 
-from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, state_of
+from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, diverged, state_of
 from sr_gan.runs.metrics_table import Stage
 
 _CHANCE = {
@@ -44,11 +44,11 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     Returns:
         ``None`` for a stage without a discriminator.
     """
-    broken = next((row for row in stage.rows if _has_nan(row)), None)
+    broken = next((row for row in stage.rows if diverged(row)), None)
     if broken is not None:
-        names = ", ".join(name for name, value in broken.items() if isnan(value))
-        text = f"{names} became NaN in epoch {broken['epoch']:.0f} of {stage.name}."
-        return Verdict("NaN", text, ADVICE["NaN"])
+        values = ", ".join(f"{name}={broken[name]:.3g}" for name in diverged(broken))
+        text = f"Diverged: in epoch {broken['epoch']:.0f} of {stage.name}, {values}."
+        return Verdict("diverged", text, ADVICE["diverged"])
     distance = _distance(stage)
     if not distance:
         return None
@@ -96,7 +96,3 @@ def _since(distance: list[tuple[int, float]]) -> int | None:
             break
         since = epoch
     return since
-
-
-def _has_nan(row: dict[str, float]) -> bool:
-    return any(isnan(value) for name, value in row.items() if name.startswith("loss/"))

@@ -1,0 +1,112 @@
+"""Saves the state of a run now and then, at the end of its stages, and when it is asked to end."""
+
+import logging
+import signal
+from pathlib import Path
+from time import monotonic
+from typing import Any, cast
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from pydantic import PositiveFloat
+
+from sr_gan import signals
+from sr_gan.arguments import checked
+from sr_gan.modules.base import SRModule
+from sr_gan.runs.health import diverged
+
+log = logging.getLogger(__name__)
+
+_VALIDATION = "epoch_loop.val_loop.batch_progress"  # in Lightning's checkpoints
+
+
+class SaveState(Checkpoint):  # Lightning calls checkpoints after all other callbacks
+    """Saves ``last.ckpt`` between two steps, so that a run that resumes from it loses nothing.
+
+    It saves every ``minutes``, at the end of the stage, and when a signal has asked the run to end,
+    see :mod:`sr_gan.signals`. A checkpoint from the middle of a step would hold a discriminator
+    that is one update ahead of its generator, so a signal is only noted until the step is done. A
+    second Ctrl-C ends the run at once, without saving. A run that resumes from a checkpoint written
+    during a validation begins with this validation.
+
+    Args:
+        path: the checkpoint to write.
+        minutes: the time between two saves.
+
+    Raises:
+        Interrupted: a signal came, and the state has been saved, unless the run has diverged.
+    """
+
+    @checked
+    def __init__(self, path: str, minutes: PositiveFloat = 10) -> None:
+        self.path, self.minutes = Path(path), minutes
+        self.saved_at = monotonic()
+        self.stopped_by: int | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        signals.postpone()
+        self.saved_at = monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        # After an epoch's last batch Lightning could not resume with the validation.
+        if not trainer.is_last_batch:
+            due = monotonic() - self.saved_at > 60 * self.minutes
+            self._save_if_asked(trainer, due)
+            self._stop_if_asked()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._save_if_asked(trainer)
+        self._stop_if_asked()
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._save_if_asked(trainer)
+        self._stop_if_asked()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._save_if_asked(trainer)  # and stop at the next start: the loggers are not done yet
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._stop_if_asked()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._save_if_asked(trainer, due=True)
+        self._stop_if_asked()
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if trainer.validating:  # Lightning repeats a validation that has begun and done nothing
+            done = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+            progress = checkpoint["loops"]["fit_loop"][_VALIDATION]
+            progress |= {"total": done, "current": dict.fromkeys(done, 0), "is_last_batch": False}
+
+    def _save_if_asked(self, trainer: L.Trainer, due: bool = False) -> None:
+        asked = signals.received()
+        stop = asked is not None
+        if trainer.world_size > 1:  # all processes stop or save at the same step, or none does
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+            due = trainer.strategy.broadcast(due)
+        if stop or due:
+            self._save(trainer, cast(SRModule, trainer.lightning_module))
+        if stop:
+            self.stopped_by = asked or signal.SIGTERM
+
+    def _save(self, trainer: L.Trainer, module: SRModule) -> None:
+        so_far = {**module.taken, **module.means.peek()}
+        wrong = diverged({name: float(value) for name, value in so_far.items()})
+        if wrong:  # the older checkpoint is worth more
+            log.warning("not saved: the run has diverged (%s)", ", ".join(wrong))
+            return
+        trainer.save_checkpoint(self.path)
+        self.saved_at = monotonic()
+
+    def _stop_if_asked(self) -> None:
+        if self.stopped_by is not None:
+            raise signals.Interrupted(self.stopped_by, self.path if self.path.exists() else None)

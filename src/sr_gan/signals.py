@@ -1,0 +1,74 @@
+"""Signals that ask the program to end, such as Ctrl-C: at once, or after a state has been saved."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_ALWAYS = ("SIGINT", "SIGTERM")
+# nohup ignores SIGHUP, and cluster software may use SIGUSR1 itself: those handlers stay.
+_UNLESS_HANDLED = ("SIGHUP", "SIGUSR1")
+
+
+class Interrupted(BaseException):
+    """The program was asked to end.
+
+    Args:
+        signum: the number of the signal.
+        checkpoint: the file that holds the state; None if nothing was to be saved.
+    """
+
+    def __init__(self, signum: int, checkpoint: Path | None = None) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum, self.checkpoint = signum, checkpoint
+
+
+class _Signals:
+    received: int | None = None
+    postponed = False
+
+
+@contextmanager
+def caught() -> Iterator[None]:
+    """Turns signals into :class:`Interrupted` inside the block, or the decorated function."""
+    previous: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in (*_ALWAYS, *_UNLESS_HANDLED):
+            signum = getattr(signal, name, None)  # Windows lacks some
+            handler = signum and signal.getsignal(signum)
+            free = name in _ALWAYS or handler is signal.SIG_DFL
+            if signum and free and handler is not _handle:
+                previous[signum] = signal.signal(signum, _handle)
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            if signal.getsignal(signum) is _handle:
+                signal.signal(signum, handler)
+
+
+def postpone() -> None:
+    """Only notes signals from now on, until :func:`allow`; a second Ctrl-C still ends at once."""
+    _Signals.received, _Signals.postponed = None, True
+
+
+def allow() -> None:
+    """Lets signals end the program at once again."""
+    _Signals.received, _Signals.postponed = None, False
+
+
+def received() -> int | None:
+    """Returns the number of the signal that came since :func:`postpone`, if any."""
+    return _Signals.received
+
+
+def _handle(signum: int, frame: Any) -> None:
+    if not _Signals.postponed:
+        raise Interrupted(signum)
+    if _Signals.received is not None and signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    _Signals.received = signum
+    print("\nstopping after this step; Ctrl-C again leaves at once", file=sys.stderr)
