@@ -191,6 +191,7 @@ def run_command(
     config_name: str,
     *arguments: str,
     after_sweep: Callable[[Path], None] | None = None,
+    complete: Callable[[Sequence[str]], list[str]] = list,
 ) -> Output:
     """Runs a command as from the shell, in this process; returns exit code, output and errors."""
     monkeypatch.setattr(sys, "argv", [f"{config_name}.py", *arguments])
@@ -199,7 +200,7 @@ def run_command(
     HydraConfig.instance().cfg = None  # as in a process of its own
     code = 0
     try:
-        command(task, config_name, after_sweep)
+        command(task, config_name, after_sweep, complete)
     except SystemExit as stop:
         code = int(stop.code or 0)
     captured = capsys.readouterr()

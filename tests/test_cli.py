@@ -64,8 +64,8 @@ MISTAKES = {
     "data.crop=50": "data.crop=50: must be a multiple of scale=4",
     "init_from=missing.pth": "init_from=missing.pth does not exist: give the folder of a run, a",
     "ckpt_path=missing.ckpt": "error: ckpt_path=missing.ckpt does not exist: give a run, a .ckpt",
-    "ckpt_path=last": "error: ckpt_path: no run to resume in runs/quickstart; start without it",
-    "ckpt_path=empty": "error: ckpt_path: no run to resume in empty",
+    "ckpt_path=last": "error: ckpt_path=last: no run to resume in runs/quickstart; name its",
+    "ckpt_path=empty": "error: ckpt_path=empty: empty has no checkpoint",
     "stages=[]": "error: stages=[]: allowed are [pretrain], [gan] and [pretrain,gan]",
     "data=base": "data is a part of other choices, not one itself",
     "gan.loss=l1": "should be an instance of Objective; to choose a file of conf/ use GROUP@",
@@ -193,7 +193,7 @@ def test_sweeps_make_a_folder_a_job_and_survive_a_failing_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.Signals) -> None:
     """A run saves, prints how to go on, and goes on in the same folder.
 
@@ -217,9 +217,9 @@ def test_interrupted_and_resumed_from_the_shell(tmp_path: Path, signum: signal.S
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + signum
     (checkpoint,) = tmp_path.glob("runs/quickstart/*/checkpoints/gan/last.ckpt")
-    assert f"ckpt_path={checkpoint.relative_to(tmp_path)}" in output
+    assert f"saved {checkpoint.relative_to(tmp_path)}" in output
     again = subprocess.run(
-        [*line, "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [*line[:3], "ckpt_path=last"], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert again.returncode == 0, again.stderr
     (summary,) = tmp_path.glob("runs/quickstart/*/summary.json")

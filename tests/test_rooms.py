@@ -15,6 +15,7 @@ COMMANDS = {"train", "prepare", "evaluate", "upscale", "interpolate", "report", 
 GROUND = {
     "arguments",
     "errors",
+    "signals",
     "files",
     "machine",
     "tables",

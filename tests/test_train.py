@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import os
 import signal
 import time
@@ -320,6 +321,7 @@ def test_goes_on_with_the_second_stage(composed: Compose) -> None:
     stop = ["+callbacks.stop._target_=tests.test_train.StopAt", "+callbacks.stop.moment=train"]
     with pytest.raises(Interrupted) as stopped:
         train(composed("quickstart", *stop))
+    assert stopped.value.checkpoint is not None
     assert stopped.value.checkpoint.parent.name == "pretrain"
     summary = train(composed("quickstart", "ckpt_path=last"))
     assert [summary[stage]["epochs"] for stage in ("pretrain", "gan")] == [2, 2]
@@ -341,14 +343,15 @@ def test_init_from_loads_the_generator_only(composed: Compose, tmp_path: Path) -
     trained = load_file(folder / "generator.safetensors")
     torch.save(trained, tmp_path / "weights.pth")
     still = ["stages=[gan]", "gan.generator_lr=1e-30", "gan.epochs=1"]
-    for origin in (
+    origins = (
         tmp_path / "first",
         folder / "generator.safetensors",
         folder / "last.ckpt",
         tmp_path / "weights.pth",
-    ):
-        train(composed("quickstart", *still, f"init_from={origin}"))
-        run = Path(composed("quickstart").run_dir)
+    )
+    for number, origin in enumerate(origins):
+        run = tmp_path / str(number)
+        train(composed("quickstart", *still, f"init_from={origin}", f"run_dir={run}"))
         loaded = load_file(run / "checkpoints" / "gan" / "generator.safetensors")
         assert all(torch.equal(trained[key], loaded[key]) for key in trained)
 
@@ -405,14 +408,43 @@ def test_resuming_with_other_settings(composed: Compose, caplog: pytest.LogCaptu
     train(composed("quickstart", "stages=[gan]", "ckpt_path=last", "gan.epochs=3"))
     assert "resuming with another setting: gan.epochs: 2 -> 3" in caplog.text
     run = Path(composed("quickstart").run_dir)
+    with pytest.raises(UserError, match=r"gan\.ema=0\.9: .* an average cannot begin or end within"):
+        train(composed("quickstart", "stages=[gan]", "ckpt_path=last", "gan.ema=0.9"))
     assert OmegaConf.load(run / "config.1.yaml").gan.epochs == 2
     assert OmegaConf.load(run / "config.yaml").gan.epochs == 3
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "gan"])
+def test_rates_and_averaging_factors_given_on_resume_are_used(
+    composed: Compose, stage: str, tmp_path: Path
+) -> None:
+    """Lightning restores those of the checkpoint; rates that the run has lowered stay lower."""
+    run = [f"stages=[{stage}]", f"schedule@{stage}.schedule=cosine"]
+    given = {"pretrain": ["lr"], "gan": ["generator_lr", "discriminator_lr"]}[stage]
+    train(composed("quickstart", *run, f"{stage}.epochs=1"))
+    path = Path(composed("quickstart").run_dir) / "checkpoints" / stage / "last.ckpt"
+    before = torch.load(path, weights_only=True)
+    halved = [[rate / 2 for rate in each["base_lrs"]] for each in before["lr_schedulers"]]
+    for scheduler, rates in zip(before["lr_schedulers"], halved):
+        scheduler["base_lrs"] = rates  # as Health does after a return
+    torch.save(before, path)
+    rates = [f"{stage}.{name}=3e-3" for name in given]
+    longer = [f"{stage}.epochs=3", f"{stage}.betas=[0.5,0.9]", "ckpt_path=last"]
+    train(composed("quickstart", *run, *rates, *longer))
+    after = torch.load(path, weights_only=True)
+    for state, scheduler in zip(after["optimizer_states"], after["lr_schedulers"]):
+        assert state["param_groups"][0]["betas"] == (0.5, 0.9)
+        assert scheduler["base_lrs"] == [pytest.approx(1.5e-3)]
+    table = read_rows(path.parents[2] / "metrics.csv")
+    done = before["lr_schedulers"][0]["last_epoch"]  # the steps of the first of three epochs
+    expected = 1.5e-3 * (1 + math.cos(math.pi * (done + 0.5) / (3 * done))) / 2
+    assert float(table[-2]["optimizer/lr_generator"]) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no run to resume in"),
+        (None, "run has no checkpoint; a run that ended before its first one has to start anew"),
         (b"PK broken", r"last\.ckpt cannot be read: .*; resume from another one: .*best\.ckpt"),
         (b"", "cannot be read"),
         ({"state_dict": {}}, "is not a checkpoint of a run of sr_gan.*init_from="),

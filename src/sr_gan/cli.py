@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import re
+import signal
 import sys
 import textwrap
 import time
@@ -22,10 +23,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from sr_gan import signals
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.resolvers import register_resolvers
-from sr_gan.runs.folder import ERROR, failures, record_failure
+from sr_gan.runs.folder import ERROR, LOCK, LOG, failures, record_failure
 from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.explain import explain, no_such_choice
 from sr_gan.settings.extras import check_launcher
@@ -39,6 +41,7 @@ def command(
     task: Callable[[DictConfig], None],
     config_name: str,
     after_sweep: Callable[[Path], None] | None = None,
+    complete: Callable[[Sequence[str]], list[str]] = list,
 ) -> None:
     """Runs a function on the configuration that is composed from the command line.
 
@@ -51,6 +54,7 @@ def command(
         config_name: the name of the configuration's file in conf/.
         after_sweep: a function that is called with the folder of a sweep (``-m``) at its end. If it
             is given, a job that fails does not stop the others, and failed jobs are listed.
+        complete: a function that returns the settings on the command line with others added.
     """
     verbatim = tuple(paths(SCHEMAS[config_name]))
     sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
@@ -61,6 +65,7 @@ def command(
     SweepFolder.last = None
     try:
         _check_choices(sys.argv[1:])
+        sys.argv[1:] = complete(sys.argv[1:])
         common = shared_keys(sys.argv[1:])
         job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
@@ -69,17 +74,21 @@ def command(
             job(cfg)
 
         run.__module__ = task.__module__
-        with _wrapped() if {"--help", "-h"} & set(sys.argv[1:]) else nullcontext():
+        helping = {"--help", "-h"} & set(sys.argv[1:])
+        with signals.caught(), _wrapped() if helping else nullcontext():
             hydra.main(str(conf_dir()), config_name, version_base="1.3")(run)()
-        if SweepFolder.last and after_sweep:
-            _conclude(SweepFolder.last, begin, after_sweep)
+            if SweepFolder.last and after_sweep:
+                _conclude(SweepFolder.last, begin, after_sweep)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if debug:
             raise
         _fail(error)
+    except signals.Interrupted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(128 + stop.signum)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
 
 
 class _Job:
@@ -223,7 +232,7 @@ def _fail(error: Exception) -> None:
 
 def _forget_empty_run(folder: Path) -> None:
     """Removes the folder of a run that a mistake ended before it began."""
-    if all(path.name == "train.log" for path in folder.iterdir()):
+    if all(path.name in (LOG, LOCK) for path in folder.iterdir()):
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

@@ -4,13 +4,15 @@ PyTorch takes seconds to import, so that the functions below import what needs i
 have been checked.
 """
 
+import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -21,13 +23,19 @@ from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.machine import installed, keep_freed_memory
-from sr_gan.runs.folder import PRUNED, find_weights
+from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, find_weights
+from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
+from sr_gan.runs.resume import (
+    Checkpoint,
+    check_photos,
+    check_resumable,
+    find_checkpoint,
+    is_finished,
+    settings_of_run,
+)
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
-
-if TYPE_CHECKING:
-    from sr_gan.runs.resume import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -46,23 +54,37 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     """
     config = check(cfg)
     log.info("loading    PyTorch and Lightning")
-    import lightning as L
     from lightning.pytorch.utilities import rank_zero_only
-
-    from sr_gan.callbacks.recipe import Recipe
-    from sr_gan.runs.records import write_records
-    from sr_gan.runs.summary import as_text, summarise
-    from sr_gan.runs.weights import load_generator, save_generator
 
     quieten()
     first = rank_zero_only(lambda: True, default=False)()  # of several processes, one speaks
     for logger in (log, logging.getLogger("sr_gan")):
         logger.setLevel(logging.INFO if first else logging.WARNING)
     run_dir = Path(cfg.run_dir)
-    resumed = _resumed(cfg, config, run_dir)
+    with occupied(run_dir) if first else nullcontext():
+        resumed = _resumed(cfg, config, run_dir)
+        if resumed is None and first:
+            refuse_to_overwrite(run_dir)
+        if resumed and is_finished(resumed, config, run_dir):
+            log.info("finished   %s has nothing left to do", relative(run_dir))
+            summary: dict[str, Any] = json.loads((run_dir / SUMMARY).read_text())
+            return summary
+        return _train_stages(cfg, config, resumed, first)
+
+
+def _train_stages(
+    cfg: DictConfig, config: dict[str, Any], resumed: Checkpoint | None, first: bool
+) -> dict[str, Any]:
+    import lightning as L
+
+    from sr_gan.callbacks.recipe import Recipe
+    from sr_gan.runs.records import write_records
+    from sr_gan.runs.summary import as_text, summarise
+    from sr_gan.runs.weights import load_generator, save_generator
+
+    run_dir = Path(cfg.run_dir)
     keep_freed_memory()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-
     data = build(cfg.data)
     generator = build(cfg.generator)
     if cfg.init_from and not resumed:  # a checkpoint's weights are further
@@ -70,31 +92,32 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     data.collections()  # missing photos are reported before VGG19 is downloaded
     stages = _remaining(config["stages"], resumed)
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
-    callbacks = {
-        stage: [*build_all(cfg.callbacks, stage), Recipe(stage, config)] for stage in stages
-    }
+    callbacks = {stage: build_all(cfg.callbacks, stage) for stage in stages}
     data.setup()
+    if resumed:
+        check_photos(resumed, config, data.digest)
     log.info("data       %s", data.describe())
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
     log.info("run        %s", relative(run_dir))
     if first:
-        write_records(cfg, run_dir)
+        write_records(cfg, run_dir, _overrides())
         (run_dir / PRUNED).unlink(missing_ok=True)
+        set_later_stages_aside(run_dir, stages[0])
 
     for stage, module in modules.items():
         trainer = build(
             cfg.trainer,
             max_epochs=module.epochs,
-            callbacks=callbacks[stage],
+            callbacks=[*callbacks[stage], Recipe(stage, config, data.digest)],
             logger=build_all(cfg.logger, stage),
         )
         ckpt_path = resumed.path if resumed and resumed.stage == stage else None
         trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+        signals.allow()
         if trainer.is_global_zero:
-            weights = run_dir / "checkpoints" / stage / "generator.safetensors"
+            weights = run_dir / "checkpoints" / stage / FINISHED
             save_generator(module.evaluated, config["generator"], weights)
         generator.load_state_dict(module.evaluated.state_dict())  # where the next stage begins
-        signals.allow()
         if (run_dir / PRUNED).exists():
             break
 
@@ -134,9 +157,7 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
         cfg.generator = {"_target_": f"{networks.__name__}.{kind.__name__}", **settings}
 
 
-def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> "Checkpoint | None":
-    from sr_gan.runs.resume import check_resumable, find_checkpoint
-
+def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:
     if cfg.ckpt_path is None:
         return None
     checkpoint = find_checkpoint(cfg.ckpt_path, run_dir)
@@ -145,7 +166,12 @@ def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> "Checkpo
     return checkpoint
 
 
-def _remaining(stages: list[str], resumed: "Checkpoint | None") -> list[str]:
+def _overrides() -> list[str] | None:
+    """Returns the settings on the command line; None where this is not a command."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None
+
+
+def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:
     return stages[stages.index(resumed.stage) :] if resumed else stages
 
 
@@ -163,16 +189,20 @@ def _main(cfg: DictConfig) -> None:
     adopt_generator(cfg, HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return
-    from sr_gan.signals import Interrupted
-
     try:
         with memory_advice(cfg):
             train(cfg)
-    except Interrupted as stop:
-        checkpoint = relative(stop.checkpoint)
-        log.info("%s; saved %s", stop, checkpoint)
-        log.info("go on with the same command and ckpt_path=%s", checkpoint)
+    except signals.Interrupted as stop:
+        log.info("%s; %s", stop, _way_on(stop.checkpoint, Path(cfg.run_dir)))
         sys.exit(128 + stop.signum)
+
+
+def _way_on(saved: Path | None, run_dir: Path) -> str:
+    """Returns what has been saved of a run that was stopped, and how to go on."""
+    what = f"saved {relative(saved)}" if saved else "nothing new to save"
+    if not checkpoints(run_dir):
+        return f"{what}; start it again with the same command"
+    return f"{what}\ngo on with python -m sr_gan.train ckpt_path={relative(run_dir)}"
 
 
 def _is_to_be_done(cfg: DictConfig) -> bool:
@@ -212,4 +242,4 @@ def _report(sweep_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    command(_main, "train", after_sweep=_report)
+    command(_main, "train", after_sweep=_report, complete=settings_of_run)

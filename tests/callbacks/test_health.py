@@ -141,8 +141,11 @@ def test_a_slowed_discriminator_moves_less_and_keeps_its_rate(composed: Compose)
     assert moves[1] == pytest.approx(moves[0] / 4, rel=0.02)
 
 
-def test_acting_returns_from_nan_to_the_last_healthy_state(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_intervening_returns_from_nan_to_the_last_healthy_state(
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     caplog.set_level("INFO")
     step = GAN.training_step
@@ -158,7 +161,7 @@ def test_acting_returns_from_nan_to_the_last_healthy_state(
     settings = ("stages=[gan]", "health.every=1", "gan.epochs=3")
     with pytest.raises(UserError, match="diverged in epoch 1"):
         train(composed("quickstart", *settings))
-    cfg = composed("quickstart", *settings, "health.intervene=true", "hydra.run.dir=other")
+    cfg = composed("quickstart", *settings, "health.intervene=true", f"run_dir={tmp_path / 'on'}")
     train(cfg)
     assert any("back to the state of epoch 0" in line for line in caplog.messages)
     weights = torch.load(Path(cfg.run_dir) / "checkpoints/gan/last.ckpt", weights_only=True)

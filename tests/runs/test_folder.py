@@ -20,7 +20,9 @@ def checkpoint(run: str, stage: str = "gan", age: int = 0) -> Path:
     path = Path(run) / "checkpoints" / stage / "last.ckpt"
     path.parent.mkdir(parents=True)
     path.touch()
-    os.utime(path, (1e9 - age, 1e9 - age))
+    config = Path(run) / "config.yaml"
+    config.touch()
+    os.utime(config, (1e9 - age, 1e9 - age))
     return path
 
 
@@ -38,6 +40,16 @@ def test_last_is_the_newest_run_of_the_experiment() -> None:
     assert choose_run_dir("a", "last") == str(Path("runs/a/2"))
     with pytest.raises(UserError, match="no run to resume in runs/c"):
         choose_run_dir("c", "last")
+    Path("runs/a/5").mkdir()
+    Path("runs/a/5/train.log").touch()  # killed before its first checkpoint
+    with pytest.raises(UserError, match=r"newest run runs/a/5 ended before its first checkpoint"):
+        choose_run_dir("a", "last")
+
+
+def test_two_runs_of_one_second_have_two_folders() -> None:
+    folders = {choose_run_dir("a", None) for _ in range(3)}
+    assert len(folders) == 3
+    assert all(Path(folder).is_dir() for folder in folders)
 
 
 def test_a_checkpoint_is_resumed_in_its_own_folder(tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ class Recipe(L.Callback):
     Args:
         stage: the name of the stage.
         config: the resolved configuration of the run, from which its networks can be rebuilt.
+        photos: a digest of the photographs that the run is trained on.
     """
 
-    def __init__(self, stage: str, config: dict[str, Any]) -> None:
+    def __init__(self, stage: str, config: dict[str, Any], photos: str) -> None:
         self.content: dict[str, Any] = {
             "version": sr_gan.__version__,
             "stage": stage,
             "config": config,
+            "photos": photos,
         }
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

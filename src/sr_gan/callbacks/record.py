@@ -14,8 +14,7 @@ class MetricsTable(L.Callback):
     """Writes ``metrics.csv``: one row for each epoch, one column for each metric.
 
     A cell is empty where its metric was not measured. A resumed run drops the rows that it is about
-    to repeat. If an epoch was resumed in its middle, its row holds the means over the steps since
-    then, not over the whole epoch.
+    to repeat. The speed of an epoch that was resumed in its middle is that of the steps since then.
 
     Args:
         path: the file.
@@ -27,11 +26,10 @@ class MetricsTable(L.Callback):
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.rows = [
-            row
-            for row in read_rows(self.path)
-            if row["stage"] != self.stage or int(row["epoch"]) < trainer.current_epoch
-        ]
+        rows = read_rows(self.path)
+        own = [row for row in rows if row["stage"] == self.stage]
+        before = rows[: rows.index(own[0])] if own else rows
+        self.rows = before + [row for row in own if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = {name: rounded(value) for name, value in trainer.callback_metrics.items()}

@@ -169,6 +169,14 @@ class SRData(L.LightningDataModule):
         return self._valid
 
     @property
+    def digest(self) -> str:
+        """What is trained on and validated on: numbers of photos, and a hash of their pixels."""
+        parts = {"to train on": self.train_photos, "held out": self.valid_photos}
+        return ", ".join(
+            f"{len(photos)} {what} ({photos.digest})" for what, photos in parts.items()
+        )
+
+    @property
     def epoch_length(self) -> int:
         """The number of crops in an epoch."""
         return self.crops_per_epoch or len(self.train_photos)

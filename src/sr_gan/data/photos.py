@@ -1,5 +1,6 @@
 """Decoded photographs and their exact reductions, mapped into memory from the cache's files."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -80,6 +81,12 @@ class Photos(Sequence[Photo]):
     def pick(self, indices: Sequence[int]) -> "Photos":
         """Returns the photos at ``indices``."""
         return replace(self, entries=tuple(self.entries[i] for i in indices))
+
+    @property
+    def digest(self) -> str:
+        """A digest of the names and pixels of all photos, in their order."""
+        content = [(entry.name, entry.height, entry.width, entry.crc) for entry in self.entries]
+        return hashlib.sha1(repr(content).encode(errors="surrogateescape")).hexdigest()[:16]
 
     @property
     def pixels(self) -> int:

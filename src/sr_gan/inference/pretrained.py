@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from sr_gan.arguments import Kernel
-from sr_gan.errors import UserError
+from sr_gan.errors import UserError, printable
 from sr_gan.images.resize import upscale
 from sr_gan.models import PURPOSES, bundled_models
 from sr_gan.runs.folder import find_model
 from sr_gan.runs.weights import (
     Weights,
     differing,
-    printable,
     read_weights,
     stated_generator,
 )

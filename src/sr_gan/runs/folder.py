@@ -3,7 +3,7 @@
 ::
 
     config.yaml        the resolved configuration; a resumed run keeps earlier ones as config.1.yaml
-    environment.json   versions, git commit, machine, command
+    environment.json   versions, git commit, machine, command and its settings
     train.log          the printed lines, with their times
     metrics.csv        one row for each epoch
     summary.json       the results
@@ -22,8 +22,11 @@ from sr_gan.files import atomic_write
 from sr_gan.models import DEFAULT, bundled_models
 
 RUNS = Path("runs")
+CONFIG, ENVIRONMENT, LOG, SUMMARY = "config.yaml", "environment.json", "train.log", "summary.json"
+STAGES = ("pretrain", "gan")  # in their order
 FINISHED = "generator.safetensors"  # a stage writes it at its end
 ERROR = "error.txt"  # in the folder of a job that failed; one line with the reason
+LOCK = ".lock"
 PRUNED = "pruned.txt"  # in the folder of a job that was ended early; one line with the reason
 
 
@@ -77,6 +80,12 @@ def find_weights(
             "give another run's folder or a weights file"
         )
     return max(files, key=lambda file: file.stat().st_mtime)
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """Returns the newest state of each stage of a run that has one, in the order of the stages."""
+    files = [run_dir / "checkpoints" / stage / "last.ckpt" for stage in STAGES]
+    return [file for file in files if file.exists()]
 
 
 def record_failure(folder: Path, message: str) -> None:

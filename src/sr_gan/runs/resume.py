@@ -1,38 +1,86 @@
-"""Finds the run and the checkpoint to resume."""
+"""Finds the run and the checkpoint to resume, and the settings that the run was started with."""
 
+import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sr_gan.errors import UserError
-from sr_gan.runs.folder import RUNS
-from sr_gan.settings.build import fill_stage
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
+from sr_gan.errors import UserError, printable
+from sr_gan.files import relative
+from sr_gan.runs.folder import (
+    CONFIG,
+    ENVIRONMENT,
+    FINISHED,
+    LOG,
+    RUNS,
+    SUMMARY,
+    checkpoints,
+)
+from sr_gan.settings.build import fill_stage
+from sr_gan.settings.conf import conf_dir
+from sr_gan.settings.overrides import parse_overrides
+
+_DEFAULT = "quickstart"  # the experiment of conf/train.yaml
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
+_FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint to resume, with the stage and the settings of its run."""
+    """A checkpoint to resume.
+
+    Args:
+        path: the file.
+        stage: the stage that it is from.
+        config: the resolved settings of its run.
+        epochs: the number of epochs of the stage that are done.
+        photos: a digest of the photographs that the run was trained on; None if it is not known.
+    """
 
     path: Path
     stage: str
     config: dict[str, Any]
+    epochs: int = 0
+    photos: str | None = None
+
+
+def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
+    """Returns the folder of the run that ``ckpt_path`` resumes, or makes a new one.
+
+    A new folder is ``runs/<experiment>/<date>-<time>``, and no other run gets it. This function is
+    registered as the resolver ``run_dir``, so that Hydra writes into a resumed folder, too.
+
+    Raises:
+        UserError: there is nothing to resume.
+    """
+    resumed = ckpt_path and _folder_of(ckpt_path, experiment)
+    return str(resumed or _new_folder(RUNS / experiment))
 
 
 def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
-    """Finds the checkpoint that ``ckpt_path`` names; ``last`` is the run's newest ``last.ckpt``.
+    """Finds the checkpoint that ``ckpt_path`` names.
+
+    It is a file, or else the newest state of a run: the ``last.ckpt`` of its latest stage.
 
     Raises:
         UserError: it does not exist, cannot be read, or is from another program.
     """
-    if ckpt_path == "last":
-        path = _newest(run_dir, "checkpoints/*/last.ckpt")
-    else:
-        path = _existing(ckpt_path)
+    path = run_dir if ckpt_path == "last" else _existing(ckpt_path)
     if path.is_dir():
-        path = _newest(path, "checkpoints/*/last.ckpt")
+        found = checkpoints(path)
+        if not found:
+            raise UserError(
+                f"ckpt_path={ckpt_path}: {relative(path)} has no checkpoint; a run that ended "
+                "before its first one has to start anew, without ckpt_path"
+            )
+        path = found[-1]
     from sr_gan.tensor_files import load_tensors  # imports PyTorch
 
     try:
@@ -41,12 +89,15 @@ def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
         others = sorted(str(p) for p in path.parent.glob("*.ckpt") if p != path)
         hint = f"resume from another one: {', '.join(others)}" if others else "start the run anew"
         raise UserError(f"checkpoint {error}; {hint}") from error
-    if "sr_gan" not in content:
+    about = content.get("sr_gan")
+    if not isinstance(about, dict) or not isinstance(about.get("config"), dict):
         raise UserError(
             f"{path} is not a checkpoint of a run of sr_gan: to start from its weights only, "
             f"use init_from={path}"
         )
-    return Checkpoint(path, content["sr_gan"]["stage"], content["sr_gan"]["config"])
+    return Checkpoint(
+        path, str(about.get("stage")), about["config"], _epochs(content), about.get("photos")
+    )
 
 
 def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]:
@@ -68,27 +119,183 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
             f"{checkpoint.path} was trained with other networks ({'; '.join(networks)}): "
             "resume with the settings of that run, see its config.yaml"
         )
-    return [line for line in changes if not line.startswith(("ckpt_path", "run_dir"))]
+    for stage in config["stages"]:
+        emas = [float(each[stage].get("ema", 0)) for each in (checkpoint.config, config)]
+        if bool(emas[0]) != bool(emas[1]) and stage == checkpoint.stage:
+            raise UserError(
+                f"{stage}.ema={emas[1]:g}: {checkpoint.path} was trained with {emas[0]:g}, and an "
+                "average cannot begin or end within a stage; its decay may change"
+            )
+    return [line for line in changes if not line.startswith(_FREE)]
 
 
-def choose_run_dir(experiment: str, ckpt_path: str | None) -> str:
-    """Returns the folder of the run that ``ckpt_path`` resumes, or a new ``runs/<experiment>/...``.
-
-    It is registered as the resolver ``run_dir``, so that Hydra writes into the resumed folder, too.
+def check_photos(checkpoint: Checkpoint, config: dict[str, Any], photos: str) -> None:
+    """Refuses to go on with other photographs, unless the settings of the data have changed.
 
     Raises:
-        UserError: there is nothing to resume.
+        UserError: files of the same folders have changed since the run began.
     """
-    if ckpt_path is None:
-        return str(RUNS / experiment / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
+    if checkpoint.photos in (None, photos) or config["other_photos"]:
+        return
+    same = ("data.feed", "data.workers", "data.cache_dir")
+    changes = changed_settings({"data": checkpoint.config["data"]}, {"data": config["data"]})
+    if all(line.startswith(same) for line in changes):
+        raise UserError(
+            f"{checkpoint.path}: the photos have changed since: {checkpoint.photos} then, "
+            f"{photos} now. Restore them, or go on with today's by other_photos=true"
+        )
+
+
+def is_finished(checkpoint: Checkpoint, config: dict[str, Any], run_dir: Path) -> bool:
+    """Whether a run has nothing left to do: all epochs are done and everything is written."""
+    stage = config["stages"][-1]
+    written = (run_dir / SUMMARY, run_dir / "checkpoints" / stage / FINISHED)
+    done = checkpoint.stage == stage and checkpoint.epochs >= config[stage]["epochs"]
+    return done and all(path.exists() for path in written)
+
+
+def settings_of_run(arguments: Sequence[str]) -> list[str]:
+    """Returns the settings of a resumed run, followed by the ``arguments`` of the command.
+
+    ``ckpt_path=RUN`` alone is enough to resume a run. The settings that its command line had are
+    read from the run; those that are given again replace them.
+
+    Raises:
+        UserError: there is nothing to resume, the run is of another experiment, or its settings
+            would build something that none of the choices in conf/ builds.
+    """
+    given = {_name(override): override for override in parse_overrides(arguments)}
+    ckpt_path = given["ckpt_path"].value() if "ckpt_path" in given else None
+    if not ckpt_path or {"-m", "--multirun"} & set(arguments):
+        return list(arguments)
+    experiment = str(given["experiment"].value()) if "experiment" in given else None
+    folder = _folder_of(str(ckpt_path), experiment or _DEFAULT)
+    recorded = _recorded(folder) if folder else None
+    if folder is None or recorded is None:
+        return list(arguments)
+    before = {_name(override): override for override in recorded}
+    its = str(before["experiment"].value()) if "experiment" in before else _DEFAULT
+    if experiment not in (None, its):
+        raise UserError(
+            f"experiment={experiment}: {relative(folder)} is a run of experiment={its}; leave the "
+            f"setting out, or start a new run from its weights with init_from={relative(folder)}"
+        )
+    chosen = {
+        override.package or override.key_or_group.replace("/", ".")
+        for name, override in given.items()
+        if _is_group(override) and str(override.value()) != _text(before.get(name))
+    }
+    kept = [
+        override.input_line
+        for name, override in before.items()
+        if name not in given and not any(name.startswith(f"{package}.") for package in chosen)
+    ]
+    return [*(line for line in kept if line), *arguments]
+
+
+def _recorded(folder: Path) -> list[Override] | None:
+    """Returns the settings that a run was started with; None if it did not record them.
+
+    The run may be somebody else's, and Hydra would import and call what its settings name.
+    """
+    file = folder / ENVIRONMENT
+    try:
+        lines = json.loads(file.read_text()).get("overrides")
+        if lines is None:
+            return None
+        overrides = parse_overrides(lines)
+        harmful = next((override for override in overrides if not _is_harmless(override)), None)
+    except FileNotFoundError:
+        return None
+    except (ValueError, AttributeError, TypeError, HydraException) as error:
+        raise UserError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
+    if harmful is not None:
+        raise UserError(
+            f"{file} asks for {printable(harmful.input_line)}: a run brings its choices of conf/ "
+            "and plain values, no classes, interpolations or settings of Hydra; remove it from "
+            "the file, and give it on the command line if you trust it"
+        )
+    return overrides
+
+
+def _is_harmless(override: Override) -> bool:
+    """Whether a setting of a run chooses a file of conf/ by its name, or is a plain value."""
+    key = override.key_or_group
+    if override.is_sweep_override() or not re.fullmatch(r"[A-Za-z][\w./]*", key):
+        return False
+    if override.is_delete():
+        return True
+    if any(part.startswith("_") for part in key.split(".")) or key.startswith("hydra"):
+        return False
+    return _is_plain(override.value())
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(not str(k).startswith("_") and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return "${" not in str(value)
+
+
+def _name(override: Override) -> str:
+    package = f"@{override.package}" if override.package else ""
+    return f"{override.key_or_group}{package}"
+
+
+def _is_group(override: Override) -> bool:
+    return (conf_dir() / override.key_or_group).is_dir()
+
+
+def _text(override: Override | None) -> str | None:
+    return None if override is None else str(override.value())
+
+
+def _folder_of(ckpt_path: str, experiment: str) -> Path | None:
+    """Returns the folder of the run that ``ckpt_path`` names; None for a file that has none."""
     if ckpt_path == "last":
-        return str(_newest(RUNS / experiment, "*/checkpoints/*/last.ckpt").parents[2])
+        return _newest_run(RUNS / experiment)
     path = _existing(ckpt_path)
     if path.is_dir():
-        return str(path)
-    if len(path.parents) > 2 and path.parents[1].name == "checkpoints":
-        return str(path.parents[2])
-    return choose_run_dir(experiment, None)
+        return path
+    inside = len(path.parents) > 2 and path.parents[1].name == "checkpoints"
+    return path.parents[2] if inside else None
+
+
+def _newest_run(folder: Path) -> Path:
+    """Returns the run below ``folder`` that was started, or resumed, last."""
+
+    def begun(run: Path) -> float:
+        marks = [run / name for name in (CONFIG, LOG) if (run / name).exists()]
+        return marks[0].stat().st_mtime
+
+    runs = {file.parent for name in (CONFIG, LOG) for file in folder.glob(f"*/{name}")}
+    if not runs:
+        raise UserError(
+            f"ckpt_path=last: no run to resume in {folder}; name its experiment, or give its "
+            "folder or a .ckpt file"
+        )
+    newest = max(runs, key=begun)
+    if not checkpoints(newest):
+        raise UserError(
+            f"ckpt_path=last: the newest run {newest} ended before its first checkpoint; start "
+            "it anew without ckpt_path, or name another run with ckpt_path=FOLDER"
+        )
+    return newest
+
+
+def _new_folder(parent: Path) -> Path:
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:  # Hydra reports it
+            pass
+        break
+    return folder
 
 
 def _existing(ckpt_path: str) -> Path:
@@ -98,14 +305,11 @@ def _existing(ckpt_path: str) -> Path:
     return path
 
 
-def _newest(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise UserError(
-            f"ckpt_path: no run to resume in {folder}; start without it, or give a run's folder "
-            "or a .ckpt file"
-        )
-    return found[-1]
+def _epochs(content: dict[str, Any]) -> int:
+    try:
+        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_gan.files import atomic_write, relative
-from sr_gan.runs.folder import PRUNED
+from sr_gan.runs.folder import PRUNED, SUMMARY
 from sr_gan.runs.metrics_table import Stage, read_stages
 from sr_gan.runs.published import ORIGINAL_RUN
 from sr_gan.tables import Table, number
@@ -25,7 +25,7 @@ def summarise(run_dir: Path) -> dict[str, Any]:
     summary = {name: _stage(stage) for name, stage in stages.items()}
     if summary and (run_dir / PRUNED).exists():
         summary[list(stages)[-1]]["pruned"] = (run_dir / PRUNED).read_text().strip()
-    with atomic_write(run_dir / "summary.json") as file:
+    with atomic_write(run_dir / SUMMARY) as file:
         json.dump(summary, file, indent=2)
     return summary
 
@@ -95,7 +95,7 @@ def _places(run_dir: Path) -> list[str]:
         "picture": pictures,
         "generator": weights,
         "curves": [run_dir / "tensorboard"] if (run_dir / "tensorboard").is_dir() else [],
-        "numbers": [run_dir / "metrics.csv", run_dir / "summary.json"],
+        "numbers": [run_dir / "metrics.csv", run_dir / SUMMARY],
     }
     lines = [f"{what:<10}{relative(path)}" for what, paths in places.items() for path in paths]
     if not places["curves"]:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sr_gan import networks
-from sr_gan.errors import UserError
+from sr_gan.errors import UserError, printable
 from sr_gan.runs.folder import find_weights
 from sr_gan.tensor_files import load_tensors
 
@@ -124,12 +124,6 @@ def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any,
                 "allowed are numbers, words, true, false and null"
             )
     return kind, settings
-
-
-def printable(text: object) -> str:
-    """Makes a foreign text safe for a terminal: short, one line, no control characters."""
-    words = str(text).encode("unicode_escape").decode()
-    return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 def _check_tensors(state: Any, path: Path, key: str) -> None:

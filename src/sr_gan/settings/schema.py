@@ -72,6 +72,7 @@ class TrainConfig(Config):
     seed: Seed
     init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
     ckpt_path: str | None = path("The run or the checkpoint to resume.", "last|RUN|FILE")
+    other_photos: bool
     run_dir: str
     generator: dict[str, Any]
     discriminator: dict[str, Any]

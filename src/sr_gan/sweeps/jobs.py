@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.errors import UserError
 from sr_gan.files import relative
+from sr_gan.runs.folder import CONFIG, SUMMARY, checkpoints
 from sr_gan.runs.resume import changed_settings, find_checkpoint
 from sr_gan.settings.check import check
 
@@ -19,25 +20,32 @@ def finished(cfg: DictConfig, run_dir: Path) -> bool:
     Raises:
         UserError: the finished job in this folder has other settings.
     """
-    if not (run_dir / "summary.json").exists() or not (run_dir / "config.yaml").exists():
+    if not (run_dir / SUMMARY).exists() or not (run_dir / CONFIG).exists():
         return False
-    before: Any = OmegaConf.to_container(OmegaConf.load(run_dir / "config.yaml"))
-    changes = _changes(before, check(cfg))
+    before: Any = OmegaConf.to_container(OmegaConf.load(run_dir / CONFIG))
+    _refuse(_changes(before, check(cfg)), run_dir)
+    return True
+
+
+def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
+    """Returns the checkpoint from which a job can go on; None if it has to start.
+
+    Raises:
+        UserError: its checkpoint cannot be read, or the job in this folder has other settings.
+    """
+    if not checkpoints(run_dir):
+        return None
+    checkpoint = find_checkpoint("last", run_dir)
+    _refuse(_changes(checkpoint.config, check(cfg)), run_dir)
+    return checkpoint.path
+
+
+def _refuse(changes: list[str], run_dir: Path) -> None:
     if changes:
         raise UserError(
             f"{relative(run_dir)} holds a run with other settings ({'; '.join(changes[:3])}): "
             "choose another folder with hydra.sweep.dir=FOLDER, or delete it"
         )
-    return True
-
-
-def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
-    """Returns the checkpoint from which a job can go on; None if it has to start anew."""
-    try:
-        checkpoint = find_checkpoint("last", run_dir)
-    except UserError:
-        return None
-    return None if _changes(checkpoint.config, check(cfg)) else checkpoint.path
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
