@@ -419,7 +419,7 @@ def test_rates_and_averaging_factors_given_on_resume_are_used(
     composed: Compose, stage: str, tmp_path: Path
 ) -> None:
     """Lightning restores those of the checkpoint; rates that the run has lowered stay lower."""
-    run = [f"stages=[{stage}]", f"schedule@{stage}.schedule=cosine"]
+    run = [f"stages=[{stage}]", f"schedule@{stage}.schedule=cosine", f"{stage}.schedule.final=0"]
     given = {"pretrain": ["lr"], "gan": ["generator_lr", "discriminator_lr"]}[stage]
     train(composed("quickstart", *run, f"{stage}.epochs=1"))
     path = Path(composed("quickstart").run_dir) / "checkpoints" / stage / "last.ckpt"
