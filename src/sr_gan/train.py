@@ -36,6 +36,7 @@ from sr_gan.runs.resume import (
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
+from sr_gan.settings.extras import check_logins
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +187,7 @@ def _main(cfg: DictConfig) -> None:
         raise UserError(
             f"run_dir={cfg.run_dir}: choose the folder with hydra.run.dir={cfg.run_dir}"
         )
+    check_logins(cfg.logger)
     adopt_generator(cfg, HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN and not _is_to_be_done(cfg):
         return

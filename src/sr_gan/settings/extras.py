@@ -1,5 +1,6 @@
 """Choices that need an optional package, checked before a run or a sweep begins."""
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -28,6 +29,28 @@ def check_loggers(loggers: Mapping[str, Any]) -> None:
     for name, node in loggers.items():
         if node and name in _EXTRAS and not installed(name):
             raise UserError(f"logger={name} needs {name}: {_install(name)}")
+
+
+def check_logins(loggers: Mapping[str, Any]) -> None:
+    """Checks that W&B, if it is switched on and online, knows who the user is.
+
+    Raises:
+        UserError: nobody is logged in, or the login is refused.
+    """
+    node = loggers.get("wandb")
+    if not node or node["offline"] or os.environ.get("WANDB_MODE", "online") != "online":
+        return
+    import wandb
+
+    way = "run wandb login, set WANDB_API_KEY, or use logger.wandb.offline=true"
+    try:
+        known = wandb.login(prompt=False)
+    except TypeError:  # older versions cannot be asked without a prompt
+        return
+    except wandb.Error as error:
+        raise UserError(f"logger=wandb: {str(error).splitlines()[0]}; {way}") from error
+    if not known:
+        raise UserError(f"logger=wandb: you are not logged in to Weights & Biases; {way}")
 
 
 def check_launcher(choice: str, target: str) -> None:
