@@ -394,8 +394,8 @@ def test_resuming_with_other_settings(composed: Compose, caplog: pytest.LogCaptu
     ("content", "message"),
     [
         (None, "no run to resume in"),
-        (b"PK broken", r"last\.ckpt cannot be read: .*; resume from another one: .*best\.ckpt"),
-        (b"", "cannot be read"),
+        (b"PK broken", r"last\.ckpt is damaged, or cut off; resume from another one: .*best\.ckpt"),
+        (b"", "is not a file of weights"),
         ({"state_dict": {}}, "is not a checkpoint of a run of sr_gan.*init_from="),
     ],
 )

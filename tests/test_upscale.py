@@ -90,7 +90,7 @@ def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> N
     [
         (["input=none.jpg", "model=bicubic"], "input=none.jpg does not exist"),
         (["input=a.png", "model=runs/none"], "model=runs/none does not exist"),
-        (["input=a.png", "model=a.png"], "a.png cannot be read"),
+        (["input=a.png", "model=a.png"], "a.png is not a file of weights"),
         (["input=a.png", "model=bicubic", "format=gif"], "format=gif: allowed are png, jpg"),
         (
             ["input=a.png", "model=bicubic", "smooth=median"],

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
+from sr_gan.files import real
 from sr_gan.runs.folder import RUNS
 from sr_gan.runs.history import find_runs, newest
 from sr_gan.settings.check import check
@@ -41,7 +42,7 @@ def _folder(runs: list[Path]) -> Path:
     """In the run; of several in the folder that they share, if they do."""
     if len(runs) == 1:
         return runs[0] / "report"
-    parents = {run.resolve().parent for run in runs}
+    parents = {real(run).parent for run in runs}
     return (parents.pop() if len(parents) == 1 else Path.cwd()) / "report"
 
 

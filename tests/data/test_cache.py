@@ -27,7 +27,7 @@ from sr_gan.files import default_cache_dir
 from sr_gan.images.decode import Pixels, decode
 from sr_gan.images.resize import downscale
 from sr_gan.machine import cores
-from tests.conftest import random_photo
+from tests.conftest import leave_part, random_photo
 from tests.images.test_decode import save
 
 Decoded = list[str]
@@ -240,7 +240,7 @@ def test_a_killed_build_goes_on(folder: Path, decoded: Decoded) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     (place,) = (folder.parent / "cache").iterdir()
-    (place / ".x.safetensors.1.part").write_text("of a photo that was in progress")
+    leave_part(place / "x.safetensors")  # of a photo that was in progress
     photos = open_cache(folder)
     check(photos, folder)
     assert len(decoded) < 4

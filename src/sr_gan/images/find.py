@@ -11,6 +11,9 @@ EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+# The names of their formats in Pillow. Of the other formats, some start programs: Ghostscript for
+# PostScript, whatever the extension of the file.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
 
 
 def matches(entry: str, key: str) -> list[Path]:
