@@ -28,6 +28,7 @@ from sr_gan.images.decode import Pixels, decode
 from sr_gan.images.resize import downscale
 from sr_gan.machine import cores
 from tests.conftest import leave_part, random_photo
+from tests.images.test_decode import claim
 from tests.images.test_decode import save
 
 Decoded = list[str]
@@ -326,6 +327,15 @@ def test_a_full_disk_is_told_before_and_during(
     decoded.clear()
     check(open_cache(folder), folder)
     assert sorted(decoded) == ["c.png", "d.png"]
+
+
+def test_a_header_that_lies_needs_no_space(folder: Path) -> None:
+    """It is reported like every other file that cannot be used."""
+    (folder / "lies.png").write_bytes(claim(2**31 - 1, 20_000))
+    files = folder_photos(folder)
+    photos, problems = Cache.of(files, 4, folder.parent / "cache").open(files)
+    assert len(photos) == 4
+    assert "more than data.max_megapixels" in problems[folder / "lies.png"]
 
 
 def test_a_read_only_cache_can_be_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
