@@ -79,7 +79,7 @@ def test_no_file_of_weights(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     make, reason = FILES[name]
     make(Path("file.ckpt"))
-    with pytest.raises(UserError, match="^file.ckpt ") as error:
+    with pytest.raises(UserError, match=r"^file\.ckpt ") as error:
         load_tensors(Path("file.ckpt"))
     assert reason in str(error.value)
     assert "weights_only" not in str(error.value)

@@ -126,6 +126,11 @@ def readable(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
+def user_path(text: str) -> Path:
+    """Returns the path with a leading ``~`` replaced, unless no user has that name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  Path.expanduser() would raise
+
+
 def real(path: Path) -> Path:
     """Returns the absolute path behind all links; a link that leads to itself stays as it is."""
     return Path(os.path.realpath(path))  # Path.resolve() raises a RuntimeError for such a link
@@ -139,4 +144,4 @@ def relative(path: Path) -> Path:
 def default_cache_dir() -> Path:
     """Returns ``$SR_GAN_CACHE``, or the folder ``sr_gan`` in the user's cache folder."""
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan").expanduser()
+    return user_path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sr_gan.errors import UserError
+from sr_gan.files import user_path
 from sr_gan.images.bundled import PHOTOS, bundled
 from sr_gan.images.decode import BadImage, opened
 from sr_gan.images.find import list_images
@@ -37,7 +38,7 @@ def make_photos(
     """
     sources = [bundled(name) for name in PHOTOS]
     if originals is not None:
-        sources = list_images(Path(originals).expanduser(), "photos")
+        sources = list_images(user_path(originals), "photos")
     log.info("making %d PNG files of %dx%d pixels", count, *size)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]

@@ -64,7 +64,7 @@ class Cache:
         content = f"{roots} {scale} {_FORMAT} {RESIZE_VERSION}"
         key = hashlib.sha1(content.encode(errors="surrogateescape")).hexdigest()[:10]
         name = re.sub(r"[^\w.-]+", "_", root.name, flags=re.ASCII)[:40]
-        folder = (cache_dir or default_cache_dir()).expanduser() / f"{name}-x{scale}-{key}"
+        folder = (cache_dir or default_cache_dir()) / f"{name}-x{scale}-{key}"
         return cls(folder, scale, max_megapixels)
 
     def open(self, photos: Collection, verify: bool = False) -> tuple[Photos, dict[Path, str]]:

@@ -13,7 +13,7 @@ from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.sources import Source, folder_photos
 from sr_gan.errors import UserError
 from sr_gan.evaluation import scores
-from sr_gan.files import bar_interval, real
+from sr_gan.files import bar_interval, real, user_path
 from sr_gan.images.decode import BadImage
 from sr_gan.images.picture import read_picture
 from sr_gan.images.pixels import colour_channels
@@ -59,8 +59,8 @@ def measure(
     Raises:
         UserError: the folder has no images, or one that cannot be used.
     """
-    scale, folder = upscaler.scale, Path(benchmark).expanduser()
-    given = Path(lr_folder).expanduser() if lr_folder else None
+    scale, folder = upscaler.scale, user_path(benchmark)
+    given = user_path(lr_folder) if lr_folder else None
     photos = folder_photos(folder, given, scale, key="benchmark")
     known = recognise(real(folder).parts, len(photos.sources)) if scale == 4 else None
     ours: dict[str, scores.Scores] = {}

@@ -12,7 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, bar_interval, real
+from sr_gan.files import atomic_write, bar_interval, real, user_path
 from sr_gan.images.decode import BadImage, count_pixels
 from sr_gan.images.find import list_images, matches
 from sr_gan.images.picture import Picture, read_picture
@@ -46,9 +46,9 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
     Raises:
         UserError: there is nothing to do, or a result would overwrite its own source.
     """
-    place = Path(output).expanduser()
+    place = user_path(output)
     found = [pair for entry in inputs for pair in _images(entry, place)]
-    single = len(found) == 1 and len(inputs) == 1 and not Path(inputs[0]).expanduser().is_dir()
+    single = len(found) == 1 and len(inputs) == 1 and not user_path(inputs[0]).is_dir()
     if single and place.suffix.lower() in FORMATS and not place.is_dir():
         jobs = [Job(found[0][0], place)]
     else:
