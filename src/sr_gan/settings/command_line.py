@@ -1,7 +1,7 @@
 """Prepares the arguments of a command line for Hydra: quotes paths, and refuses common slips."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,9 +17,12 @@ from sr_gan.settings.overrides import parse_overrides
 from sr_gan.settings.schema import SCHEMAS, paths
 
 # Settings inside others that are paths, and paths that may refer to other settings by ${...}.
-_PATHS = ("data.*_dir", "data.root", "data.url", "*.content.*.weights", "callbacks.*.weights")
+_PATHS = (
+    *("data.*_dir", "data.root", "data.url", "bench.output", "bench.trace"),
+    *("*.content.*.weights", "callbacks.*.weights"),
+)
 _TEMPLATES = (
-    *("run_dir", "hydra.run.dir", "hydra.sweep.dir", "bench.output", "bench.trace"),
+    *("run_dir", "hydra.run.dir", "hydra.sweep.dir"),
     *("callbacks.*.folder", "callbacks.*.path", "callbacks.*.dirpath", "callbacks.*.run_dir"),
     *("logger.*.save_dir", "logger.*.tracking_uri", "trainer.default_root_dir"),
 )
@@ -59,10 +62,7 @@ def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
     """
     name, equals, value = argument.partition("=")
     key = name.lstrip("+")
-    template = any(fnmatchcase(key, pattern) for pattern in _TEMPLATES)
-    if not (template or key in top or any(fnmatchcase(key, pattern) for pattern in _PATHS)):
-        return argument
-    if not equals or value in ("", "null"):
+    if not _is_path(key, top) or not equals or value in ("", "null"):
         return argument
     parsed = _parsed(value)
     if parsed is not None and (
@@ -75,7 +75,16 @@ def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
         if parsed is not None and parsed.is_sweep_override():
             return argument
         parts = value.split(",")
+    template = _matches(key, _TEMPLATES)
     return f"{name}={','.join(_quote(part, template) for part in parts)}"
+
+
+def _is_path(key: str, top: Collection[str]) -> bool:
+    return key in top or _matches(key, _PATHS) or _matches(key, _TEMPLATES)
+
+
+def _matches(key: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
 def _parsed(value: str) -> Override | None:
