@@ -1,6 +1,7 @@
 """Shared fixtures: tiny photographs, and the real configuration composed and shrunk."""
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -205,3 +206,14 @@ def run_command(
         code = int(stop.code or 0)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+def leave_part(path: Path) -> None:
+    """Leaves what a process leaves that is killed while it writes a file."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from sr_gan.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as file:\n"
+        "    file.write('half'), file.flush(), os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert list(path.parent.glob(f".{path.name}.*.part"))

@@ -1,8 +1,12 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from sr_gan.files import atomic_write, readable
+from sr_gan import files
+from sr_gan.files import atomic_write, readable, real, remove_abandoned
+from tests.conftest import leave_part
 
 
 def test_replaces_the_file_when_all_is_written(tmp_path: Path) -> None:
@@ -20,7 +24,7 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
     def fail() -> None:
         with atomic_write(path, "wb") as file:
             file.write(b"half")
-            raise OSError("disk full")
+            raise OSError(28, "disk full")
 
     with pytest.raises(OSError, match="disk full"):
         fail()
@@ -35,3 +39,78 @@ def test_sizes_can_be_read() -> None:
         "999.9 MB",
         "7.14 GB",
     ]
+
+
+def test_what_a_killed_process_left_is_used_again(tmp_path: Path) -> None:
+    leave_part(tmp_path / "file.txt")
+    with atomic_write(tmp_path / "file.txt") as file:
+        file.write("new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file.txt", "new")]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    leave_part(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    (tmp_path / "run" / ".folder.part").mkdir()
+    (tmp_path / "run" / "mine.part").touch()
+    with atomic_write(tmp_path / "run" / "alive.txt") as file:
+        remove_abandoned(tmp_path)
+        file.write("whole")
+    names = {path.name for path in tmp_path.rglob("*")}
+    assert names == {"run", "checkpoints", ".folder.part", "mine.part", "alive.txt"}
+    assert (tmp_path / "run" / "alive.txt").read_text() == "whole"
+
+
+def test_those_of_other_machines_are_removed_after_a_day(tmp_path: Path) -> None:
+    for name, age in {"new": 1, "old": 48}.items():
+        path = tmp_path / f".{name}.elsewhere.0.part"
+        path.touch()
+        os.utime(path, times=(time.time() - age * 3600,) * 2)
+    remove_abandoned(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".new.elsewhere.0.part"]
+
+
+def test_one_file_is_written_twice_at_the_same_time(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write("first")
+        second.write("second")
+    assert path.read_text() == "first"  # which was closed last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("system", ["no locks on this disk", "Windows"])
+def test_writes_where_there_are_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    def unsupported(*arguments: object) -> None:
+        raise OSError("no locks available")
+
+    if system == "Windows":
+        monkeypatch.setattr(files, "fcntl", None)
+    else:
+        monkeypatch.setattr("fcntl.flock", unsupported)
+    with atomic_write(tmp_path / "file.txt") as file:
+        file.write("whole")
+        remove_abandoned(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ü" * 125 + ".txt")
+    with atomic_write(path) as file:
+        file.write("whole")
+    assert path.read_text() == "whole"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_locked_folder_names_the_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as error, atomic_write(tmp_path / "file.txt"):
+        pass
+    assert error.value.filename == str(tmp_path / "file.txt")
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert real(tmp_path / "a").parent == tmp_path

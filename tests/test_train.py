@@ -445,8 +445,8 @@ def test_rates_and_averaging_factors_given_on_resume_are_used(
     ("content", "message"),
     [
         (None, "run has no checkpoint; a run that ended before its first one has to start anew"),
-        (b"PK broken", r"last\.ckpt cannot be read: .*; resume from another one: .*best\.ckpt"),
-        (b"", "cannot be read"),
+        (b"PK broken", r"last\.ckpt is damaged, or cut off; resume from another one: .*best\.ckpt"),
+        (b"", "is not a file of weights"),
         ({"state_dict": {}}, "is not a checkpoint of a run of sr_gan.*init_from="),
     ],
 )

@@ -48,6 +48,20 @@ def test_a_folder_and_a_bad_file_in_it(run: Shell, model: str, tmp_path: Path) -
     assert not list((tmp_path / "large files").rglob("*.part"))
 
 
+def test_links_that_lead_to_themselves_do_not_stop_the_others(run: Shell, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "c.png")
+    (tmp_path / "in" / "a.png").symlink_to("b.png")
+    (tmp_path / "in" / "b.png").symlink_to("a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("of an earlier run")
+    arguments = ("model=bicubic", "scale=2", "input=in", "output=out", "overwrite=true")
+    code, out, err = run(*arguments)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: 2 of 3 images failed: in/a.png: ")
+    assert "done    1 image" in out
+    assert run(*arguments[:2], "input=in/a.png", *arguments[3:])[0] == 1
+
+
 def test_results_are_left_alone_until_told(run: Shell, tmp_path: Path) -> None:
     pixels = photo(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("mine")
@@ -90,7 +104,7 @@ def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> N
     [
         (["input=none.jpg", "model=bicubic"], "input=none.jpg does not exist"),
         (["input=a.png", "model=runs/none"], "model=runs/none does not exist"),
-        (["input=a.png", "model=a.png"], "a.png cannot be read"),
+        (["input=a.png", "model=a.png"], "a.png is not a file of weights"),
         (["input=a.png", "model=bicubic", "format=gif"], "format=gif: allowed are png, jpg"),
         (
             ["input=a.png", "model=bicubic", "smooth=median"],

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, validate_call
 
+from sr_gan.files import user_path
+
 T = TypeVar("T", bound=float)
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -54,7 +56,7 @@ def _odd(size: int) -> int:
 
 
 def _folder(path: str) -> str:
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
         raise ValueError(f"{what}: give a folder of photos")
@@ -63,7 +65,7 @@ def _folder(path: str) -> str:
 
 def _file_or(*words: str) -> AfterValidator:
     def check(value: str) -> str:
-        if value not in words and not Path(value).expanduser().is_file():
+        if value not in words and not user_path(value).is_file():
             raise ValueError(f"does not exist: give a file, or {' or '.join(words)}")
         return value
 

@@ -3,20 +3,18 @@
 import io
 import logging
 import os
-import re
 import signal
 import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback as HydraCallback
 from hydra.types import RunMode
@@ -28,11 +26,11 @@ from sr_gan.errors import UserError
 from sr_gan.files import relative
 from sr_gan.resolvers import register_resolvers
 from sr_gan.runs.folder import ERROR, LOCK, LOG, failures, record_failure
+from sr_gan.settings.command_line import prepared
 from sr_gan.settings.conf import conf_dir
-from sr_gan.settings.explain import explain, no_such_choice
+from sr_gan.settings.explain import explain
 from sr_gan.settings.extras import check_launcher
-from sr_gan.settings.overrides import parse_overrides, shared_keys
-from sr_gan.settings.schema import SCHEMAS, paths
+from sr_gan.settings.overrides import shared_keys
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ def command(
     """Runs a function on the configuration that is composed from the command line.
 
     A mistake ends the program with one line and the exit code 1. ``HYDRA_FULL_ERROR=1`` in the
-    environment shows tracebacks instead. Settings that are paths are taken as they are, whatever
-    characters they contain, unless they are a list in brackets.
+    environment shows tracebacks instead.
 
     Args:
         task: the function.
@@ -56,16 +53,13 @@ def command(
             is given, a job that fails does not stop the others, and failed jobs are listed.
         complete: a function that returns the settings on the command line with others added.
     """
-    verbatim = tuple(paths(SCHEMAS[config_name]))
-    sys.argv[1:] = [_quoted(argument, verbatim) for argument in sys.argv[1:]]
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise exceptions instead of printing them
     logging.raiseExceptions = debug  # a pipe closed by `| head` is not worth a traceback
     begin = time.time()
     SweepFolder.last = None
     try:
-        _check_choices(sys.argv[1:])
-        sys.argv[1:] = complete(sys.argv[1:])
+        sys.argv[1:] = complete(prepared(sys.argv[1:], config_name))
         common = shared_keys(sys.argv[1:])
         job = _Job(task, common, begin, Path.cwd(), debug, after_sweep is not None)
 
@@ -194,35 +188,6 @@ def _wrapped() -> Iterator[None]:
     finally:
         for line in text.getvalue().splitlines():
             print(textwrap.fill(line, 100, subsequent_indent="  ") if len(line) > 100 else line)
-
-
-def _quoted(argument: str, verbatim: tuple[str, ...]) -> str:
-    """Returns an argument such as ``input=My photo (1).jpg`` quoted for Hydra's grammar."""
-    key, equals, value = argument.partition("=")
-    if key not in verbatim or not equals or value[:1] in ("", "[", "'", '"') or value == "null":
-        return argument
-    # Inside quotes, backslashes count only before a quote: they are doubled, the quote is escaped.
-    # Backslashes at the end, before the closing quote, are doubled, too; chr(92) is a backslash.
-    value = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    trailing = len(value) - len(value.rstrip("\\"))
-    return f"{key}='{value}{chr(92) * trailing}'"
-
-
-def _check_choices(arguments: Sequence[str]) -> None:
-    """Refuses ``logger=null`` and the like, to which Hydra responds with a traceback.
-
-    Raises:
-        UserError: null or a number stands in the place of a choice.
-    """
-    for override in parse_overrides(arguments):
-        group, value = override.key_or_group, override.value()
-        values = value.list if isinstance(value, ChoiceSweep) else [value]
-        if override.is_delete() or not (conf_dir() / group).is_dir():
-            continue
-        for name in values + [part for part in values if isinstance(part, list) for part in part]:
-            if name is None or isinstance(name, (bool, int, float)):
-                text = "null" if name is None else str(name).lower()
-                raise UserError(no_such_choice(override.get_key_element(), text, group))
 
 
 def _fail(error: Exception) -> None:

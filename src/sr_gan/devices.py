@@ -25,7 +25,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     CUDA's libraries report this in messages of their own, without a type of error for it.
     """
-    return isinstance(error, torch.OutOfMemoryError) or (
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
     )
 

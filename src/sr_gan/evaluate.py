@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import relative, user_path
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.build import build
@@ -76,7 +76,7 @@ def asked_kinds(cfg: DictConfig) -> list[str]:
 def _output(output: str | None, model: "Pretrained") -> Path:
     """The folder of the tables: in the run that the model is from, where its report finds them."""
     if output is not None:
-        return Path(output).expanduser()
+        return user_path(output)
     if model.path is not None and model.path.parent.parent.name == "checkpoints":
         return model.path.parents[2] / "evaluation"
     return Path("evaluations") / model.name

@@ -1,27 +1,119 @@
 """Helpers for files: atomic writes, readable sizes, paths and the cache folder."""
 
 import os
+import platform
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+_OLD = 24 * 60 * 60  # seconds
+_HOST = platform.node()[:60]
 
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary file that replaces ``path`` once it is written in full.
 
-    After an exception, or if the disk is full, ``path`` is as it was before.
+    After an exception, or if the disk is full, ``path`` is as it was before. What a killed process
+    left of the same file is overwritten; :func:`remove_abandoned` removes it.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; it names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open(mode, newline=None if "b" in mode else "") as file:
-            yield file
-        temporary.replace(path)
+        with _temporary(path) as temporary:
+            with temporary.open(mode, newline=None if "b" in mode else "") as file:
+                yield file
+            temporary.replace(path)
+    except OSError as error:
+        if not error.filename or str(error.filename).endswith(".part"):
+            error.filename = str(path)
+        raise
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes the temporary files below a folder whose writers were killed.
+
+    Those of a living process are locked, and stay. A network disk may not tell one machine of the
+    locks of another, so those of other machines stay for a day.
+    """
+    for file in folder.rglob(".*.part") if fcntl else ():
+        with suppress(OSError):  # it is a folder, or another process was faster
+            ours = f".{_HOST}." in file.name
+            if not ours and time.time() - file.stat().st_mtime < _OLD:
+                continue
+            with _opened(file, os.O_RDWR) as descriptor:
+                if _locked(descriptor, file):
+                    file.unlink()
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Makes an empty file beside ``path`` that is locked, and is removed if it is still there."""
+    # The number is the first one that no living process has. A name has at most 255 bytes.
+    short = os.fsencode(path.name)[:100].decode(errors="ignore")
+    name = f".{short}.{_HOST}.{{}}.part"
+    for number in count() if fcntl else ():
+        file = path.with_name(name.format(number))
+        with _opened(file, os.O_RDWR | os.O_CREAT) as descriptor:
+            locked = _locked(descriptor, file)
+            if locked:
+                try:
+                    yield file
+                finally:
+                    with suppress(OSError):  # it was renamed, and the name may be another's now
+                        if _is_at(descriptor, file):
+                            file.unlink()
+                return
+            if locked is None:
+                file.unlink(missing_ok=True)
+                break
+    own = path.with_name(name.format(os.getpid()))
+    try:
+        yield own
     finally:
-        temporary.unlink(missing_ok=True)
+        own.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(file: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, file: Path) -> bool | None:
+    """Locks an open file, unless another process has locked, renamed or removed it.
+
+    Returns:
+        whether it did; None if the disk has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    with suppress(FileNotFoundError):
+        return _is_at(descriptor, file)
+    return False
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    return os.path.samestat(os.fstat(descriptor), file.stat())
 
 
 def bar_interval() -> float:
@@ -34,6 +126,16 @@ def readable(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
+def user_path(text: str) -> Path:
+    """Returns the path with a leading ``~`` replaced, unless no user has that name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  Path.expanduser() would raise
+
+
+def real(path: Path) -> Path:
+    """Returns the absolute path behind all links; a link that leads to itself stays as it is."""
+    return Path(os.path.realpath(path))  # Path.resolve() raises a RuntimeError for such a link
+
+
 def relative(path: Path) -> Path:
     """Returns the path relative to the working directory if it lies in it, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -42,4 +144,4 @@ def relative(path: Path) -> Path:
 def default_cache_dir() -> Path:
     """Returns ``$SR_GAN_CACHE``, or the folder ``sr_gan`` in the user's cache folder."""
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan").expanduser()
+    return user_path(os.environ.get("SR_GAN_CACHE") or f"{user}/sr_gan")

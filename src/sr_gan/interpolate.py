@@ -2,7 +2,6 @@
 
 import logging
 from math import floor
-from pathlib import Path
 from typing import Any, get_args
 
 from omegaconf import DictConfig
@@ -10,7 +9,7 @@ from omegaconf import DictConfig
 from sr_gan.arguments import Kernel
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import relative, user_path
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
@@ -42,7 +41,7 @@ def interpolate(cfg: DictConfig) -> None:
 
     a, b = (load_pretrained(settings[key], key=key) for key in ("a", "b"))
     config = read_weights(paths[0], "a").config or {}
-    output = Path(settings["output"]).expanduser()
+    output = user_path(settings["output"])
     log.info("a  %s\nb  %s", a.describe(), b.describe())
     batches = list(calibration_batches(settings["photos"], a.scale))
     models = []

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
+from sr_gan.files import real, user_path
 from sr_gan.runs.folder import RUNS
 from sr_gan.runs.history import find_runs, newest
 from sr_gan.settings.check import check
@@ -22,7 +23,7 @@ def report(cfg: DictConfig) -> None:
     paths = _paths(settings["run"])
     from sr_gan.reports.write import write_report  # imports matplotlib
 
-    folder = Path(settings["output"]).expanduser() if settings["output"] else _folder(paths)
+    folder = user_path(settings["output"]) if settings["output"] else _folder(paths)
     write_report(paths, folder, settings["epochs"])
 
 
@@ -41,7 +42,7 @@ def _folder(runs: list[Path]) -> Path:
     """In the run; of several in the folder that they share, if they do."""
     if len(runs) == 1:
         return runs[0] / "report"
-    parents = {run.resolve().parent for run in runs}
+    parents = {real(run).parent for run in runs}
     return (parents.pop() if len(parents) == 1 else Path.cwd()) / "report"
 
 

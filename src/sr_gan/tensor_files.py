@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from safetensors import SafetensorError
@@ -9,32 +10,62 @@ from safetensors.torch import load_file
 
 from sr_gan.errors import UserError
 
+_ZIP, _PICKLE = b"PK", b"\x80"  # how files begin that torch.save writes; the latter before 1.6
+
 
 def load_tensors(path: Path) -> dict[str, Any]:
     """Reads a ``.safetensors`` file, or a file written by ``torch.save``, onto the CPU.
 
-    Only tensors and plain data are unpickled. A checkpoint is memory-mapped, not copied.
+    Only tensors and plain data are unpickled. A checkpoint is compared with its checksums, and then
+    memory-mapped, not copied.
 
     Raises:
-        UserError: the file cannot be read, or does not contain a dictionary.
+        UserError: the file cannot be read, or does not contain a dictionary. The text is never
+            PyTorch's, which advises to load the file unsafely.
     """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except Exception as error:  # a file that is none makes the unpickler raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "PytorchStreamReader" in reason:
-            reason = "the file is damaged or cut off"
-        elif not isinstance(error, (SafetensorError, OSError, RuntimeError, EOFError, ValueError)):
-            reason = "it holds more than tensors and plain data, or is no such file"
+        is_zip = _check(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except UserError:
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
         raise UserError(f"{path} cannot be read: {reason}") from error
+    except Exception as error:  # a file that is none makes the unpickler raise anything
+        raise UserError(
+            f"{path} cannot be read: it holds more than tensors and plain data, or is damaged"
+        ) from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
     return content
 
 
-def _is_zip(path: Path) -> bool:
-    """Whether the file has the zip format of torch 1.6 and later; others cannot be mapped."""
+def _check(path: Path) -> bool:
+    """Whether the file is a zip file; a file of torch before 1.6 is none and cannot be mapped.
+
+    Raises:
+        UserError: torch.save did not write the file, or it is damaged.
+    """
     with path.open("rb") as file:
-        return file.read(2) == b"PK"
+        start = file.read(2)
+    if not start.startswith((_ZIP, _PICKLE)):
+        raise UserError(f"{path} is not a file of weights")
+    if start != _ZIP:
+        return False
+    try:
+        with ZipFile(path) as parts:
+            infos = parts.infolist()
+            names = {info.filename.rpartition("/")[2] for info in infos}
+            # PyTorch compresses nothing, so that a small file cannot unpack to a large one.
+            plain = all(info.compress_type == ZIP_STORED for info in infos)
+            plain = plain and sum(info.file_size for info in infos) <= path.stat().st_size
+            whole = plain and parts.testzip() is None
+    except Exception as error:  # zipfile raises errors of many types, too
+        raise UserError(f"{path} is damaged, or cut off") from error
+    if not plain or "data.pkl" not in names or "constants.pkl" in names:  # the latter: TorchScript
+        raise UserError(f"{path} is not a file of weights")
+    if not whole:
+        raise UserError(f"{path} is damaged: its content differs from its checksums")
+    return True

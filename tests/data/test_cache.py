@@ -27,8 +27,8 @@ from sr_gan.files import default_cache_dir
 from sr_gan.images.decode import Pixels, decode
 from sr_gan.images.resize import downscale
 from sr_gan.machine import cores
-from tests.conftest import random_photo
-from tests.images.test_decode import save
+from tests.conftest import leave_part, random_photo
+from tests.images.test_decode import claim, save
 
 Decoded = list[str]
 NAMES = ["a.png", "b.png", "c.png", "more/d.png"]
@@ -240,7 +240,7 @@ def test_a_killed_build_goes_on(folder: Path, decoded: Decoded) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     (place,) = (folder.parent / "cache").iterdir()
-    (place / ".x.safetensors.1.part").write_text("of a photo that was in progress")
+    leave_part(place / "x.safetensors")  # of a photo that was in progress
     photos = open_cache(folder)
     check(photos, folder)
     assert len(decoded) < 4
@@ -326,6 +326,15 @@ def test_a_full_disk_is_told_before_and_during(
     decoded.clear()
     check(open_cache(folder), folder)
     assert sorted(decoded) == ["c.png", "d.png"]
+
+
+def test_a_header_that_lies_needs_no_space(folder: Path) -> None:
+    """It is reported like every other file that cannot be used."""
+    (folder / "lies.png").write_bytes(claim(2**31 - 1, 20_000))
+    files = folder_photos(folder)
+    photos, problems = Cache.of(files, 4, folder.parent / "cache").open(files)
+    assert len(photos) == 4
+    assert "more than data.max_megapixels" in problems[folder / "lies.png"]
 
 
 def test_a_read_only_cache_can_be_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from skimage import data as skimage_data
 
 from sr_gan.images import decode as module
 from sr_gan.images.decode import BadImage, count_pixels, decode, own_size_limit
-from tests.conftest import random_photo
+from sr_gan.images.find import EXTENSIONS
+from sr_gan.images.picture import read_picture
+from tests.conftest import ROOT, random_photo
 
 
 def save(path: Path, image: Image.Image | np.ndarray, **options: object) -> Path:
@@ -32,12 +34,13 @@ def grey(array: np.ndarray) -> np.ndarray:
     return np.repeat(array[..., :1], 3, axis=2)
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + crc
+
+
 def claim(width: int, height: int) -> bytes:
     """Returns a PNG of about a hundred bytes whose header claims the given size."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        crc = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(50)))
@@ -150,7 +153,7 @@ def test_every_png_reader_gives_the_same(
     if reader == "torchvision":
         monkeypatch.setattr(module, "imagecodecs", None)
     if reader == "Pillow":
-        monkeypatch.setattr(module, "_decode_png", lambda data: 1 / 0)
+        monkeypatch.setattr(module, "_plain_png", lambda path, image: None)
     array = random_photo(33, 47)
     whole = save(tmp_path / "a.png", array)
     assert np.array_equal(pixels(whole), array)
@@ -248,3 +251,64 @@ def test_colour_profiles_are_left_alone(tmp_path: Path) -> None:
     array = random_photo(8, 8)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert np.array_equal(pixels(save(tmp_path / "a.png", array, icc_profile=profile)), array)
+
+
+def test_a_png_whose_data_end_properly_too_soon(tmp_path: Path) -> None:
+    """Pillow takes it, and makes the rest black."""
+    header = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
+    noise = np.random.default_rng(0).bytes(32 * (1 + 3 * 64))  # half of the rows
+    rows = b"".join(b"\0" + noise[i * 192 : i * 192 + 192] for i in range(32))
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
+    (tmp_path / "a.png").write_bytes(data + chunk(b"IEND", b""))
+    with pytest.raises(BadImage, match=r"damaged|truncated") as error:
+        decode(tmp_path / "a.png")
+    assert error.value.lasting
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 bytes")])
+def test_full_memory_says_nothing_about_the_file(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(data: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "_decode_png", full)
+    with pytest.raises(BadImage, match="memory is full") as raised:
+        decode(save(tmp_path / "a.png", random_photo(8, 8)))
+    assert not raised.value.lasting
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_every_extension_is_read(tmp_path: Path, extension: str) -> None:
+    image = Image.fromarray(random_photo(16, 16)).convert("1" if extension == ".pbm" else "RGB")
+    kind = {".jfif": "JPEG", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM"}.get(extension)
+    path = save(tmp_path / f"a{extension}", image, **({"format": kind} if kind else {}))
+    assert decode(path).shape == (3, 16, 16)
+    assert count_pixels(path) == 256
+
+
+@pytest.mark.parametrize("format", ["EPS", "PDF", "ICO", "PCX", "TGA", "SGI", "IM", "DDS", "PS"])
+def test_no_other_format_is_read(
+    tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would give PostScript to Ghostscript, a program, whatever the file is called."""
+    monkeypatch.setattr("subprocess.check_call", lambda *args, **kwargs: (tmp_path / "ran").touch())
+    path = tmp_path / "a.png"
+    if format == "PS":
+        path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    else:
+        Image.fromarray(random_photo(16, 16)).save(path, format)
+    with pytest.raises(BadImage, match="not an image"):
+        decode(path)
+    with pytest.raises(BadImage, match="not an image"):
+        read_picture(path)
+    assert count_pixels(path) == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_code_opens_images_of_other_formats() -> None:
+    files = [file for file in (ROOT / "src").rglob("*.py") if file.name != "decode.py"]
+    calls = [
+        line for file in files for line in file.read_text().splitlines() if "Image.open(" in line
+    ]
+    assert not [line for line in calls if 'Image.open("small.png")' not in line]  # a docstring

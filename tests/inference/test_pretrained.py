@@ -98,7 +98,7 @@ def test_files_of_other_programs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not say which generator"):
         load_pretrained(str(tmp_path / "other.pth"))
     (tmp_path / "text.ckpt").write_text("no checkpoint")
-    with pytest.raises(UserError, match=r"model=.*text\.ckpt cannot be read"):
+    with pytest.raises(UserError, match=r"model=.*text\.ckpt is not a file of weights"):
         load_pretrained(str(tmp_path / "text.ckpt"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no stage of a run"):

@@ -71,7 +71,7 @@ def test_reads_the_shared_oxford_weights(shared: Path) -> None:
     ("name", "content", "message"),
     [
         ("broken.safetensors", b"not a file of tensors", "cannot be read"),
-        ("broken.pth", b"nor this", "cannot be read"),
+        ("broken.pth", b"nor this", "is not a file of weights"),
     ],
 )
 def test_names_a_file_that_is_not_usable(

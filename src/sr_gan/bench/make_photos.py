@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from sr_gan.errors import UserError
+from sr_gan.files import user_path
 from sr_gan.images.bundled import PHOTOS, bundled
+from sr_gan.images.decode import BadImage, opened
 from sr_gan.images.find import list_images
 from sr_gan.machine import cores
 
@@ -31,11 +34,11 @@ def make_photos(
         level: the effort of the compression, 0 to 9.
 
     Raises:
-        UserError: there are no originals.
+        UserError: there are no originals, or one of them cannot be read.
     """
     sources = [bundled(name) for name in PHOTOS]
     if originals is not None:
-        sources = list_images(Path(originals).expanduser(), "photos")
+        sources = list_images(user_path(originals), "photos")
     log.info("making %d PNG files of %dx%d pixels", count, *size)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]
@@ -47,8 +50,11 @@ def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
     """Resizes an original so that it covers the size, and cuts a random part of that size."""
     original, folder, number, size, level = job
     across, down = np.random.default_rng(number).random(2)
-    with Image.open(original) as image:
-        picture = image.convert("RGB")
+    try:
+        with opened(original) as image:
+            picture = image.convert("RGB")
+    except BadImage as error:
+        raise UserError(f"{original}: {error}") from error
     picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(across, down))
     if number % 2:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -2,10 +2,9 @@
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, user_path
 from sr_gan.runs.records import environment
 
 log = logging.getLogger(__name__)
@@ -21,6 +20,6 @@ def write_result(result: Result, text: str, output: str) -> None:
         text: the same as Markdown.
         output: the JSON file to write.
     """
-    with atomic_write(Path(output).expanduser()) as file:
+    with atomic_write(user_path(output)) as file:
         json.dump({"environment": environment(), **result}, file, indent=2)
     log.info("\n%s\n\nwritten to %s", text, output)

@@ -25,7 +25,7 @@ from sr_gan.data.cache_file import file_name, fingerprint, read, read_pair, writ
 from sr_gan.data.photos import MOST_MAPPED, Entry, Photos, mapped
 from sr_gan.data.sources import Collection, Source
 from sr_gan.errors import UserError
-from sr_gan.files import bar_interval, default_cache_dir, readable
+from sr_gan.files import bar_interval, default_cache_dir, readable, real, remove_abandoned
 from sr_gan.images.decode import MAX_MEGAPIXELS, BadImage, count_pixels, own_size_limit
 from sr_gan.images.resize import RESIZE_VERSION
 from sr_gan.machine import cores
@@ -59,11 +59,12 @@ class Cache:
         max_megapixels: float = MAX_MEGAPIXELS,
     ) -> "Cache":
         """Returns the cache of ``photos``, named by a hash of what its content depends on."""
-        roots = [photos.root.resolve(), photos.lr_root and photos.lr_root.resolve()]
+        root = real(photos.root)
+        roots = [root, photos.lr_root and real(photos.lr_root)]
         content = f"{roots} {scale} {_FORMAT} {RESIZE_VERSION}"
         key = hashlib.sha1(content.encode(errors="surrogateescape")).hexdigest()[:10]
-        name = re.sub(r"[^\w.-]+", "_", photos.root.resolve().name, flags=re.ASCII)[:40]
-        folder = (cache_dir or default_cache_dir()).expanduser() / f"{name}-x{scale}-{key}"
+        name = re.sub(r"[^\w.-]+", "_", root.name, flags=re.ASCII)[:40]
+        folder = (cache_dir or default_cache_dir()) / f"{name}-x{scale}-{key}"
         return cls(folder, scale, max_megapixels)
 
     def open(self, photos: Collection, verify: bool = False) -> tuple[Photos, dict[Path, str]]:
@@ -180,7 +181,8 @@ class Cache:
     def _check_space(self, missing: Mapping[str, Source]) -> None:
         """Raises a UserError if the disk has no room for the missing photos."""
         with own_size_limit(), ThreadPoolExecutor(cores()) as pool:
-            pixels = sum(pool.map(count_pixels, (source.hr for source in missing.values())))
+            counts = pool.map(count_pixels, (source.hr for source in missing.values()))
+            pixels = sum(count for count in counts if count <= self.max_megapixels * 1e6)
         needed, free = 3 * pixels * (1 + 1 / self.scale**2), shutil.disk_usage(self.folder).free
         if needed > free:
             raise UserError(
@@ -195,8 +197,9 @@ class Cache:
 
         Other processes can still read deleted files that they have mapped.
         """
+        remove_abandoned(self.folder)
         kept = {entry.file for entry in entries.values()}
-        for file in set(self.folder.glob("*.safetensors*")) - kept:
+        for file in set(self.folder.glob("[!.]*.safetensors*")) - kept:
             entry = read(file, self.scale)
             if entry is not None and entry.name not in wanted:
                 now = fingerprint(Source(root / entry.name))

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
@@ -25,7 +24,7 @@ from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
 from sr_gan.data.usable import printable, usable, warn_of_leaks
 from sr_gan.errors import UserError
-from sr_gan.files import readable
+from sr_gan.files import readable, user_path
 from sr_gan.images.decode import MAX_MEGAPIXELS
 from sr_gan.machine import cores
 
@@ -95,7 +94,7 @@ class SRData(L.LightningDataModule):
         self.degradation = degradation if isinstance(degradation, Degradation) else None
         self.valid_crop, self.valid_images = valid_crop, valid_images
         self.valid_kinds = Kinds(valid_kinds).names if valid_kinds is not None else []
-        self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self.cache_dir = None if cache_dir is None else user_path(cache_dir)
         self.on_bad, self.max_megapixels = on_bad, max_megapixels
         self._resumed = {"epoch": 0, "batch": 0}
         self._train: Photos | None = None

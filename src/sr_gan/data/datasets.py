@@ -11,6 +11,7 @@ from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
 from sr_gan.data.download.http import obtain
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
+from sr_gan.files import user_path
 from sr_gan.images.bundled import PHOTOS, bundled
 
 
@@ -72,7 +73,7 @@ class Div2kData(SRData):
 
     def __init__(self, root: str, url: str = URL, **settings: Any) -> None:
         super().__init__(**settings)
-        self.root, self.url = Path(root).expanduser(), url
+        self.root, self.url = user_path(root), url
 
     def obtain(self) -> None:
         """Downloads and unpacks the photos that are not below ``root`` yet.
@@ -111,4 +112,4 @@ class SkimageData(SRData):
 
 
 def _folder(path: str | None) -> Path | None:
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else user_path(path)

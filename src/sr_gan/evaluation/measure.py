@@ -13,7 +13,7 @@ from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.sources import Source, folder_photos
 from sr_gan.errors import UserError
 from sr_gan.evaluation import scores
-from sr_gan.files import bar_interval
+from sr_gan.files import bar_interval, real, user_path
 from sr_gan.images.decode import BadImage
 from sr_gan.images.picture import read_picture
 from sr_gan.images.pixels import colour_channels
@@ -59,10 +59,10 @@ def measure(
     Raises:
         UserError: the folder has no images, or one that cannot be used.
     """
-    scale, folder = upscaler.scale, Path(benchmark).expanduser()
-    given = Path(lr_folder).expanduser() if lr_folder else None
+    scale, folder = upscaler.scale, user_path(benchmark)
+    given = user_path(lr_folder) if lr_folder else None
     photos = folder_photos(folder, given, scale, key="benchmark")
-    known = recognise(folder.resolve().parts, len(photos.sources)) if scale == 4 else None
+    known = recognise(real(folder).parts, len(photos.sources)) if scale == 4 else None
     ours: dict[str, scores.Scores] = {}
     bicubics: dict[str, scores.Scores] = {}
     for source in tqdm(photos.sources, kind or known or folder.name, mininterval=bar_interval()):
@@ -73,7 +73,7 @@ def measure(
         ours[name] = score(sr, hr, lr, scale, lpips)
         bicubics[name] = score(bicubic(lr, scale), hr, lr, scale, lpips)
     same = known is not None and given is None and kind is None
-    label = known or folder.resolve().name
+    label = known or real(folder).name
     return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
 
 

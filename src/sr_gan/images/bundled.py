@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import skimage
 from numpy.typing import NDArray
-from PIL import Image
 
 from sr_gan.errors import UserError
+from sr_gan.images.decode import open_image
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # 427x640 to 512x512 pixels
 
@@ -30,4 +30,4 @@ def bundled(name: str) -> Path:
 
 def bundled_pixels() -> list[NDArray[np.uint8]]:
     """Returns the pixels of all :data:`PHOTOS`: uint8 (H, W, 3)."""
-    return [np.array(Image.open(bundled(name)).convert("RGB")) for name in PHOTOS]
+    return [np.array(open_image(bundled(name)).convert("RGB")) for name in PHOTOS]

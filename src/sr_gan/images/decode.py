@@ -16,6 +16,9 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
+from sr_gan.devices import out_of_memory
+from sr_gan.images.find import FORMATS
+
 imagecodecs: Any = None
 with suppress(ImportError):  # installed by the extra "fast"
     imagecodecs = import_module("imagecodecs")
@@ -25,6 +28,7 @@ Pixels = NDArray[np.uint8]
 MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompression bombs
 # PNG chunks that can contain an orientation, or make libpng print warnings.
 _UNUSUAL = (b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"iCCP")
+_MOST_DEFLATED = 1032  # bytes that a byte of a PNG can become
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,13 +66,23 @@ def own_size_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = previous
 
 
+def open_image(path: Path) -> ImageFile:
+    """Opens an image file with Pillow in one of our :data:`FORMATS`, and in no other format.
+
+    Raises:
+        Exception: of many types, if the file is no image, or is damaged.
+    """
+    Image.init()  # an old Pillow without AVIF must not be asked for it
+    return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[ImageFile]:
     """Opens a file with Pillow and turns every error inside the block into :class:`BadImage`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise BadImage("not a regular file")
-        with Image.open(path) as image:
+        with open_image(path) as image:
             yield image
     except BadImage:
         raise
@@ -76,7 +90,7 @@ def opened(path: Path) -> Iterator[ImageFile]:
         reason = "a broken link" if path.is_symlink() else "no such file"
         raise BadImage(reason, lasting=False) from error
     except Exception as error:  # Pillow's readers raise errors of many types on damaged files
-        lasting = not (isinstance(error, OSError) and error.errno)
+        lasting = not ((isinstance(error, OSError) and error.errno) or out_of_memory(error))
         raise BadImage(_reason(error), lasting) from error
 
 
@@ -106,7 +120,7 @@ def count_pixels(path: Path) -> int:
     try:
         if not path.is_file():
             return 0
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return int(image.width * image.height)
     except Exception:  # decode() will report the reason
         return 0
@@ -126,8 +140,10 @@ def check_size(size: tuple[int, int], max_megapixels: float, key: str) -> None:
 def _plain_png(path: Path, image: ImageFile) -> Tensor | None:
     """Reads an 8-bit RGB PNG (3, H, W) faster than Pillow, or returns None for any other file.
 
-    imagecodecs takes half the time of Pillow, torchvision four fifths. Damaged files also give
-    None, so that Pillow reports what is wrong with them.
+    imagecodecs takes half the time of Pillow, torchvision four fifths.
+
+    Raises:
+        BadImage: the file is damaged. Pillow would fill what is missing at its end with black.
     """
     if image.format != "PNG" or image.mode != "RGB" or "transparency" in image.info:
         return None
@@ -135,10 +151,15 @@ def _plain_png(path: Path, image: ImageFile) -> Tensor | None:
     wide = image.tile[0][3] != "RGB"  # it is RGB;16B for a file of 16 bits
     if wide or any(chunk in data for chunk in _UNUSUAL):
         return None
+    if 3 * image.width * image.height > _MOST_DEFLATED * len(data):
+        raise BadImage("image file is truncated: it is too short for its size in pixels")
     try:
         pixels = _decode_png(data)
-    except Exception:
-        return None
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        image.load()  # as a rule Pillow says better what is wrong
+        raise BadImage("damaged, or truncated") from error
     return pixels if pixels.shape == (3, image.height, image.width) else None
 
 
@@ -178,6 +199,8 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if out_of_memory(error):
+        return "memory is full"
     text = " ".join(str(error).split())
     if text.startswith("cannot identify image file"):
         return "not an image"

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sr_gan.errors import UserError
+from sr_gan.files import user_path
 
 EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+# The names of their formats in Pillow. Of the other formats, some start programs: Ghostscript for
+# PostScript, whatever the extension of the file.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
 
 
 def matches(entry: str, key: str) -> list[Path]:
@@ -21,7 +25,7 @@ def matches(entry: str, key: str) -> list[Path]:
     Raises:
         UserError: there is none.
     """
-    path = Path(entry).expanduser()
+    path = user_path(entry)
     if path.exists() or path.is_symlink():
         return [path]
     found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207

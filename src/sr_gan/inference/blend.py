@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.errors import UserError
+from sr_gan.files import user_path
 from sr_gan.images.bundled import bundled_pixels
 from sr_gan.images.decode import BadImage
 from sr_gan.images.find import list_images
@@ -98,7 +98,7 @@ def calibration_batches(folder: str | None, scale: int) -> Iterator[Tensor]:
 def _photos(folder: str) -> list[NDArray[np.uint8]]:
     """Reads a folder's colour photographs that are large enough: uint8 (H, W, 3)."""
     photos: list[Any] = []
-    for path in list_images(Path(folder).expanduser(), "photos"):
+    for path in list_images(user_path(folder), "photos"):
         try:
             pixels = read_picture(path).pixels
         except BadImage as error:

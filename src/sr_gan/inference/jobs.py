@@ -12,7 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, bar_interval
+from sr_gan.files import atomic_write, bar_interval, real, user_path
 from sr_gan.images.decode import BadImage, count_pixels
 from sr_gan.images.find import list_images, matches
 from sr_gan.images.picture import Picture, read_picture
@@ -46,9 +46,9 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
     Raises:
         UserError: there is nothing to do, or a result would overwrite its own source.
     """
-    place = Path(output).expanduser()
+    place = user_path(output)
     found = [pair for entry in inputs for pair in _images(entry, place)]
-    single = len(found) == 1 and len(inputs) == 1 and not Path(inputs[0]).expanduser().is_dir()
+    single = len(found) == 1 and len(inputs) == 1 and not user_path(inputs[0]).is_dir()
     if single and place.suffix.lower() in FORMATS and not place.is_dir():
         jobs = [Job(found[0][0], place)]
     else:
@@ -58,7 +58,7 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
             f"all that input={inputs[0]} names lies in output={output}: give another folder"
         )
     for job in jobs:
-        if job.target.exists() and job.target.samefile(job.source):
+        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise UserError(
                 f"output={output} would overwrite {job.source} with its own enlargement: "
                 "give another folder"
@@ -73,9 +73,9 @@ def _images(entry: str, output: Path) -> list[tuple[Path, Path]]:
     if not folder.is_dir():
         return [(image, Path(image.name)) for image in found]
     images = list_images(folder, "input")
-    inside = output.resolve()
-    if inside != folder.resolve():  # results of an earlier run are not enlarged again
-        images = [image for image in images if not image.resolve().is_relative_to(inside)]
+    inside = real(output)
+    if inside != real(folder):  # results of an earlier run are not enlarged again
+        images = [image for image in images if not real(image).is_relative_to(inside)]
     return [(image, image.relative_to(folder)) for image in images]
 
 

@@ -8,6 +8,8 @@ from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
+from sr_gan.files import real
+
 _SQLITE = "sqlite:///"
 
 
@@ -30,7 +32,7 @@ class MLflow(MLFlowLogger):
     ) -> None:
         artifacts = None  # the server decides
         if tracking_uri.startswith(_SQLITE):
-            store = Path(tracking_uri.removeprefix(_SQLITE)).resolve()
+            store = real(Path(tracking_uri.removeprefix(_SQLITE)))
             artifacts = str(store.with_suffix(""))
             rank_zero_only(store.parent.mkdir)(parents=True, exist_ok=True)
         logging.getLogger("alembic").setLevel(logging.WARNING)  # no line for each table

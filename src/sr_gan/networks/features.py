@@ -12,6 +12,7 @@ from torchvision.models import VGG19_Weights
 
 from sr_gan.arguments import VGGWeights, checked
 from sr_gan.errors import UserError
+from sr_gan.files import user_path
 from sr_gan.tensor_files import load_tensors
 
 Layer = Annotated[str, Field(pattern=r"^((conv|relu)([12]_[12]|[345]_[1-4])|pool[1-5])$")]
@@ -67,7 +68,7 @@ class VGG19Features(nn.Module):
             self._load(
                 _torchvision_weights()
                 if weights == "torchvision"
-                else load_tensors(Path(weights).expanduser()),
+                else load_tensors(user_path(weights)),
                 weights,
             )
         self.requires_grad_(False).eval()

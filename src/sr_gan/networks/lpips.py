@@ -11,6 +11,7 @@ from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, 
 
 from sr_gan.arguments import checked
 from sr_gan.errors import UserError
+from sr_gan.files import user_path
 from sr_gan.tensor_files import load_tensors
 
 Backbone = Literal["alex", "squeeze"]
@@ -65,7 +66,7 @@ def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
         state: dict[str, Tensor] = build(weights=origin).state_dict()
         return state
     cached = Path(torch.hub.get_dir()) / "checkpoints" / origin.url.rsplit("/", 1)[1]
-    path = Path(weights).expanduser() if weights else cached
+    path = user_path(weights) if weights else cached
     if not path.is_file():
         raise UserError(
             f"{name}'s weights are not at {path}: give a file of them, or 'download' ({size} MB, "

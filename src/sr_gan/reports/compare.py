@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sr_gan.files import real
 from sr_gan.reports import figures
 from sr_gan.reports.crop_strip import crop_strip
 from sr_gan.reports.figures import Point
@@ -44,7 +45,7 @@ def titles(runs: Sequence[Run]) -> list[str]:
     The part of the path that all folders share is left out. For a job of a sweep the title has the
     job's own settings.
     """
-    paths = [run.path.resolve() for run in runs]
+    paths = [real(run.path) for run in runs]
     common = os.path.commonpath(paths)
     names = [label(str(path.relative_to(common))) for path in paths]
     return [

@@ -25,9 +25,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         content = io.BytesIO()  # first, so that a full disk raises an OSError
         torch.save(checkpoint, content)
-        try:
-            with atomic_write(Path(path), "wb") as file:
-                file.write(content.getbuffer())
-        except OSError as error:
-            error.filename = str(path)
-            raise
+        with atomic_write(Path(path), "wb") as file:
+            file.write(content.getbuffer())

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sr_gan.errors import UserError
-from sr_gan.images.decode import Pixels
+from sr_gan.images.decode import BadImage, Pixels, opened
 
 COLUMNS = ("LR", "bicubic", "SR", "HR")
 
@@ -39,9 +39,9 @@ def read_grid(path: Path) -> dict[str, Pixels]:
         UserError: the file cannot be read or is not such a picture.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             pixels = np.asarray(image.convert("RGB"))[_TITLE:]
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except BadImage as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     width, rest = divmod(pixels.shape[1] - _GAP * (len(COLUMNS) - 1), len(COLUMNS))
     if rest or width < 1 or not len(pixels):

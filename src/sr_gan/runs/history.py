@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import real, relative, user_path
 from sr_gan.runs.metrics_table import Stage, read_stages
 
 _MARKS = ("environment.json", "metrics.csv")  # a folder that has one of them is a run
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        path = self.path.resolve()
+        path = real(self.path)
         return path.name if path == Path.cwd() else str(relative(path))
 
     @property
@@ -101,7 +101,7 @@ def newest(runs: list[Path]) -> Path:
 
 
 def _folders(origin: str) -> list[Path]:
-    path = Path(origin).expanduser()
+    path = user_path(origin)
     if path.is_dir():
         return [path]
     if path.exists():

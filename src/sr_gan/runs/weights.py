@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sr_gan import networks
 from sr_gan.errors import UserError, printable
+from sr_gan.files import atomic_write
 from sr_gan.runs.folder import find_weights
 from sr_gan.tensor_files import load_tensors
 
@@ -30,16 +31,11 @@ class Weights:
 
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
     """Writes the weights as ``.safetensors`` with the generator's configuration as metadata."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()
     }
-    temporary = path.with_suffix(".part")
-    try:
-        save_file(state, temporary, {"format": "pt", "generator": json.dumps(config)})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path, "wb") as file:
+        file.write(save(state, {"format": "pt", "generator": json.dumps(config)}))
 
 
 def load_generator(generator: nn.Module, origin: str) -> None:

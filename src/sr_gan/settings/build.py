@@ -1,5 +1,6 @@
 """Builds objects from the nodes of a configuration; no other module calls ``instantiate``."""
 
+import re
 from typing import Any
 
 import hydra
@@ -24,7 +25,8 @@ def build(node: DictConfig, **arguments: Any) -> Any:
     key = node._get_full_key("")
     try:
         # Hydra would merge the arguments into the configuration; a partial takes them as they are.
-        return hydra.utils.instantiate(node, _convert_="all", _partial_=True)(**arguments)
+        made = hydra.utils.instantiate(_literal(node), _convert_="all", _partial_=True)
+        return made(**arguments)
     except InstantiationException as error:
         cause = error.__cause__
         if not _is_refusal(cause):
@@ -61,8 +63,30 @@ def fill_stage(settings: Any, stage: str) -> Any:
 
 
 def _at_stage(node: DictConfig, stage: str) -> DictConfig:
-    filled = fill_stage(OmegaConf.to_container(node, resolve=True), stage)
-    return DictConfig(filled, key=node._key(), parent=node._get_parent())
+    return _replaced(node, fill_stage(OmegaConf.to_container(node), stage))
+
+
+def _literal(node: DictConfig) -> DictConfig:
+    """Resolves a node, and escapes each ``${`` that is left, such as in the name of a folder.
+
+    Hydra evaluates a text twice when it instantiates a node.
+    """
+    plain = OmegaConf.to_container(node, resolve=True)
+    return _replaced(node, _escaped(_escaped(plain)))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    # OmegaConf takes backslashes before an interpolation for escapes, too.
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def _replaced(node: DictConfig, settings: Any) -> DictConfig:
+    """Returns other settings in the place of a node."""
+    return DictConfig(settings, key=node._key(), parent=node._get_parent())
 
 
 def _refusal(key: str, error: BaseException | None) -> str:

@@ -34,6 +34,7 @@ _WORDS = {  # for pydantic's types of errors
     "dict_type": "settings by name, such as {a: 1}",
     "mapping_type": "settings by name, such as {a: 1}",
 }
+SETTINGS = "settings are KEY=VALUE or GROUP=CHOICE, without dashes, see --help"
 _RESOLVING = "UserError raised while resolving interpolation: "
 
 
@@ -52,7 +53,7 @@ def explain(error: Exception) -> str:
         missing = explain_missing(name) if group == "hydra/launcher" else None
         return missing or no_such_choice(group, name, group, error.options)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: settings are KEY=VALUE or GROUP=CHOICE, see --help"
+        return _explain_argument(str(error.override))
     if isinstance(error, ConfigCompositionException):
         return _explain_composition(error)
     if isinstance(error, OmegaConfBaseException):  # raised in a resolver, such as one of ours
@@ -79,6 +80,16 @@ def memory_advice(cfg: DictConfig) -> Iterator[None]:
             f"{cfg.data.crop}, gan.accumulate above {cfg.gan.accumulate}, or data.valid_crop to "
             "validate on less of a photo"
         ) from error
+
+
+def _explain_argument(argument: str) -> str:
+    key, equals, _ = argument.partition("=")
+    if not equals or not re.match(r"[\w+~]", key):
+        return f"{argument}: {SETTINGS}"
+    return (
+        f"{argument}: a value with brackets, quotes, commas or unusual characters must be quoted, "
+        f"inside the quotes of the shell, too: \"{key}='VALUE'\""
+    )
 
 
 def no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:

@@ -332,7 +332,10 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
 }
 
 
-def paths(schema: type[Config]) -> tuple[str, ...]:
-    """Returns a command's settings that are paths, which Hydra's grammar must leave alone."""
-    fields = schema.model_fields.items()
-    return tuple(name for name, field in fields if field.json_schema_extra == _PATH)
+def paths(schema: type[Config]) -> dict[str, bool]:
+    """Returns a command's settings that are paths, and whether they can be a list of paths."""
+    return {
+        name: "list[" in str(field.annotation)
+        for name, field in schema.model_fields.items()
+        if field.json_schema_extra == _PATH
+    }

@@ -1,0 +1,27 @@
+"""Names of folders as users have them, each with something that Hydra or OmegaConf reads."""
+
+ODD_NAMES = (
+    "ünï",
+    "it's",
+    'a "quoted" one',
+    "a,b",
+    "[x] y",
+    "(1)",
+    "{a}",
+    "a=b",
+    "a:b",
+    "a$b",
+    "a${b}",
+    "#1",
+    "100% %Y",
+    "~x",
+    "back\\slash's\\",
+    " a  blank ",
+    "🐈 写真",
+    "2024",
+    "1e3",
+    "true",
+    "a@b;c&d|e!f*g?h",
+    "-m",
+    "{stage}",
+)
