@@ -331,6 +331,20 @@ class ReportConfig(Config):
     )
 
 
+class DoctorConfig(Config):
+    """The top level of ``conf/doctor.yaml``."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="Where metrics and training are tried. auto tries the CPU, and a GPU if there "
+        "is one."
+    )
+    lpips: LPIPSWeights | None = path(
+        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+        "FILE|download",
+    )
+    output: str | None = path("A file to which the page is written, too.", "FILE")
+
+
 SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "train": TrainConfig,
     "prepare": PrepareConfig,
@@ -338,6 +352,7 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "upscale": UpscaleConfig,
     "interpolate": InterpolateConfig,
     "report": ReportConfig,
+    "doctor": DoctorConfig,
     "bench_train": BenchTrainConfig,
     "bench_data": BenchDataConfig,
     "bench_upscale": BenchUpscaleConfig,
