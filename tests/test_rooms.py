@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "src" / "sr_gan"
-COMMANDS = {"train", "prepare", "evaluate", "upscale", "interpolate", "report", "bench"}
+COMMANDS = {"train", "prepare", "evaluate", "upscale", "interpolate", "report", "bench", "doctor"}
 GROUND = {
     "arguments",
     "errors",
@@ -119,6 +119,7 @@ def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Pat
         *("evaluate benchmark=missing", "evaluate benchmark=. lpips=missing", "report run=missing"),
         *("interpolate a=missing b=gan", "interpolate a=gan b=psnr alpha=7"),
         *("prepare data=folder data.train_dir=missing", "bench upscale model=missing"),
+        *("doctor lpips=missing", "doctor device=tpu"),
     ],
 )
 def test_missing_files_do_not_wait_for_pytorch(words: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ COMMANDS = {
     "interpolate": "makes generators between two others, and compares them",
     "report": "writes a page on one run, or on several and how they compare",
     "models": "lists the models that come with the package, and their speed here",
+    "doctor": "says whether this machine and this folder are fit",
     "bench": "measures how fast training, data and upscaling are on this machine",
 }
 

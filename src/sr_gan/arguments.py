@@ -37,6 +37,16 @@ def checked(constructor: F) -> F:
     return cast(F, construct)
 
 
+def is_plain(name: Any, value: Any) -> bool:
+    """Whether a generator's argument can be kept in a file of weights.
+
+    The value must be a number, a word, a boolean or None, and neither it nor the name may mean
+    something to Hydra or OmegaConf.
+    """
+    words = isinstance(name, str) and (value is None or type(value) in (bool, int, float, str))
+    return words and not name.startswith("_") and "${" not in f"{name}{value}"
+
+
 def _plain(value: Any) -> Any:
     if type(value).__module__ == "numpy":
         return value.tolist()

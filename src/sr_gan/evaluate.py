@@ -36,7 +36,7 @@ def evaluate(cfg: DictConfig) -> None:
     from sr_gan.inference.upscaler import Upscaler
 
     kinds = asked_kinds(cfg)
-    model = load_pretrained(settings["model"], settings["scale"])
+    model = load_pretrained(settings["model"], settings["scale"], allow=settings["allow"])
     keep_freed_memory()
     upscaler = Upscaler(model, Options.among(settings))
     lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)

@@ -39,7 +39,7 @@ def interpolate(cfg: DictConfig) -> None:
     from sr_gan.reports import mixtures
     from sr_gan.runs.weights import read_weights, save_generator
 
-    a, b = (load_pretrained(settings[key], key=key) for key in ("a", "b"))
+    a, b = (load_pretrained(settings[key], key=key, allow=settings["allow"]) for key in ("a", "b"))
     config = read_weights(paths[0], "a").config or {}
     output = user_path(settings["output"])
     log.info("a  %s\nb  %s", a.describe(), b.describe())

@@ -37,12 +37,17 @@ def sees_gpu() -> bool:
     PyTorch takes seconds to import. On Linux, if it is not imported yet, it is imported
     only where the device file of a GPU exists.
     """
-    absent = sys.platform == "linux" and not any(map(os.path.exists, _GPU_FILES))
+    absent = sys.platform == "linux" and not has_gpu_file()
     if absent and "torch" not in sys.modules:
         return False
     import torch
 
     return torch.cuda.is_available()
+
+
+def has_gpu_file() -> bool:
+    """Whether Linux has the device file of a GPU."""
+    return any(map(os.path.exists, _GPU_FILES))
 
 
 def installed(package: str) -> bool:

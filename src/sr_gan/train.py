@@ -132,7 +132,8 @@ def _train_stages(
 def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """Adopts the generator of ``init_from`` where its file says which one it is.
 
-    A generator that the command line names, by one of its ``overrides``, is left alone.
+    A generator that the command line names, by one of its ``overrides``, is left alone. The file
+    may ask for one of our generators, or for the class that the settings name.
 
     Raises:
         UserError: the file cannot be used, or enlarges by another factor.
@@ -142,20 +143,22 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
     path = find_weights(cfg.init_from, "init_from")
     if any(re.match(r"[+~]*generator\b", each) for each in overrides):
         return
-    from sr_gan import networks  # imports PyTorch
-    from sr_gan.runs.weights import read_weights, stated_generator
+    from sr_gan.runs.weights import read_weights, stated_arguments, stated_class  # imports PyTorch
 
     weights = read_weights(path, "init_from")
     if weights.config is None:
         return
-    kind, settings = stated_generator(weights.config, weights.path, "init_from")
+    origin, target = f"init_from={weights.path}", weights.config.get("_target_")
+    if target != cfg.generator._target_:
+        stated_class(weights.config, origin, advice="choose another one with generator=CHOICE")
+    settings = stated_arguments(weights.config, origin)
     if settings.get("scale", cfg.scale) != cfg.scale:
         raise UserError(
             f"init_from={cfg.init_from} enlarges by {settings['scale']}: set "
             f"scale={settings['scale']}, which is {cfg.scale} now"
         )
     with open_dict(cfg):
-        cfg.generator = {"_target_": f"{networks.__name__}.{kind.__name__}", **settings}
+        cfg.generator = {"_target_": target, **settings}
 
 
 def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:

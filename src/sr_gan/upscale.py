@@ -35,7 +35,7 @@ def upscale(cfg: DictConfig) -> None:
     suffix = f".{settings['format']}" if settings["format"] else None
     jobs = plan(settings["input"], settings["output"], suffix)
     keep_freed_memory()
-    model = load_pretrained(settings["model"], settings["scale"] or 4)
+    model = load_pretrained(settings["model"], settings["scale"] or 4, allow=settings["allow"])
     upscaler = Upscaler(model, Options.among(settings))
     size = _size(settings, upscaler.scale)
     log.info("model   %s", model.describe())

@@ -9,6 +9,8 @@ from sr_gan.runs.metrics_table import write_rows
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
 from sr_gan.runs.resume import Checkpoint, check_photos, is_finished, settings_of_run
 
+PHOTOS = r"data.train_dir='My \${photos} (1)'"  # as it is quoted for Hydra
+
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -26,13 +28,11 @@ def run(*overrides: str, name: str = "runs/quickstart/1", stage: str = "gan") ->
 
 
 def test_a_run_brings_its_settings() -> None:
-    folder = run(
-        "experiment=quickstart", "data.train_dir='My photos (1)'", "gan.epochs=5", "seed=1"
-    )
+    folder = run("experiment=quickstart", PHOTOS, "gan.epochs=5", "seed=1")
     for ckpt_path in (str(folder), "last", f"{folder}/checkpoints/gan/last.ckpt"):
         given = ["seed=2", f"ckpt_path={ckpt_path}"]
         assert settings_of_run(given) == [
-            *("experiment=quickstart", "data.train_dir='My photos (1)'", "gan.epochs=5"),
+            *("experiment=quickstart", PHOTOS, "gan.epochs=5"),
             *given,
         ]
 
@@ -75,6 +75,7 @@ def test_another_experiment_is_refused() -> None:
         "gan.loss={a: [{_args_: 1}]}",
         "seed=${oc.env:HOME}",
         "seed='${oc.create:{_target_:os.system}}'",
+        r"data.train_dir='\\${oc.create:{_target_:os.system}}'",
         "hydra.run.dir=/tmp/elsewhere",
         "+hydra.callbacks.x._target_=os.system",
         "hydra/launcher=joblib",

@@ -79,7 +79,7 @@ def measure_way(options: dict[str, str], settings: Settings) -> Measured:
 def model(settings: Settings) -> Pretrained:
     """The model of the settings, or SRResNet with random weights."""
     if settings["model"] is not None:
-        return load_pretrained(settings["model"])
+        return load_pretrained(settings["model"], allow=settings["allow"])
     torch.manual_seed(0)
     return Pretrained("SRResNet, random weights", SRResNet(end_kernel=3).eval())
 

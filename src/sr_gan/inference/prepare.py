@@ -22,6 +22,6 @@ def prepare(generator: nn.Module) -> nn.Module:
 def _fold(layers: nn.Sequential) -> None:
     for i in range(len(layers) - 1, 0, -1):
         convolution, norm = layers[i - 1], layers[i]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:  # nothing derived
             layers[i - 1] = fuse_conv_bn_eval(convolution, norm)
-            del layers[i]
+            layers[i] = nn.Identity()  # the other layers keep their numbers

@@ -1,7 +1,7 @@
 """Loads the model that a setting names: a run, a file, a bundled model, or an interpolation."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from sr_gan.runs.weights import (
     Weights,
     differing,
     read_weights,
-    stated_generator,
+    stated_arguments,
+    stated_class,
 )
 from sr_gan.settings.explain import complaint
 
@@ -79,7 +80,9 @@ class Pretrained:
         return f"{kind}, {network} ({self.path}, {date})"
 
 
-def load_pretrained(model: str | None, scale: int = 4, key: str = "model") -> Pretrained:
+def load_pretrained(
+    model: str | None, scale: int = 4, key: str = "model", allow: str | Sequence[str] = ()
+) -> Pretrained:
     """Loads the generator that ``model`` names, with its weights.
 
     Args:
@@ -88,6 +91,8 @@ def load_pretrained(model: str | None, scale: int = 4, key: str = "model") -> Pr
             a bundled model, ``bicubic`` or ``lanczos``; None is the bundled default.
         scale: the scale factor of interpolations; a generator has its own.
         key: the setting that names the model, for the message of an error.
+        allow: packages or modules, by name, whose networks a file may be built from, besides those
+            of this project. They are imported.
 
     Raises:
         UserError: there is no such model, or this project did not write its file.
@@ -95,33 +100,36 @@ def load_pretrained(model: str | None, scale: int = 4, key: str = "model") -> Pr
     path = find_model(model, key)
     if path is None:
         return Pretrained(model, Interpolation(model, scale))  # type: ignore[arg-type]
-    return Pretrained(_name(path), _build(read_weights(path, key), key), path)
+    allow = [allow] if isinstance(allow, str) else list(allow)
+    return Pretrained(_name(path), _build(read_weights(path, key), key, allow), path)
 
 
-def _build(weights: Weights, key: str) -> nn.Module:
-    config = weights.config
+def _build(weights: Weights, key: str, allow: list[str]) -> nn.Module:
+    config, origin = weights.config, f"{key}={weights.path}"
     if config is None:
         raise UserError(
-            f"{key}={weights.path}: the file does not say which generator its weights are of: give "
+            f"{origin}: the file does not say which generator its weights are of: give "
             "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
         )
-    kind, settings = stated_generator(config, weights.path, key)
+    kind, settings = stated_class(config, origin, allow), stated_arguments(config, origin)
     # A file from elsewhere may ask for absurd sizes, which take no memory on the meta device.
+    # A parametrization, such as weight_norm, makes two parameters and leaves one.
     try:
-        with torch.device("meta"), _no_more_parameters_than(len(weights.state)):
-            wrong = differing(kind(**settings), weights.state)
+        with torch.device("meta"), _no_more_parameters_than(2 * len(weights.state)):
+            network = kind(**settings)
+            wrong = differing(network, weights.state)
     except Exception as error:  # a file from elsewhere can make a constructor raise anything
         reason = complaint(error) if isinstance(error, ValidationError) else error
-        raise UserError(
-            f"{key}={weights.path}: its generator cannot be built: {printable(reason)}"
-        ) from error
+        raise UserError(f"{origin}: its generator cannot be built: {printable(reason)}") from error
     if wrong:
         raise UserError(
-            f"{key}={weights.path}: its weights are not of the {kind.__name__} that it says "
+            f"{origin}: its weights are not of the {kind.__name__} that it says "
             f"({len(wrong)} tensors differ, first {wrong[0]})"
         )
+    if not isinstance(getattr(network, "scale", None), int):
+        raise UserError(f"{origin}: {kind.__name__} has no attribute scale, its scale factor")
     if not all(bool(x.isfinite().all()) for x in weights.state.values()):
-        raise UserError(f"{key}={weights.path}: not all of its weights are finite numbers")
+        raise UserError(f"{origin}: not all of its weights are finite numbers")
     generator: nn.Module = kind(**settings)
     generator.load_state_dict(weights.state)
     return generator.eval()
@@ -129,14 +137,14 @@ def _build(weights: Weights, key: str) -> nn.Module:
 
 @contextmanager
 def _no_more_parameters_than(count: int) -> Iterator[None]:
-    """Stops the building of a network that has more parameters than a file has tensors."""
+    """Stops the building of a network that makes more than ``count`` parameters."""
     made = 0
 
     def counted(module: nn.Module, name: str, parameter: Any) -> None:
         nonlocal made
         made += 1
         if made > count:
-            raise ValueError(f"it has more than the {count} tensors of the file")
+            raise ValueError(f"it has more than {count} parameters, unlike the file")
 
     hook = register_module_parameter_registration_hook(counted)
     try:

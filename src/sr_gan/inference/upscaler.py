@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -72,20 +72,26 @@ class Upscaler:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | None = None, scale: int = 4, **options: Any
+        cls,
+        model: str | None = None,
+        scale: int = 4,
+        allow: str | Sequence[str] = (),
+        **options: Any,
     ) -> "Upscaler":
         """Loads a run, a weights file, a shipped model, ``bicubic`` or ``lanczos``.
 
         Args:
             model: see :func:`load_pretrained`.
             scale: the scale factor of ``bicubic`` and ``lanczos``; a generator has its own.
+            allow: packages of your own whose networks a model's file may be built from.
             options: the fields of :class:`Options`.
 
         Raises:
             UserError: there is no such model or device.
             ValueError: an option is not allowed.
         """
-        return cls(load_pretrained(str(model) if model else None, scale), Options(**options))
+        chosen = str(model) if model else None
+        return cls(load_pretrained(chosen, scale, allow=allow), Options(**options))
 
     def __call__(self, image: T, size: Size | None = None) -> T:
         """Returns the enlarged image in the type, mode, bit depth and range of ``image``.

@@ -106,6 +106,10 @@ class SRModule(L.LightningModule):
         ema: Decay = 0.0,
     ) -> None:
         super().__init__()
+        if not isinstance(getattr(generator, "scale", None), int):
+            raise ValueError(
+                f"the generator {type(generator).__name__} has no attribute scale, its scale factor"
+            )
         if loss.averaged and not ema:
             raise ValueError(
                 f"{', '.join(loss.averaged)} of the loss looks at the averaged generator's image: "

@@ -19,6 +19,7 @@ Layer = Annotated[str, Field(pattern=r"^((conv|relu)([12]_[12]|[345]_[1-4])|pool
 Layers = Annotated[Sequence[Layer], Field(min_length=1)]
 
 _BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+_URL = VGG19_Weights.IMAGENET1K_V1.url
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -134,16 +135,26 @@ def _features(length: int) -> nn.Sequential:
     return nn.Sequential(*layers[:length])
 
 
+def cached_vgg19() -> Path:
+    """Returns the file in torch's cache to which torchvision's weights are downloaded."""
+    return Path(torch.hub.get_dir(), "checkpoints", _URL.rsplit("/", 1)[1])
+
+
+def fetch_by_hand() -> str:
+    """Returns what one can do instead of the download."""
+    return (
+        f"fetch {_URL} by hand to {cached_vgg19()}, "
+        "or name a file with gan.loss.content.vgg.weights=FILE.safetensors"
+    )
+
+
 def _torchvision_weights() -> dict[str, Tensor]:
-    url = VGG19_Weights.IMAGENET1K_V1.url
-    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     try:
         state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", check_hash=True, weights_only=True
+            _URL, map_location="cpu", check_hash=True, weights_only=True
         )
     except (URLError, OSError, RuntimeError) as error:
         raise UserError(
-            f"VGG19's weights could not be downloaded ({error}): fetch {url} by hand to {target}, "
-            "or name a file with gan.loss.content.vgg.weights=FILE.safetensors"
+            f"VGG19's weights could not be downloaded ({error}): {fetch_by_hand()}"
         ) from error
     return state

@@ -60,18 +60,29 @@ class LPIPSNetwork(nn.Module):
         return super().train(False)
 
 
+def cached_backbone(net: Backbone) -> Path:
+    """Returns the file in torch's cache to which the weights of ``net`` are downloaded."""
+    url: str = _ORIGINS[net][3].url
+    return Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+
+
+def no_backbone(net: Backbone, path: Path) -> str:
+    """Returns a line on weights that are not at ``path``, and on how to get them."""
+    name, size, _, origin = _ORIGINS[net]
+    return (
+        f"{name}'s weights are not at {path}: give a file of them, or 'download' ({size} MB, "
+        f"from {origin.url})"
+    )
+
+
 def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
-    name, size, build, origin = _ORIGINS[net]
+    _, _, build, origin = _ORIGINS[net]
     if weights == "download":
         state: dict[str, Tensor] = build(weights=origin).state_dict()
         return state
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / origin.url.rsplit("/", 1)[1]
-    path = user_path(weights) if weights else cached
+    path = user_path(weights) if weights else cached_backbone(net)
     if not path.is_file():
-        raise UserError(
-            f"{name}'s weights are not at {path}: give a file of them, or 'download' ({size} MB, "
-            f"from {origin.url})"
-        )
+        raise UserError(no_backbone(net, path))
     return load_tensors(path)
 
 

@@ -29,6 +29,7 @@ from sr_gan.settings.overrides import parse_overrides
 
 _DEFAULT = "quickstart"  # the experiment of conf/train.yaml
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
+_INTERPOLATION = re.compile(r"(?<!\\)(\\\\)*\$\{")  # one without a backslash, which makes it text
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
 
 
@@ -235,7 +236,7 @@ def _is_plain(value: Any) -> bool:
         return all(not str(k).startswith("_") and _is_plain(v) for k, v in value.items())
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
-    return "${" not in str(value)
+    return not _INTERPOLATION.search(str(value))
 
 
 def _name(override: Override) -> str:

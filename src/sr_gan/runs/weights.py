@@ -1,7 +1,9 @@
 """Saves generator weights with the settings of their network, and loads them from any run."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sr_gan import networks
+from sr_gan.arguments import is_plain
 from sr_gan.errors import UserError, printable
 from sr_gan.files import atomic_write
 from sr_gan.runs.folder import find_weights
 from sr_gan.tensor_files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better weights first
-_PLAIN = (bool, int, float, str)
 
 
 @dataclass(frozen=True)
@@ -89,37 +91,82 @@ def read_weights(path: Path, key: str) -> Weights:
     return Weights(path, state, _config(path, content))
 
 
-def stated_generator(config: dict[str, Any], path: Path, key: str) -> tuple[Any, dict[str, Any]]:
-    """Returns the class and the arguments of the generator that a file asks for.
+def stated_class(
+    config: dict[str, Any],
+    origin: str,
+    allow: Sequence[str] = (),
+    advice: str = "allow=PACKAGE adds those of a package of your own",
+) -> type[nn.Module]:
+    """Returns the class of the generator that a file asks for.
 
     A file may come from anywhere. Hydra and OmegaConf, which import and call whatever a text names,
-    must not see it. The class has to be one of ours, and the arguments plain values.
+    must not see it. The class has to be one of our generators, or to be defined in a package that
+    the user allows; no other module is imported.
 
     Args:
         config: the generator's configuration in the file.
-        path: the file.
-        key: the setting that names the file.
+        origin: the setting and the file, for the message of an error.
+        allow: packages or modules, whose networks the user allows.
+        advice: what the user can do if the file asks for anything else.
 
     Raises:
-        UserError: the file asks for anything else.
+        UserError: the file asks for anything else, or the class cannot be imported.
     """
-    settings = dict(config)
-    target = str(settings.pop("_target_", None))
+    target = str(config.get("_target_"))
+    kind = _bundled_class(target) or _allowed_class(target, allow, origin)
+    if kind is None:
+        raise UserError(
+            f"{origin} wants to build {printable(target)}: allowed are the generators of "
+            f"{' and '.join([networks.__name__, *allow])}; {advice}"
+        )
+    return kind
+
+
+def stated_arguments(config: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Returns the arguments of the generator that a file asks for, which are plain values.
+
+    Args:
+        config: the generator's configuration in the file.
+        origin: the setting and the file, for the message of an error.
+
+    Raises:
+        UserError: an argument is anything else.
+    """
+    arguments = {name: value for name, value in config.items() if name != "_target_"}
+    for name, value in arguments.items():
+        if not is_plain(name, value):
+            raise UserError(
+                f"{origin} wants to build {printable(config.get('_target_'))} with "
+                f"{printable(f'{name}={value}')}: allowed are numbers, words, true, false and null"
+            )
+    return arguments
+
+
+def _bundled_class(target: str) -> type[nn.Module] | None:
     room, _, name = target.rpartition(".")
     kind = getattr(networks, name, None) if room == networks.__name__ else None
-    if not (hasattr(kind, "trunk") and hasattr(kind, "reconstruct")):  # a generator
+    return kind if hasattr(kind, "trunk") and hasattr(kind, "reconstruct") else None
+
+
+def _allowed_class(target: str, allow: Sequence[str], origin: str) -> type[nn.Module] | None:
+    module, _, name = target.rpartition(".")
+    named = all(part.isidentifier() for part in target.split("."))
+    if not named or not _is_within(module, allow):
+        return None
+    try:
+        kind = getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:  # the code of the package can raise anything
         raise UserError(
-            f"{key}={path} wants to build {printable(target)}: allowed are the generators of "
-            f"{networks.__name__}"
-        )
-    for argument, value in settings.items():
-        plain = isinstance(argument, str) and (value is None or type(value) in _PLAIN)
-        if not plain or "${" in f"{argument}{value}":
-            raise UserError(
-                f"{key}={path} wants to build {name} with {printable(f'{argument}={value}')}: "
-                "allowed are numbers, words, true, false and null"
-            )
-    return kind, settings
+            f"{origin}: {target} cannot be imported ({printable(error)}): the folder that holds "
+            f"{module.partition('.')[0]} must be on PYTHONPATH"
+        ) from error
+    # The module may have imported other classes, too, which the user has not allowed.
+    network = isinstance(kind, type) and issubclass(kind, nn.Module)
+    return kind if network and _is_within(kind.__module__, allow) else None
+
+
+def _is_within(module: str, packages: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def _check_tensors(state: Any, path: Path, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sr_gan.arguments import is_plain
 from sr_gan.errors import UserError
 from sr_gan.machine import sees_gpu
 
@@ -20,6 +21,12 @@ def check_contradictions(plain: dict[str, Any]) -> None:
             raise UserError(
                 f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
                 "set scale only, the others follow"
+            )
+    for name, value in plain["generator"].items():
+        if name != "_target_" and not is_plain(name, value):
+            raise UserError(
+                f"generator.{name}={value}: allowed are numbers, words, true, false and null, as a "
+                "file of weights holds nothing else"
             )
     data = plain["data"]
     for name in ("crop", "valid_crop"):

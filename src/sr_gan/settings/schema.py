@@ -30,8 +30,18 @@ Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folders = Annotated[list[PhotoFolder], BeforeValidator(_as_list), Field(min_length=1)]
 
+Package = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
+Packages = Annotated[list[Package], BeforeValidator(_as_list)]
+
 
 _PATH: Any = {"path": True}  # marks the field of a path in the schema
+
+
+_ALLOW = Field(
+    description="A package of your own, or a list of them, whose networks a model's file may be "
+    "built from. It is imported.",
+    examples=["PACKAGE"],
+)
 
 
 def path(description: str, example: str) -> Any:
@@ -154,6 +164,7 @@ class BenchUpscaleConfig(Config):
         "measured, and int8 is not.",
         "RUN|FILE|NAME",
     )
+    allow: Packages = _ALLOW
     width: Annotated[int, Field(ge=16)] = Field(
         description="The width of the photograph that is enlarged, in pixels.", examples=["N"]
     )
@@ -205,6 +216,7 @@ class EnlargingConfig(Config, Options):
         "name of a bundled model, bicubic or lanczos. Without it the default model is used.",
         "RUN|FILE|NAME",
     )
+    allow: Packages = _ALLOW
 
 
 class EvaluateConfig(EnlargingConfig):
@@ -278,6 +290,7 @@ class InterpolateConfig(Config):
         description="The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
         examples=["0:1:0.1|0.5|[0.2,0.8]"],
     )
+    allow: Packages = _ALLOW
     benchmark: Folders | None = path(
         "A folder of HR photographs, or a list of them. Without it the mixtures are written and "
         "not measured.",
@@ -319,6 +332,20 @@ class ReportConfig(Config):
     )
 
 
+class DoctorConfig(Config):
+    """The top level of ``conf/doctor.yaml``."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="Where metrics and training are tried. auto tries the CPU, and a GPU if there "
+        "is one."
+    )
+    lpips: LPIPSWeights | None = path(
+        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+        "FILE|download",
+    )
+    output: str | None = path("A file to which the page is written, too.", "FILE")
+
+
 SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "train": TrainConfig,
     "prepare": PrepareConfig,
@@ -326,6 +353,7 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "upscale": UpscaleConfig,
     "interpolate": InterpolateConfig,
     "report": ReportConfig,
+    "doctor": DoctorConfig,
     "bench_train": BenchTrainConfig,
     "bench_data": BenchDataConfig,
     "bench_upscale": BenchUpscaleConfig,
