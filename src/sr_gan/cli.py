@@ -126,18 +126,19 @@ class _Job:
             return
         try:
             self.task(cfg)
-        except (UserError, OSError) as error:
+        except Exception as error:
             if self.debug or several:
                 raise
-            if folder != Path.cwd():  # only a run has a folder of its own
+            foreseen = _foreseen(error)
+            if foreseen and folder != Path.cwd():  # only a run has a folder of its own
                 _forget_empty_run(folder)
-            _fail(error)
-        except RuntimeError as error:
-            from sr_gan.devices import out_of_memory  # imports PyTorch
-
-            if self.debug or several or not out_of_memory(error):
+            file = _record(error, traceback=foreseen is None)
+            if foreseen:
+                _fail(foreseen)
+            if file is None:
                 raise
-            _fail(UserError("memory is full: end other programs that use it, or use device=cpu"))
+            what = f"{type(error).__name__}: {explain(error)}".removesuffix(": ")
+            _fail(UserError(f"{what}; the traceback is in {relative(file)}"))
 
     def _one_of_several(self, cfg: DictConfig, folder: Path) -> None:
         (folder / ERROR).unlink(missing_ok=True)
@@ -193,6 +194,28 @@ def _wrapped() -> Iterator[None]:
 def _fail(error: Exception) -> None:
     print(f"error: {explain(error)}", file=sys.stderr)
     sys.exit(1)
+
+
+def _foreseen(error: Exception) -> Exception | None:
+    """Returns what to tell the user about an error that is not a fault of this package, or None."""
+    if isinstance(error, (UserError, OSError)):
+        return error
+    from sr_gan.devices import out_of_memory  # imports PyTorch
+
+    if out_of_memory(error):
+        return UserError("memory is full: end other programs that use it, or use device=cpu")
+    return None
+
+
+def _record(error: Exception, traceback: bool) -> Path | None:
+    """Writes an error into the log of the run, if there is one, and returns the file."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent.is_dir():
+            details = (type(error), error, error.__traceback__) if traceback else None
+            line = (log.name, logging.ERROR, __file__, 0, "error: %s", (explain(error),), details)
+            handler.handle(logging.LogRecord(*line))
+            return Path(handler.baseFilename)
+    return None
 
 
 def _forget_empty_run(folder: Path) -> None:

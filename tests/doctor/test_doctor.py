@@ -183,7 +183,7 @@ FAULTS = [
     (lost_gradient, "gradients", "none, or none that is finite, from tv reaches the generator"),
     (resting_player, "train cpu", "did not move, or spoiled, the weights of the discriminator"),
     (damaged_checkpoint, "checkpoint", "read back with other state_dict -> check the disk"),
-    (torn_checkpoint, "checkpoint", "last.ckpt cannot be read: the file is damaged or cut off"),
+    (torn_checkpoint, "checkpoint", "last.ckpt is damaged, or cut off"),
     (other_weights, "weights", "read back with other values -> check the disk"),
     (damaged_vgg, "VGG19", "is damaged: its hash is"),
     (broken_check, "memory", "no memory"),

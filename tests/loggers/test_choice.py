@@ -43,6 +43,7 @@ def test_none_leaves_the_table_and_the_samples(composed: Compose) -> None:
     cfg = composed("quickstart", "logger=none", "stages=[gan]", "gan.epochs=1")
     train(cfg)
     assert {path.name for path in Path(cfg.run_dir).iterdir()} == {
+        ".lock",
         "checkpoints",
         "config.yaml",
         "environment.json",
