@@ -126,6 +126,21 @@ def readable(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
+def duration(seconds: float) -> str:
+    """Formats a time as ``40 s``, ``12 min``, ``3 h 20 min`` or ``2 d 5 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
 def user_path(text: str) -> Path:
     """Returns the path with a leading ``~`` replaced, unless no user has that name."""
     return Path(os.path.expanduser(text))  # noqa: PTH111  Path.expanduser() would raise

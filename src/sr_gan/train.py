@@ -78,6 +78,7 @@ def _train_stages(
 ) -> dict[str, Any]:
     import lightning as L
 
+    from sr_gan.callbacks.estimate import Estimate
     from sr_gan.callbacks.recipe import Recipe
     from sr_gan.runs.records import write_records
     from sr_gan.runs.summary import as_text, summarise
@@ -109,7 +110,11 @@ def _train_stages(
         trainer = build(
             cfg.trainer,
             max_epochs=module.epochs,
-            callbacks=[*callbacks[stage], Recipe(stage, config, data.digest)],
+            callbacks=[
+                *callbacks[stage],
+                Recipe(stage, config, data.digest),
+                Estimate(modules, stage),
+            ],
             logger=build_all(cfg.logger, stage),
         )
         ckpt_path = resumed.path if resumed and resumed.stage == stage else None

@@ -176,6 +176,14 @@ class SRData(L.LightningDataModule):
         )
 
     @property
+    def valid_pixels(self) -> int:
+        """The number of LR pixels of a validation, after :meth:`setup`."""
+        most = self.valid_crop // self.scale if self.valid_crop else sys.maxsize
+        sizes = [(entry.height, entry.width) for entry in self.valid_photos.entries]
+        pixels = sum(min(height, most) * min(width, most) for height, width in sizes)
+        return pixels * max(1, len(self.valid_kinds))
+
+    @property
     def epoch_length(self) -> int:
         """The number of crops in an epoch."""
         return self.crops_per_epoch or len(self.train_photos)
