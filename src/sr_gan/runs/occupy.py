@@ -8,14 +8,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import relative, remove_abandoned
 from sr_gan.runs.folder import CONFIG, LOCK, STAGES, checkpoints
 from sr_gan.runs.history import read_run
 
 
 @contextmanager
 def occupied(run_dir: Path) -> Iterator[None]:
-    """Locks a run's folder; the lock ends with the process, however it ends.
+    """Locks a run's folder, and removes what killed processes left half-written.
+
+    The lock ends with the process, however it ends.
 
     Raises:
         UserError: another run is writing into the folder.
@@ -31,6 +33,7 @@ def occupied(run_dir: Path) -> Iterator[None]:
         ) from error
     except (OSError, NotImplementedError):  # some network file systems have no locks
         pass
+    remove_abandoned(run_dir)
     try:
         yield
     finally:

@@ -1,0 +1,229 @@
+"""Interrupts small runs in every way, resumes them, and compares them with a run left alone.
+
+    python experiments/reliability/trials.py FOLDER [--signals] [--kills N] [--seed N]
+
+FOLDER receives the runs and results.csv. Exits 1 if any trial loses something.
+"""
+
+import argparse
+import csv
+import importlib
+import os
+import random
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+SIGNALS = tuple(n for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n))
+# What is called at a moment, in which module it is looked up, and which of its calls is meant.
+MOMENTS = {
+    "while settings are checked": ("sr_gan.train", "adopt_generator", 1),
+    "while the cache is built": ("sr_gan.data.cache", "read_pair", 2),
+    "while networks are built": ("sr_gan.data.datamodule", "SRData.setup", 1),
+    "while a stage is set up": ("sr_gan.modules.base", "SRModule.adam", 1),
+    "between the players of a step": ("sr_gan.modules.gan", "GAN.generator_loss", 2),
+    "in the last step of an epoch": ("sr_gan.modules.gan", "GAN.generator_loss", 3),
+    "in a validation": ("sr_gan.modules.base", "SRModule.validation_step", 5),
+    "while a checkpoint is written": ("sr_gan.runs.checkpoint_io", "atomic_write", 3),
+    "at the end of an epoch": ("sr_gan.callbacks.record", "MetricsTable.on_train_epoch_end", 3),
+    "between the stages": ("sr_gan.runs.weights", "save_generator", 1),
+    "while the second stage is set up": ("sr_gan.modules.gan", "GAN.configure_optimizers", 1),
+    "while the summary is written": ("sr_gan.runs.summary", "summarise", 1),
+}
+RUN = (  # two stages of three epochs of three batches, with two loader processes
+    *("generator=srresnet", "generator.filters=8", "generator.blocks=1", "discriminator.filters=4"),
+    *("discriminator.dense=8", "data=folder", "data.crop=32", "data.batch_size=2"),
+    *("data.crops_per_epoch=6", "data.feed=loader", "data.workers=2", "trainer=cpu"),
+    *("trainer.precision=32-true", "trainer.check_val_every_n_epoch=1", "pretrain.epochs=3"),
+    *("gan.epochs=3", "health.every=2", "degradation=jpeg", "gan.ema=0.9"),
+    "callbacks.save.minutes=0.0005",  # so that most checkpoints are from the middle of an epoch
+)
+
+
+@dataclass
+class Trial:
+    """What was done to a run, and what it lost; nothing if ``lost`` is empty."""
+
+    fault: str
+    happened: str
+    lost: str = ""
+
+
+class Runs:
+    """Runs of one experiment in a folder, and what each of them should give.
+
+    Args:
+        folder: the folder of the runs.
+        photos: the folder of the photographs.
+    """
+
+    def __init__(self, folder: Path, photos: Path) -> None:
+        self.folder, self.photos = folder.resolve(), photos.resolve()
+        self.number = 0
+        begin = time.monotonic()
+        done = self.train(self.settings(self.folder / "straight"))
+        self.seconds = time.monotonic() - begin
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        self.expected = results(self.folder / "straight")
+
+    def settings(self, run_dir: Path) -> list[str]:
+        cache = self.folder / f"cache-{run_dir.name}"
+        where = [f"data.train_dir={self.photos}", f"data.cache_dir={cache}"]
+        return [*RUN, *where, f"hydra.run.dir={run_dir}"]
+
+    def fresh(self) -> Path:
+        self.number += 1
+        return self.folder / str(self.number)
+
+    def train(
+        self, settings: Sequence[str], *program: str, **options: Any
+    ) -> "subprocess.CompletedProcess[str]":
+        line = self.line(settings, *program)
+        return subprocess.run(line, capture_output=True, **self.options(**options), timeout=300)
+
+    def line(self, settings: Sequence[str], *program: str) -> list[str]:
+        return [sys.executable, *(program or ("-m", "sr_gan.train")), *settings]
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        common = {"text": True, "start_new_session": True}
+        return {**common, "cwd": self.folder, "env": environment, **more}
+
+    def go_on(self, run_dir: Path) -> "subprocess.CompletedProcess[str]":
+        """Resumes a run by its folder alone, or starts it again if it has saved nothing yet."""
+        saved = any(run_dir.glob("checkpoints/*/last.ckpt"))
+        return self.train([f"ckpt_path={run_dir}"] if saved else self.settings(run_dir))
+
+    def losses(self, run_dir: Path) -> list[str]:
+        """Returns in what a run that went on differs from one that was left alone."""
+        found = results(run_dir)
+        lost = [
+            f"{name} differs" for name, value in self.expected.items() if found.get(name) != value
+        ]
+        parts = [*run_dir.rglob(".*.part"), *self.folder.glob(f"cache-{run_dir.name}/**/.*.part")]
+        return lost + [f"{path.name} was left" for path in parts]
+
+
+def results(run_dir: Path) -> dict[str, Any]:
+    """Returns the weights of a run's generators, and its table without the speed."""
+    files = sorted(run_dir.glob("checkpoints/*/generator.safetensors"))
+    found: dict[str, Any] = {f"{file.parent.name}'s generator": file.read_bytes() for file in files}
+    table = run_dir / "metrics.csv"
+    if table.exists():
+        with table.open(newline="") as file:
+            found["metrics.csv"] = [
+                {name: value for name, value in row.items() if not name.startswith("speed/")}
+                for row in csv.DictReader(file)
+            ]
+    return found
+
+
+def interrupt(runs: Runs, name: str, moment: str) -> Trial:
+    """Sends a signal to a run and to its workers at an exact moment, and lets it go on."""
+    run_dir, signum = runs.fresh(), getattr(signal, name)
+    me = str(Path(__file__).resolve())
+    done = runs.train(runs.settings(run_dir), me, "inject", moment, name)
+    happened = f"exit code {done.returncode}"
+    trial = Trial(f"{name} {moment}", happened)
+    output = done.stdout + done.stderr
+    if done.returncode != 128 + signum:
+        trial.lost = f"the exit code {128 + signum}: {done.stderr[-500:]}"
+    elif f"stopped by {name}" not in output or "Traceback" in output:
+        trial.lost = f"a plain message: {output[-500:]}"
+    return _finish(runs, run_dir, trial)
+
+
+def kill(runs: Runs, chance: random.Random) -> Trial:
+    """Kills a run after a random time, twice, and lets it go on."""
+    run_dir = runs.fresh()
+    settings, times = runs.settings(run_dir), []
+    for _ in range(2):
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            runs.line(settings),
+            **runs.options(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
+        )
+        try:
+            process.wait(chance.uniform(0.3, 1.0) * runs.seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        times.append(f"{time.monotonic() - begin:.1f} s")
+        saved = any(run_dir.glob("checkpoints/*/last.ckpt"))
+        settings = [f"ckpt_path={run_dir}"] if saved else settings
+    return _finish(runs, run_dir, Trial(f"SIGKILL after {' and '.join(times)}", "killed"))
+
+
+def _finish(runs: Runs, run_dir: Path, trial: Trial) -> Trial:
+    done = runs.go_on(run_dir)
+    trial.happened += f", then {done.returncode}"
+    if done.returncode:
+        trial.lost = trial.lost or f"the run, which does not go on: {done.stderr[-500:]}"
+    trial.lost = trial.lost or "; ".join(runs.losses(run_dir))
+    return trial
+
+
+def inject(moment: str, name: str, arguments: list[str]) -> None:
+    """Runs ``sr_gan.train`` in this process, which signals its own group at a moment."""
+    module, place, number = MOMENTS[moment]
+    owner: Any = importlib.import_module(module)
+    *parents, attribute = place.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original, calls = getattr(owner, attribute), 0
+
+    @wraps(original)
+    def signalling(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            os.killpg(0, getattr(signal, name))
+            time.sleep(0.05)
+        return original(*args, **kwargs)
+
+    setattr(owner, attribute, signalling)
+    sys.argv = ["sr_gan.train", *arguments]
+    runpy.run_module("sr_gan.train", run_name="__main__")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["inject"]:
+        inject(*sys.argv[2:4], sys.argv[4:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("photos", type=Path, help="a folder of small photographs")
+    parser.add_argument("--signals", action="store_true", help="all signals at all moments")
+    parser.add_argument("--kills", type=int, default=0, help="the number of random SIGKILLs")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    runs, chance = Runs(options.folder, options.photos), random.Random(options.seed)
+    trials = []
+    with (options.folder / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["fault", "happened", "lost"])
+        writer.writeheader()
+        tasks = [(interrupt, (runs, n, m)) for m in MOMENTS for n in SIGNALS if options.signals]
+        tasks += [(kill, (runs, chance))] * options.kills
+        for task, arguments in tasks:
+            trials.append(task(*arguments))
+            writer.writerow(asdict(trials[-1]))
+            file.flush()
+            print(
+                f"{trials[-1].fault:55} {trials[-1].happened:25} {trials[-1].lost or 'nothing lost'}"
+            )
+    lost = sum(bool(trial.lost) for trial in trials)
+    print(f"{len(trials)} trials, {lost} lost something")
+    sys.exit(lost > 0)
+
+
+if __name__ == "__main__":
+    main()
