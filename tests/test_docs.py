@@ -41,5 +41,5 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert Image.open(tmp_path / "larger.png").size == (64 * 16, 48 * 16)
-    assert "Small of 9,712 parameters" in done.stdout
+    assert "Small of 9,728 parameters" in done.stdout
     assert (tmp_path / "interpolated" / "alpha_0.50.safetensors").exists()

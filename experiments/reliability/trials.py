@@ -21,10 +21,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
+
 SIGNALS = tuple(n for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n))
 # What is called at a moment, in which module it is looked up, and which of its calls is meant.
 MOMENTS = {
-    "while settings are checked": ("sr_gan.train", "adopt_generator", 1),
+    "while settings are checked": ("sr_gan.settings.check", "check", 1),
     "while the cache is built": ("sr_gan.data.cache", "read_pair", 2),
     "while networks are built": ("sr_gan.data.datamodule", "SRData.setup", 1),
     "while a stage is set up": ("sr_gan.modules.base", "SRModule.adam", 1),
@@ -115,7 +117,12 @@ class Runs:
 def results(run_dir: Path) -> dict[str, Any]:
     """Returns the weights of a run's generators, and its table without the speed."""
     files = sorted(run_dir.glob("checkpoints/*/generator.safetensors"))
-    found: dict[str, Any] = {f"{file.parent.name}'s generator": file.read_bytes() for file in files}
+    found: dict[str, Any] = {
+        f"{file.parent.name}'s generator": {
+            name: tensor.numpy().tobytes() for name, tensor in load_file(file).items()
+        }
+        for file in files
+    }
     table = run_dir / "metrics.csv"
     if table.exists():
         with table.open(newline="") as file:
@@ -217,9 +224,8 @@ def main() -> None:
             trials.append(task(*arguments))
             writer.writerow(asdict(trials[-1]))
             file.flush()
-            print(
-                f"{trials[-1].fault:55} {trials[-1].happened:25} {trials[-1].lost or 'nothing lost'}"
-            )
+            last = trials[-1]
+            print(f"{last.fault:50} {last.happened:25} {last.lost or 'nothing lost'}", flush=True)
     lost = sum(bool(trial.lost) for trial in trials)
     print(f"{len(trials)} trials, {lost} lost something")
     sys.exit(lost > 0)

@@ -217,6 +217,12 @@ class SRData(L.LightningDataModule):
             self._feed = self._loader(crops, sampler)
         return self._feed
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Ends the loader's processes, which Lightning forgets if a validation is interrupted."""
+        iterator = getattr(self._feed, "_iterator", None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+
     def _place(self) -> tuple[int, int]:
         """Returns the index of this process and the number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -71,15 +71,14 @@ def checks(settings: dict[str, Any]) -> Iterator[tuple[str, Check]]:
 
 @contextmanager
 def _only_the_page() -> Iterator[None]:
-    """Leaves out what the rooms below log."""
-    rooms = logging.getLogger("sr_gan")
-    levels = rooms.level, log.level
-    rooms.setLevel(logging.ERROR)
+    """Leaves out what the rooms below and other libraries log."""
+    levels = logging.root.level, log.level
+    logging.root.setLevel(logging.ERROR)
     log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        rooms.setLevel(levels[0])
+        logging.root.setLevel(levels[0])
         log.setLevel(levels[1])
 
 

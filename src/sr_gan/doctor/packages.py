@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 
 from sr_gan import __version__
 from sr_gan.doctor.page import Line
+from sr_gan.settings.explain import explain
 
 _SHOWN = ("torch", "torchvision", "lightning", "hydra-core", "numpy")
 _PINNED = "pip install -c constraints.txt -e . brings versions that are tested together"
@@ -35,17 +36,21 @@ def check_packages() -> Iterator[Line]:
 def check_pair() -> Iterator[Line]:
     """Whether torch is the one that torchvision was built for."""
     needed = [Requirement(text) for text in requires("torchvision") or []]
-    torch = next(each for each in needed if each.name == "torch")
-    pair = f"torchvision {version('torchvision')} is built for torch{torch.specifier}"
-    if not _fits(torch):
-        advice = "install the two together: pip install --upgrade torch torchvision"
+    built_for = "".join(str(each.specifier) for each in needed if each.name == "torch")
+    pair = f"torchvision {version('torchvision')} is built for torch{built_for}"
+    advice = "install the two together: pip install --upgrade torch torchvision"
+    if not _fits(Requirement(f"torch{built_for}")):
         yield Line("torchvision", f"{pair}, and torch is {version('torch')}", advice, "FAIL")
         return
-    import torch as library
-    from torchvision.ops import nms  # compiled for one version of torch
+    try:
+        import torch
+        from torchvision.ops import nms  # compiled for one version of torch
 
-    nms(library.tensor([[0.0, 0.0, 1.0, 1.0]]), library.ones(1), 0.5)
-    yield Line("torchvision", f"{pair}, which is installed")
+        nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
+    except Exception as error:  # a library that cannot be loaded raises anything
+        yield Line("torchvision", f"the two cannot be used: {explain(error)}", advice, "FAIL")
+    else:
+        yield Line("torchvision", f"{pair}, which is installed")
 
 
 def _extras(required: list[Requirement]) -> Iterator[Line]:

@@ -133,10 +133,11 @@ def stated_arguments(config: dict[str, Any], origin: str) -> dict[str, Any]:
         UserError: an argument is anything else.
     """
     arguments = {name: value for name, value in config.items() if name != "_target_"}
+    kind = str(config.get("_target_")).rpartition(".")[2]
     for name, value in arguments.items():
         if not is_plain(name, value):
             raise UserError(
-                f"{origin} wants to build {printable(config.get('_target_'))} with "
+                f"{origin} wants to build {printable(kind)} with "
                 f"{printable(f'{name}={value}')}: allowed are numbers, words, true, false and null"
             )
     return arguments

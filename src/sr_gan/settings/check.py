@@ -85,8 +85,10 @@ def check_target(node: dict[str, Any], key: str) -> None:
     """
     try:
         allowed = parameters(node["_target_"])
-    except Exception as error:
-        raise UserError(f"{key}._target_={node['_target_']}: {error}") from error
+    except Exception as error:  # the code of a package can raise anything
+        hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{key}._target_={node['_target_']}: {reason}{hint}") from error
     for name, value in node.items():
         if name.startswith("_") and name.endswith("_"):
             continue

@@ -6,6 +6,7 @@ The descriptions of the fields are the help texts of the commands, see :mod:`sr_
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,12 +27,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _package(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError("must be the name of a package, such as my_networks")
+    return name
+
+
 Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folders = Annotated[list[PhotoFolder], BeforeValidator(_as_list), Field(min_length=1)]
 
-Package = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
-Packages = Annotated[list[Package], BeforeValidator(_as_list)]
+Packages = Annotated[list[Annotated[str, AfterValidator(_package)]], BeforeValidator(_as_list)]
 
 
 _PATH: Any = {"path": True}  # marks the field of a path in the schema

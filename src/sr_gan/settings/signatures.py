@@ -14,8 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
-
 PACKAGE = "sr_gan"
 _LIGHT = ("pydantic", "sr_gan.arguments")  # modules of annotations, which are imported
 _ROOT = Path(__file__).parents[2]
@@ -37,12 +35,20 @@ def parameters(target: str) -> dict[str, Any]:
         Exception: a class of another package cannot be imported.
     """
     if not is_own(target):
-        return dict(_imported(get_class(target)))
+        return dict(_imported(_class(target)))
     module, _, name = target.rpartition(".")
     found = _lookup(module, name)
     if found is None:
         raise ImportError(f"{module} has no class {name}")
     return dict(_read(*found))
+
+
+def _class(target: str) -> type:
+    module, _, name = target.rpartition(".")
+    found = getattr(import_module(module), name)
+    if not isinstance(found, type):
+        raise TypeError(f"{name} is not a class")
+    return found
 
 
 def _imported(target: type) -> Iterator[tuple[str, Any]]:
