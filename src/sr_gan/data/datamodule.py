@@ -27,6 +27,7 @@ from sr_gan.errors import UserError
 from sr_gan.files import readable, user_path
 from sr_gan.images.decode import MAX_MEGAPIXELS
 from sr_gan.machine import cores
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class SRData(L.LightningDataModule):
         names = ", ".join(printable(photo.name) for photo in valid[:3])
         more = ", ..." if len(valid) > 3 else ""
         return (
-            f"{len(train)} photos to train on, {len(valid)} held out ({names}{more}); "
+            f"{counted(len(train), 'photo')} to train on, {len(valid)} held out ({names}{more}); "
             f"{(train.pixels + valid.pixels) / 1e6:.1f} megapixels, "
             f"{readable(train.nbytes + valid.nbytes)} in {train.folder.parent}; "
             f"{self.epoch_length} crops per epoch"
