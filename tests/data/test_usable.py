@@ -6,8 +6,9 @@ import pytest
 from sr_gan.data.cache import Cache
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import folder_photos
-from sr_gan.data.usable import printable, usable, warn_of_leaks
+from sr_gan.data.usable import usable, warn_of_leaks
 from sr_gan.errors import UserError
+from sr_gan.files import printable
 from tests.conftest import random_photo
 from tests.images.test_decode import save
 

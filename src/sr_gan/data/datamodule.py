@@ -22,9 +22,9 @@ from sr_gan.data.degradation.kinds import Kind
 from sr_gan.data.feed import DeviceFeed, Feed, Resident, choose_feed, pack_batch, unpack_batch
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
-from sr_gan.data.usable import printable, usable, warn_of_leaks
+from sr_gan.data.usable import usable, warn_of_leaks
 from sr_gan.errors import UserError
-from sr_gan.files import readable, user_path
+from sr_gan.files import printable, readable, user_path
 from sr_gan.images.decode import MAX_MEGAPIXELS
 from sr_gan.machine import cores
 from sr_gan.tables import counted

@@ -10,7 +10,7 @@ import numpy as np
 from sr_gan.data.photos import Entry, Photos
 from sr_gan.data.sources import Collection
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, printable
 from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,6 @@ def warn_of_leaks(train: Photos, valid: Photos) -> None:
             f"{counted(len(both), 'validation photo')} {'is' if len(both) == 1 else 'are'}",
             ", ".join(both[:_SHOWN]) + (", ..." if len(both) > _SHOWN else ""),
         )
-
-
-def printable(path: Path | str) -> str:
-    """Returns a path as text that can be printed anywhere, whatever bytes its name contains."""
-    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _without_copies(photos: Photos) -> Photos:

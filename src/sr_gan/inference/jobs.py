@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, bar_interval, real, user_path
+from sr_gan.files import atomic_write, bar_interval, printable, real, user_path
 from sr_gan.images.decode import BadImage, count_pixels
 from sr_gan.images.find import list_images, matches
 from sr_gan.images.picture import Picture, read_picture
@@ -140,7 +140,7 @@ def run(
                 if isinstance(error, OSError) and error.errno in _HOPELESS:
                     done = number - len(failed)
                     raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
-                failed.append(f"{job.source}: {_reason(error)}")
+                failed.append(f"{printable(job.source)}: {_reason(error)}")
                 if len(jobs) > 1:
                     bar.write(f"failed  {failed[-1]}", file=sys.stderr)
                 bar.total -= made
