@@ -94,7 +94,7 @@ def test_another_scale_and_what_skimage_brings(run: Shell, tmp_path: Path) -> No
     code, output, _ = run("data=skimage", "scale=2", "data.cache_dir=cache")
     assert code == 0
     assert "5 photos, " in output
-    assert "1 photos, " in output
+    assert "1 photo, " in output
     assert len(list(tmp_path.glob("cache/data-x2-*"))) == 1
 
 

@@ -11,7 +11,16 @@ _FULL = (  # parts of error messages that mean that memory is full
     "nable to find an engine",  # cuDNN got no workspace; begins with "Unable" or "unable"
     "not enough memory",  # CPU, on Windows
     "can't allocate memory",
+    "Cannot allocate memory",  # of the system, such as for a new process
 )
+_SHARED = (
+    "allocate shared memory",
+    "shm_open",
+    "out of shared memory",  # said with a bus error
+    "unable to write to file </torch_",
+    "unable to open shared memory object",
+)
+_WORKER = "DataLoader worker (pid"
 
 
 def wait(device: torch.device) -> None:
@@ -26,8 +35,18 @@ def out_of_memory(error: BaseException) -> bool:
     CUDA's libraries report this in messages of their own, without a type of error for it.
     """
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
+        isinstance(error, (RuntimeError, OSError)) and any(words in str(error) for words in _FULL)
     )
+
+
+def out_of_shared_memory(error: BaseException) -> bool:
+    """Whether the memory that processes share is full, in which they hand tensors on."""
+    return any(words in str(error) for words in _SHARED)
+
+
+def worker_ended(error: BaseException) -> bool:
+    """Whether a process of a loader ended, which another process only sees as a broken line."""
+    return isinstance(error, (ConnectionResetError, EOFError)) or str(error).startswith(_WORKER)
 
 
 def free_memory(device: torch.device) -> int:

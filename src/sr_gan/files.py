@@ -146,6 +146,11 @@ def user_path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111  Path.expanduser() would raise
 
 
+def printable(path: Path | str) -> str:
+    """Returns a path as text that can be printed anywhere, whatever bytes its name contains."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
 def real(path: Path) -> Path:
     """Returns the absolute path behind all links; a link that leads to itself stays as it is."""
     return Path(os.path.realpath(path))  # Path.resolve() raises a RuntimeError for such a link

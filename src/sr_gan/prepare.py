@@ -10,6 +10,7 @@ from sr_gan.files import readable
 from sr_gan.settings.build import build
 from sr_gan.settings.check import check
 from sr_gan.settings.schema import PrepareConfig
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,9 @@ def prepare(cfg: DictConfig) -> None:
         found, problems = cache.open(files, verify=True)
         photos = usable(found, problems, files, least=1, on_bad=data.on_bad)
         log.info(
-            "%s: %d photos, %.1f megapixels, %s in %s, ready after %.1f s",
+            "%s: %s, %.1f megapixels, %s in %s, ready after %.1f s",
             files.root,
-            len(photos),
+            counted(len(photos), "photo"),
             photos.pixels / 1e6,
             readable(photos.nbytes),
             cache.folder,

@@ -34,9 +34,15 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("started", started.strftime, replace=True)
     OmegaConf.register_new_resolver("relative", relative_path, replace=True)
     OmegaConf.register_new_resolver("settings", describe_settings, replace=True)
+    OmegaConf.register_new_resolver("vgg_scale", _vgg_scale, replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
     OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
+
+
+def _vgg_scale(weights: str, scale: float) -> float:
+    """Returns the scale of VGG19's features: 1 for torchvision's, else that of Oxford's weights."""
+    return 1.0 if weights == "torchvision" else scale
 
 
 def _auto_accelerator() -> str:

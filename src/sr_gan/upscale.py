@@ -14,6 +14,7 @@ from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
 from sr_gan.settings.options import Options, Size
 from sr_gan.settings.schema import UpscaleConfig
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,19 @@ def upscale(cfg: DictConfig) -> None:
     log.info("model   %s", model.describe())
     due = [job for job in jobs if settings["overwrite"] or not job.target.exists()]
     if len(due) < len(jobs):
-        log.info("exist   %d of %d, left alone (overwrite=true)", len(jobs) - len(due), len(jobs))
+        there = f"{len(jobs) - len(due)} of {counted(len(jobs), 'result')}"
+        log.info("exist   %s, left as they are; overwrite=true replaces them", there)
 
     began = perf_counter()
     failed = run(due, upscaler, size, settings["quality"], settings["max_megapixels"])
     done = len(due) - len(failed)
     if done:
-        log.info("done    %d images in %.1f s, in %s", done, perf_counter() - began, cfg.output)
+        seconds = perf_counter() - began
+        log.info("done    %s in %.1f s, in %s", counted(done, "image"), seconds, cfg.output)
+    if failed and len(due) == 1:
+        raise UserError(failed[0])
     if failed:
-        raise UserError(f"{len(failed)} of {len(due)} images failed: {'; '.join(failed)}")
+        raise UserError(f"{len(failed)} of {len(due)} images failed, see above")
 
 
 def _size(settings: dict[str, Any], scale: int) -> Size:

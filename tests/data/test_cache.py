@@ -186,7 +186,7 @@ def test_a_damaged_file_is_found_and_decoded_again(
     with caplog.at_level(logging.WARNING):
         check(open_cache(folder), folder)
     assert decoded == ["b.png"]
-    assert "is damaged: decoding 1 photos again" in caplog.text
+    assert "is damaged: decoding 1 photo again" in caplog.text
 
 
 def test_verify_finds_every_flipped_bit(folder: Path) -> None:

@@ -57,7 +57,7 @@ def test_recognises_a_div2k_folder(photos: Path, tmp_path: Path) -> None:
 def test_skimage_photos_are_there() -> None:
     data = SkimageData(["astronaut.png"], ["chelsea.png"], batch_size=1)
     data.setup()
-    assert data.describe().startswith("1 photos to train on, 1 held out (chelsea.png)")
+    assert data.describe().startswith("1 photo to train on, 1 held out (chelsea.png)")
     with pytest.raises(UserError, match=r"does not bring nothing\.png"):
         SkimageData(["nothing.png"], []).collections()
 

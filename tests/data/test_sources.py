@@ -64,7 +64,7 @@ def test_pairs_lr_images_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     photos = folder_photos(tmp_path / "hr", tmp_path / "lr", 4)
     names = [source.lr and source.lr.relative_to(tmp_path).as_posix() for source in photos.sources]
     assert names == ["lr/2.png", "lr/3x4.png", "lr/a/1x4.png"]  # the second one is missing
-    assert "1 images in" in caplog.text
+    assert "1 image in" in caplog.text
 
 
 @pytest.mark.parametrize(("count", "held"), [(2, 1), (10, 1), (170, 17)])

@@ -6,8 +6,9 @@ import pytest
 from sr_gan.data.cache import Cache
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import folder_photos
-from sr_gan.data.usable import printable, usable, warn_of_leaks
+from sr_gan.data.usable import usable, warn_of_leaks
 from sr_gan.errors import UserError
+from sr_gan.files import printable
 from tests.conftest import random_photo
 from tests.images.test_decode import save
 
@@ -64,6 +65,29 @@ def test_a_very_long_report_is_a_file(tmp_path: Path) -> None:
     assert len(Path(path).read_text().splitlines()) == 45
 
 
+def test_a_crop_that_is_too_large_for_all_photos_is_one_line(tmp_path: Path) -> None:
+    for i in range(12):
+        save(tmp_path / f"{i}.png", random_photo(40, 20 + i))
+    with pytest.raises(UserError, match=r"every photo of .* is smaller than 4096x4096") as error:
+        open_all(tmp_path, "error", least=4096)
+    assert "the shorter side of the largest has 28: set a lower data.crop" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_cache_that_cannot_be_written_prints_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for i in range(45):
+        (tmp_path / f"{i:02}.png").write_text("no image")
+    monkeypatch.setattr("sr_gan.data.usable.atomic_write", refuse)
+    with pytest.raises(UserError) as error:
+        open_all(tmp_path, "error")
+    assert str(error.value).count("not an image") == 45
+
+
 def test_copies_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save(tmp_path / "a.png", random_photo(40, 40))
     save(tmp_path / "b.bmp", random_photo(40, 40))
@@ -71,7 +95,7 @@ def test_copies_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     (tmp_path / "d.png").symlink_to(tmp_path / "c.png")
     with caplog.at_level(logging.WARNING):
         assert [photo.name for photo in open_all(tmp_path, "error")] == ["a.png", "c.png"]
-    assert "2 copies of other photos left out: b.bmp = a.png, d.png = c.png" in caplog.text
+    assert "copies of other photos left out, 2 in all: b.bmp = a.png, d.png = c.png" in caplog.text
 
 
 def test_tells_of_validation_photos_that_are_trained_on(
@@ -83,7 +107,7 @@ def test_tells_of_validation_photos_that_are_trained_on(
     train, valid = (open_all(tmp_path / split, "error") for split in ("train", "valid"))
     with caplog.at_level(logging.WARNING):
         warn_of_leaks(train, valid)
-    assert "1 validation photos are training photos too" in caplog.text
+    assert "1 validation photo is trained on too" in caplog.text
     assert caplog.text.strip().endswith("b.png")
 
 

@@ -201,7 +201,7 @@ FAULTS = [  # how it is caused, the check, the subject of its line, and what the
     (lost_gradient, "train cpu", "gradients", "from tv reaches the generator on cpu -> "),
     (resting_player, "train cpu", "train cpu", "the weights of the discriminator -> "),
     (damaged_checkpoint, "train cpu", "checkpoint", "read back with other state_dict -> "),
-    (torn_checkpoint, "train cpu", "checkpoint", "cannot be read: the file is damaged"),
+    (torn_checkpoint, "train cpu", "checkpoint", "last.ckpt is damaged, or cut off"),
     (other_weights, "train cpu", "weights", "read back with other values -> "),
     (damaged_vgg, "networks", "VGG19", "is damaged: its hash is"),
     (broken_check, "memory", "memory", "no memory"),

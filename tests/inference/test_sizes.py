@@ -138,7 +138,7 @@ def test_the_command_makes_the_size_that_is_asked_for(shell: Shell, tmp_path: Pa
         assert made == expected
     code, _, err = shell("upscale", "model=psnr", "input=in", "output=wide", "width=60")
     assert code == 1
-    assert "1 of 2 images failed: in/b.png: width=60: 10x30 pixels become 40x120 at most" in err
+    assert "failed  in/b.png: width=60: 10x30 pixels become 40x120 at most" in err
     assert [path.name for path in (tmp_path / "wide").iterdir()] == ["a.png"]
     for wrong, message in {
         ("scale=8",): "scale=8: this model enlarges by 4 at most",

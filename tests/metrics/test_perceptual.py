@@ -47,7 +47,7 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path
 
 
 def test_missing_and_wrong_weights(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a file of them, or 'download' \(233 MB"):
+    with pytest.raises(UserError, match=r"or say download instead of FILE \(233 MB"):
         LPIPS()
     with pytest.raises(UserError, match=r"are not at .*none\.pth"):
         LPIPS(str(tmp_path / "none.pth"))

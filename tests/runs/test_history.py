@@ -88,6 +88,15 @@ DAMAGE = {
     "half a JSON": ("environment.json", b"{", r"environment\.json is damaged: Expecting"),
     "no YAML": ("config.yaml", b"a: [", r"config\.yaml is damaged"),
     "a list": ("config.yaml", b"- a", "it holds no settings"),
+    "no group": ("config.yaml", b"data: 3", "data is no group of settings"),
+    "no stages": ("config.yaml", b"stages: gan", "stages is no list"),
+    "a bomb": ("config.yaml", b"a: &a [1,1]\nb: [*a,*a]", "it has aliases"),
+    "a deep one": ("config.yaml", b"a: " + b"[" * 9000, "damaged"),
+    "a deep JSON": ("environment.json", b"[" * 200_000, "damaged"),
+    "packages": ("environment.json", b'{"packages": []}', "packages is no group of settings"),
+    "scores": ("evaluation/a.json", b'{"mean": 1}', "mean is no group of settings"),
+    "a stage with a path": ("metrics.csv", b"stage,epoch\n../a,0\n", "not the name of a stage"),
+    "a negative epoch": ("metrics.csv", b"stage,epoch\ngan,-1\n", "the epoch is negative"),
 }
 
 
@@ -95,6 +104,7 @@ DAMAGE = {
 def test_a_damaged_file_is_named(case: str, make_run: MakeRun) -> None:
     name, content, message = DAMAGE[case]
     path = make_run("a")
+    (path / name).parent.mkdir(exist_ok=True)
     (path / name).write_bytes(content)
     with pytest.raises(UserError, match=message) as error:
         read_run(path)

@@ -14,7 +14,7 @@ def run(tmp_path: Path) -> Path:
     rows = [f"pretrain,{i},,0.1,{30 + i}.5,0.8,29.0,0.7" for i in range(3)]
     scores = {0: "28.0,0.7,29.0,0.7", 100: "27.5,0.6,29.0,0.7"}
     rows += [f"gan,{i},{1 / (i + 1)},{2 + i},{scores.get(i, ',,,')}" for i in range(102)]
-    (tmp_path / "metrics.csv").write_text("\n".join([HEADER, *rows]))
+    (tmp_path / "metrics.csv").write_text("\n".join([HEADER, *rows, ""]))
     return tmp_path
 
 

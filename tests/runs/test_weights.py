@@ -49,3 +49,21 @@ def test_a_failed_write_leaves_the_old_file(
         save_generator(generator, {}, path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["generator.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"sr_gan": 1},
+        {"sr_gan": {"stage": "gan"}, "state_dict": 5},
+        {"sr_gan": {"stage": "gan"}, "state_dict": {"generator.a": 5}},
+        {"sr_gan": {"stage": "gan", "config": []}, "state_dict": {1: torch.zeros(1)}},
+        {"state_dict": None},
+        {"state_dict": {"a": {"b": torch.zeros(1)}}},
+        {1: 2},
+    ],
+)
+def test_odd_contents_are_one_line(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "odd.ckpt")
+    with pytest.raises(UserError, match=r"init_from=.*odd\.ckpt holds no tensors by name"):
+        load_generator(SRResNet(filters=4, blocks=1), str(tmp_path / "odd.ckpt"))

@@ -223,7 +223,7 @@ def test_without_lpips_there_is_no_search(search: Search) -> None:
     code, _, errors = search(lpips="null")
     assert code == 1
     assert errors.startswith("error: callbacks.lpips.weights=null: a search weighs PSNR-Y against")
-    assert "give a file of them, or 'download'" in errors
+    assert "name a file of them with callbacks.lpips.weights=FILE" in errors
     assert not Path("runs").exists()
 
 

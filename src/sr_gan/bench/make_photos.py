@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sr_gan.errors import UserError
-from sr_gan.files import user_path
+from sr_gan.files import printable, user_path
 from sr_gan.images.bundled import PHOTOS, bundled
 from sr_gan.images.decode import BadImage, opened
 from sr_gan.images.find import list_images
@@ -54,7 +54,7 @@ def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
         with opened(original) as image:
             picture = image.convert("RGB")
     except BadImage as error:
-        raise UserError(f"{original}: {error}") from error
+        raise UserError(f"{printable(original)}: {error}") from error
     picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(across, down))
     if number % 2:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

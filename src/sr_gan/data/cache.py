@@ -29,6 +29,7 @@ from sr_gan.files import bar_interval, default_cache_dir, readable, real, remove
 from sr_gan.images.decode import MAX_MEGAPIXELS, BadImage, count_pixels, own_size_limit
 from sr_gan.images.resize import RESIZE_VERSION
 from sr_gan.machine import cores
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +142,10 @@ class Cache:
     def _build(self, missing: Mapping[str, Source]) -> dict[str, str]:
         """Decodes the missing photos; returns the reasons of failures that may not last."""
         if damaged := sum(self._file(*item).exists() for item in missing.items()):
-            log.warning("cache %s is damaged: decoding %d photos again", self.folder, damaged)
+            again = counted(damaged, "photo")
+            log.warning("cache %s is damaged: decoding %s again", self.folder, again)
         self._check_space(missing)
-        log.info("decoding %d photos into %s", len(missing), self.folder)
+        log.info("decoding %s into %s", counted(len(missing), "photo"), self.folder)
         # Every core decodes its own photo, so PyTorch gets one thread in each worker.
         threads = torch.get_num_threads()
         pool = ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,))

@@ -22,11 +22,12 @@ from sr_gan.data.degradation.kinds import Kind
 from sr_gan.data.feed import DeviceFeed, Feed, Resident, choose_feed, pack_batch, unpack_batch
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
-from sr_gan.data.usable import printable, usable, warn_of_leaks
+from sr_gan.data.usable import usable, warn_of_leaks
 from sr_gan.errors import UserError
-from sr_gan.files import readable, user_path
+from sr_gan.files import printable, readable, user_path
 from sr_gan.images.decode import MAX_MEGAPIXELS
 from sr_gan.machine import cores
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ class SRData(L.LightningDataModule):
         names = ", ".join(printable(photo.name) for photo in valid[:3])
         more = ", ..." if len(valid) > 3 else ""
         return (
-            f"{len(train)} photos to train on, {len(valid)} held out ({names}{more}); "
+            f"{counted(len(train), 'photo')} to train on, {len(valid)} held out ({names}{more}); "
             f"{(train.pixels + valid.pixels) / 1e6:.1f} megapixels, "
             f"{readable(train.nbytes + valid.nbytes)} in {train.folder.parent}; "
             f"{self.epoch_length} crops per epoch"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sr_gan.errors import UserError
 from sr_gan.images.find import list_images
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def folder_photos(
         found = reduced.pop(name, None) or reduced.pop(f"{name}x{scale}", None)
         sources.append(Source(photo, found or lr_folder / f"{name}x{scale}.png"))
     if reduced:
-        log.warning("%d images in %s have no photo in %s", len(reduced), lr_folder, folder)
+        extra = counted(len(reduced), "image")
+        log.warning("%s in %s without a photo in %s", extra, lr_folder, folder)
     return Collection(folder, sources, lr_folder)
 
 

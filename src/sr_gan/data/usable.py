@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from sr_gan.data.photos import Entry, Photos
 from sr_gan.data.sources import Collection
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, printable
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,12 @@ def usable(
             hint = "; a lower data.crop takes smaller photos"
         else:
             good.append(i)
+    if 0 < len(problems) == len(photos):  # none is unreadable
+        sides = [min(entry.height, entry.width) * photos.scale for entry in photos.entries]
+        raise UserError(
+            f"every photo of {files.root} is smaller than {least}x{least} pixels; the shorter side "
+            f"of the largest has {max(sides)}: set a lower data.crop, or give larger photos"
+        )
     if problems:
         text = _text(problems, photos.folder)
         if on_bad == "error":
@@ -57,15 +65,10 @@ def warn_of_leaks(train: Photos, valid: Photos) -> None:
     both = [printable(entry.name) for entry in valid.entries if _content(entry) in known]
     if both:
         log.warning(
-            "%d validation photos are training photos too, which flatters the scores: %s",
-            len(both),
+            "%s trained on too, which flatters the scores: %s",
+            f"{counted(len(both), 'validation photo')} {'is' if len(both) == 1 else 'are'}",
             ", ".join(both[:_SHOWN]) + (", ..." if len(both) > _SHOWN else ""),
         )
-
-
-def printable(path: Path | str) -> str:
-    """Returns a path as text that can be printed anywhere, whatever bytes its name contains."""
-    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _without_copies(photos: Photos) -> Photos:
@@ -83,7 +86,9 @@ def _without_copies(photos: Photos) -> Photos:
         ]
         more = ", ..." if len(names) > _SHOWN else ""
         log.warning(
-            "%d copies of other photos left out: %s", len(names), ", ".join(names[:_SHOWN]) + more
+            "copies of other photos left out, %d in all: %s",
+            len(names),
+            ", ".join(names[:_SHOWN]) + more,
         )
     left_out = {i for i, _ in copies}
     return photos.pick([i for i in range(len(photos)) if i not in left_out])
@@ -96,10 +101,11 @@ def _content(entry: Entry) -> tuple[int, ...]:
 def _text(problems: Mapping[Path, str], folder: Path) -> str:
     """Returns one line per file; of more than 20 files, the first 20 and where all are listed."""
     lines = [f"{printable(path)}: {reason}" for path, reason in sorted(problems.items())]
-    count = f"{len(lines)} images" if len(lines) > 1 else "1 image"
+    count = counted(len(lines), "image")
     if len(lines) > _SHOWN:
-        with atomic_write(folder / "unusable.txt") as file:
-            file.write("\n".join(lines) + "\n")
-        rest = f"and {len(lines) - _SHOWN} more, all in {folder / 'unusable.txt'}"
-        lines = [*lines[:_SHOWN], rest]
+        with suppress(OSError):  # a cache that cannot be written: all lines are printed
+            with atomic_write(folder / "unusable.txt") as file:
+                file.write("\n".join(lines) + "\n")
+            rest = f"and {len(lines) - _SHOWN} more, all in {folder / 'unusable.txt'}"
+            lines = [*lines[:_SHOWN], rest]
     return f"{count} cannot be used:\n  " + "\n  ".join(lines)

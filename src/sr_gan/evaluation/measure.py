@@ -13,7 +13,7 @@ from sr_gan.data.degradation.kinds import spoiled
 from sr_gan.data.sources import Source, folder_photos
 from sr_gan.errors import UserError
 from sr_gan.evaluation import scores
-from sr_gan.files import bar_interval, real, user_path
+from sr_gan.files import bar_interval, printable, real, user_path
 from sr_gan.images.decode import BadImage
 from sr_gan.images.picture import read_picture
 from sr_gan.images.pixels import colour_channels
@@ -117,7 +117,7 @@ def _read(path: Path) -> Tensor:
     try:
         pixels = read_picture(path).pixels
     except BadImage as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{printable(path)}: {error}") from error
     height, width, channels = pixels.shape
     plain = convert(pixels, Layout(width, height, colour_channels(channels), 8))
     return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_gan.errors import UserError
-from sr_gan.files import user_path
+from sr_gan.files import printable, user_path
 from sr_gan.images.bundled import bundled_pixels
 from sr_gan.images.decode import BadImage
 from sr_gan.images.find import list_images
@@ -102,7 +102,7 @@ def _photos(folder: str) -> list[NDArray[np.uint8]]:
         try:
             pixels = read_picture(path).pixels
         except BadImage as error:
-            raise UserError(f"{path}: {error}") from error
+            raise UserError(f"{printable(path)}: {error}") from error
         if pixels.dtype == np.uint8 and pixels.shape[2] >= 3 and min(pixels.shape[:2]) >= _CROP:
             photos.append(pixels[..., :3])
     if not photos:

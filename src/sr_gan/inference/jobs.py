@@ -1,6 +1,7 @@
 """Plans which files to enlarge and where the results go, and enlarges one after the other."""
 
 import errno
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, bar_interval, real, user_path
+from sr_gan.files import atomic_write, bar_interval, printable, real, user_path
 from sr_gan.images.decode import BadImage, count_pixels
 from sr_gan.images.find import list_images, matches
 from sr_gan.images.picture import Picture, read_picture
@@ -44,12 +45,15 @@ def plan(inputs: list[str], output: str, suffix: str | None = None) -> list[Job]
             files of that kind cannot be written.
 
     Raises:
-        UserError: there is nothing to do, or a result would overwrite its own source.
+        UserError: there is nothing to do, a result would overwrite its own source, or the file
+            to write has another extension than ``suffix``.
     """
     place = user_path(output)
     found = [pair for entry in inputs for pair in _images(entry, place)]
     single = len(found) == 1 and len(inputs) == 1 and not user_path(inputs[0]).is_dir()
     if single and place.suffix.lower() in FORMATS and not place.is_dir():
+        if suffix and _kind(place.suffix) != _kind(suffix):
+            raise UserError(f"format={suffix[1:]} and output={output} contradict: give one of them")
         jobs = [Job(found[0][0], place)]
     else:
         jobs = _into_folder(dict.fromkeys(found), place, suffix)
@@ -88,6 +92,10 @@ def _into_folder(
         Job(source, folder / (target if times[target] == 1 else _told_apart(name, target)))
         for (source, name), target in targets.items()
     ]
+
+
+def _kind(suffix: str) -> str:
+    return suffix.lower().replace("jpeg", "jpg").replace("tiff", "tif")
 
 
 def _renamed(name: Path, suffix: str | None) -> Path:
@@ -132,8 +140,9 @@ def run(
                 if isinstance(error, OSError) and error.errno in _HOPELESS:
                     done = number - len(failed)
                     raise UserError(f"{job.target}: {error.strerror}; {done} done") from error
-                failed.append(f"{job.source}: {_reason(error)}")
-                bar.write(f"failed  {failed[-1]}")
+                failed.append(f"{printable(job.source)}: {_reason(error)}")
+                if len(jobs) > 1:
+                    bar.write(f"failed  {failed[-1]}", file=sys.stderr)
                 bar.total -= made
     return failed
 

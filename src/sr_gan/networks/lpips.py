@@ -2,7 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,15 @@ from sr_gan.tensor_files import load_tensors
 
 Backbone = Literal["alex", "squeeze"]
 
-_ORIGINS = {
-    "alex": ("AlexNet", 233, alexnet, AlexNet_Weights.DEFAULT),
-    "squeeze": ("SqueezeNet", 5, squeezenet1_1, SqueezeNet1_1_Weights.DEFAULT),
+_ORIGINS: dict[str, tuple[str, int, Any, Any, str]] = {  # name, MB, network, file, setting
+    "alex": (
+        *("AlexNet", 233, alexnet, AlexNet_Weights.DEFAULT),
+        "callbacks.lpips.weights=FILE (lpips=FILE in evaluate and interpolate)",
+    ),
+    "squeeze": (
+        *("SqueezeNet", 5, squeezenet1_1, SqueezeNet1_1_Weights.DEFAULT),
+        "gan.loss.content.lpips.weights=FILE (lpips_squeeze=FILE in evaluate)",
+    ),
 }
 
 
@@ -62,25 +69,32 @@ class LPIPSNetwork(nn.Module):
 
 def cached_backbone(net: Backbone) -> Path:
     """Returns the file in torch's cache to which the weights of ``net`` are downloaded."""
-    url: str = _ORIGINS[net][3].url
-    return Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+    _, _, _, origin, _ = _ORIGINS[net]
+    return Path(torch.hub.get_dir(), "checkpoints", origin.url.rsplit("/", 1)[1])
 
 
 def no_backbone(net: Backbone, path: Path) -> str:
     """Returns a line on weights that are not at ``path``, and on how to get them."""
-    name, size, _, origin = _ORIGINS[net]
+    name, size, _, origin, setting = _ORIGINS[net]
     return (
-        f"{name}'s weights are not at {path}: give a file of them, or 'download' ({size} MB, "
-        f"from {origin.url})"
+        f"{name}'s weights are not at {path}: name a file of them with {setting}, or say "
+        f"download instead of FILE ({size} MB, from {origin.url})"
     )
 
 
 def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
-    _, _, build, origin = _ORIGINS[net]
+    name, _, build, origin, setting = _ORIGINS[net]
+    cached = cached_backbone(net)
     if weights == "download":
-        state: dict[str, Tensor] = build(weights=origin).state_dict()
+        try:
+            state: dict[str, Tensor] = build(weights=origin).state_dict()
+        except (URLError, OSError, RuntimeError) as error:
+            raise UserError(
+                f"{name}'s weights could not be downloaded ({error}): fetch {origin.url} by hand "
+                f"to {cached}, or name a file with {setting}"
+            ) from error
         return state
-    path = user_path(weights) if weights else cached_backbone(net)
+    path = user_path(weights) if weights else cached
     if not path.is_file():
         raise UserError(no_backbone(net, path))
     return load_tensors(path)

@@ -1,6 +1,7 @@
 """Writes a report as a self-contained HTML page, as Markdown, and its pictures as PNG files."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,21 @@ def write(title: str, date: str, sections: Sequence[Section], folder: Path) -> l
         template = _templates().get_template(f"{name}.jinja")
         text = template.render(title=title, date=date, sections=sections)
         files[folder / name] = text.encode()
-    for stale in folder.glob("figures/*.png"):
-        if stale not in files:
-            stale.unlink()
+    for stale in _pictures_of(folder) - files.keys():
+        stale.unlink(missing_ok=True)
     for path, content in files.items():
         with atomic_write(path, "wb") as file:
             file.write(content)
     return list(files)
+
+
+def _pictures_of(folder: Path) -> set[Path]:
+    """The pictures that the earlier report in a folder shows; others there are not ours."""
+    report = folder / "report.md"
+    if not report.is_file() or (folder / "figures").is_symlink():
+        return set()
+    names = re.findall(r"\(figures/([\w-]+\.png)\)", report.read_text(errors="replace"))
+    return {folder / "figures" / name for name in names}
 
 
 def _templates() -> Environment:

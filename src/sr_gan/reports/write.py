@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sr_gan.errors import UserError
-from sr_gan.files import readable, relative
+from sr_gan.files import printable, readable, relative
 from sr_gan.reports import page
 from sr_gan.reports.compare import comparison_section, titles
 from sr_gan.reports.single import run_section
@@ -41,7 +41,7 @@ def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | No
     date = datetime.now().strftime("%Y-%m-%d %H:%M")
     files = page.write(title, date, sections, folder)
     for line in sections[0].text[len(damaged) :]:
-        log.info("%s", line)
+        log.info("%s", printable(line))
     if len(paths) > 1:
         log.info("\n%s\n", sections[0].tables[0].plain())
     html = folder / "report.html"

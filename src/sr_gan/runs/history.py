@@ -12,6 +12,12 @@ from sr_gan.errors import UserError
 from sr_gan.files import real, relative, user_path
 from sr_gan.runs.metrics_table import Stage, read_stages
 
+# The types of the values that are looked up in the files of a run.
+_NODES = ("data", "generator", "discriminator", "adversarial", "pretrain", "gan")
+_CONFIG: dict[str, type] = {**dict.fromkeys(_NODES, dict), "stages": list}
+_SCORES: dict[str, type] = {"mean": dict, "bicubic": dict, "images": list}
+_WORDS: dict[type, str] = {dict: "group of settings", list: "list"}
+
 _MARKS = ("environment.json", "metrics.csv")  # a folder that has one of them is a run
 
 
@@ -46,7 +52,8 @@ class Run:
     def planned(self, stage: str) -> int | None:
         """The number of epochs that a stage should have; ``None`` if it is not known."""
         epochs = self.config.get(stage, {}).get("epochs")
-        return epochs if stage in self.config.get("stages", []) else None
+        known = isinstance(epochs, int) and stage in self.config.get("stages", [])
+        return epochs if known else None
 
     def samples(self, stage: str) -> dict[int, Path]:
         """The files of a stage's sample grids, by epoch."""
@@ -81,11 +88,11 @@ def read_run(path: Path) -> Run:
         UserError: a file in it is damaged.
     """
     files = sorted(path.glob("evaluation/*.json"))
-    benchmarks = [(file.stem, scores) for file in files if "mean" in (scores := _mapping(file))]
+    benchmarks = [(file.stem, s) for file in files if "mean" in (s := _mapping(file, _SCORES))]
     return Run(
         path,
-        config=_mapping(path / "config.yaml"),
-        environment=_mapping(path / "environment.json"),
+        config=_mapping(path / "config.yaml", _CONFIG),
+        environment=_mapping(path / "environment.json", {"packages": dict}),
         stages=read_stages(path / "metrics.csv"),
         benchmarks=dict(sorted(benchmarks, key=lambda item: len(item[1].get("images", [])))),
     )
@@ -119,14 +126,34 @@ def _below(folder: Path) -> list[Path]:
     return sorted(run for run in found if not found.intersection(run.parents))
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    """Reads a JSON or YAML file; a file that is missing gives an empty dictionary."""
+def _mapping(path: Path, types: dict[str, type]) -> dict[str, Any]:
+    """Reads a JSON or YAML file; a file that is missing gives an empty dictionary.
+
+    The file may come from anywhere. It stays plain data, in which nothing is looked up.
+
+    Args:
+        path: the file.
+        types: the types of values that it may hold.
+
+    Raises:
+        UserError: the file is damaged, or one of the values has another type.
+    """
     if not path.is_file():
         return {}
     try:
-        content = (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text())
-    except (ValueError, yaml.YAMLError) as error:
+        content = (json.loads if path.suffix == ".json" else _plain_yaml)(path.read_text())
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: it holds no settings")
+    for name, kind in types.items():
+        if not isinstance(content.get(name, kind()), kind):
+            raise UserError(f"{path} is damaged: {name} is no {_WORDS[kind]}")
     return content
+
+
+def _plain_yaml(text: str) -> Any:
+    """Reads YAML without aliases, with which a small file can claim to be a huge one."""
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise ValueError("it has aliases, which no run writes")
+    return yaml.safe_load(text)

@@ -1,6 +1,8 @@
 """The table ``metrics.csv``: one row for each epoch, one column for each metric."""
 
 import csv
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -9,6 +11,8 @@ from typing import Any
 
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write
+
+log = logging.getLogger(__name__)
 
 _MEND = "restore it, or remove the broken lines"
 
@@ -52,26 +56,37 @@ def read_stages(path: Path) -> dict[str, Stage]:
     Raises:
         UserError: the file is damaged.
     """
-    try:
-        table = read_rows(path)
-        if path.exists() and not table:
-            raise ValueError("it has no rows")
-        stages: dict[str, list[dict[str, float]]] = {}
-        for line, row in enumerate(table, 2):
-            stages.setdefault(row["stage"], []).append(_numbers(row, line))
-    except KeyError as error:
-        raise UserError(f"{path} is damaged: it has no column {error}; {_MEND}") from error
-    except (csv.Error, ValueError) as error:  # UnicodeDecodeError is a ValueError
-        raise UserError(f"{path} is damaged: {error}; {_MEND}") from error
+    table = read_rows(path)
+    if path.exists() and not table:
+        raise UserError(f"{path} is damaged: it has no rows; {_MEND}")
+    stages: dict[str, list[dict[str, float]]] = {}
+    for row in table:
+        stages.setdefault(row["stage"], []).append(_numbers(row))
     return {name: Stage(name, rows) for name, rows in stages.items()}
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Reads the rows as text; a file that is missing gives none."""
+    """Reads the rows as text, of which all are numbers except for the name of the stage.
+
+    A file that is missing gives no rows. If the last line has no end, because a copy of the file
+    was cut off, it is left out with a warning: its last number may have lost digits.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        text = path.read_bytes().decode()
+        rows = list(csv.DictReader(text.splitlines()))
+        if rows and not text.endswith("\n"):
+            log.warning("%s is cut off: its last line is left out", path)
+            rows.pop()
+        for line, row in enumerate(rows, 2):
+            _check(row, line)
+    except (csv.Error, ValueError) as error:  # UnicodeDecodeError is a ValueError
+        raise UserError(f"{path} is damaged: {error}; {_MEND}") from error
+    return rows
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, str]]) -> None:
@@ -88,11 +103,21 @@ def rounded(value: Any) -> str:
     return f"{float(value):.6g}"
 
 
-def _numbers(row: dict[str, Any], line: int) -> dict[str, float]:
-    cells = {key: value for key, value in row.items() if key != "stage" and value != ""}
-    if None in cells or None in cells.values() or "epoch" not in cells:
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    return {key: float(value) for key, value in row.items() if key != "stage" and value != ""}
+
+
+def _check(row: dict[str, str], line: int) -> None:
+    if None in row or None in row.values():
         raise ValueError(f"line {line} has not as many cells as the first")
+    for column in ("stage", "epoch"):
+        if column not in row:
+            raise ValueError(f"it has no column '{column}'")
+    if not re.fullmatch(r"\w+", row["stage"]):  # it names a folder, and files of reports
+        raise ValueError(f"line {line}: {row['stage']!r} is not the name of a stage")
     try:
-        return {key: float(value) for key, value in cells.items()}
+        _numbers(row)
+        if int(row["epoch"]) < 0:
+            raise ValueError("the epoch is negative")
     except ValueError as error:
         raise ValueError(f"line {line}: {error}") from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, diverged, state_of
 from sr_gan.runs.metrics_table import Stage
+from sr_gan.tables import counted
 
 _CHANCE = {
     "BCEAdversarialLoss": 2 * log(2),
@@ -62,13 +63,13 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     text = (
         f"{state.capitalize()}: {MEANING[state]}. The discriminator gives photographs "
         f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
-        f"({chance}medians of the last {window} epochs)."
+        f"({chance}medians of the last {counted(window, 'epoch')})."
     )
     since = _since(distance)
     if since is not None:
         text += f" It has been saturated since epoch {since}."
     if len(distance) < 10:
-        text += f" After {len(distance)} epochs that is a first impression."
+        text += f" After {counted(len(distance), 'epoch')} that is a first impression."
     return Verdict(state, text, ADVICE[state])
 
 

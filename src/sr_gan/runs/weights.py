@@ -83,11 +83,13 @@ def read_weights(path: Path, key: str) -> Weights:
     except UserError as error:
         raise UserError(f"{key}={error}; give another file of weights") from error
     state = content.get("state_dict", content)
+    if isinstance(state, dict) and all(isinstance(name, str) for name in state):
+        for prefix in _PREFIXES:
+            inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
+            if inner:
+                state = inner
+                break
     _check_tensors(state, path, key)
-    for prefix in _PREFIXES:
-        inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
-        if inner:
-            return Weights(path, inner, _config(path, content))
     return Weights(path, state, _config(path, content))
 
 
@@ -172,9 +174,10 @@ def _is_within(module: str, packages: Sequence[str]) -> bool:
 
 def _check_tensors(state: Any, path: Path, key: str) -> None:
     """Refuses what cannot be weights; a few bytes can claim to be a tensor of any size."""
-    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{key}={path} holds no tensors by name; give another file of weights")
-    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    tensors = list(state.values())
     plain = all(
         x.layout == torch.strided
         and x.device.type == "cpu"

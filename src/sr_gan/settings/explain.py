@@ -35,6 +35,8 @@ _WORDS = {  # for pydantic's types of errors
     "mapping_type": "settings by name, such as {a: 1}",
 }
 SETTINGS = "settings are KEY=VALUE or GROUP=CHOICE, without dashes, see --help"
+_ENDED = "a process that reads photos was ended, as a rule because memory is full"
+_OF_FOLDERS = ("train_dir", "valid_dir", "valid_fraction", "train_lr_dir", "valid_lr_dir")
 _RESOLVING = "UserError raised while resolving interpolation: "
 
 
@@ -45,9 +47,11 @@ def explain(error: Exception) -> str:
         inner = inner.__cause__
     if inner is not None:
         return str(inner)
+    if isinstance(error, ConnectionResetError | EOFError):
+        return f"{_ENDED}: close other programs"
     if isinstance(error, OSError) and error.strerror:
         hint = "; choose another folder with hydra.run.dir=FOLDER" if error.errno in _LOCKED else ""
-        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
+        return f"{error.filename or type(error).__name__}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         missing = explain_missing(name) if group == "hydra/launcher" else None
@@ -57,29 +61,44 @@ def explain(error: Exception) -> str:
     if isinstance(error, ConfigCompositionException):
         return _explain_composition(error)
     if isinstance(error, OmegaConfBaseException):  # raised in a resolver, such as one of ours
-        return str(error).splitlines()[0].removeprefix(_RESOLVING)
+        text = str(error).splitlines()[0]
+        where = f"{error.full_key}: " if error.full_key and not text.startswith(_RESOLVING) else ""
+        return where + text.removeprefix(_RESOLVING)
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
 @contextmanager
 def memory_advice(cfg: DictConfig) -> Iterator[None]:
-    """Names the settings of a training run that save memory, if a device's memory is full.
+    """Names the settings of a training run that save memory, if memory is full.
+
+    It can be that of a device, that of the machine, whose system may then end a process of the
+    loader, or the memory that such processes share.
 
     Raises:
         UserError: the code inside ran out of memory.
     """
     try:
         yield
-    except RuntimeError as error:
-        from sr_gan.devices import out_of_memory  # imports PyTorch
+    except (RuntimeError, MemoryError, OSError, EOFError) as error:
+        from sr_gan.devices import out_of_memory, out_of_shared_memory, worker_ended
 
-        if not out_of_memory(error):
+        fewer = f"set data.workers below {cfg.data.workers}, or to 0"
+        if out_of_shared_memory(error):
+            reason = (
+                f"shared memory (/dev/shm) is full: {fewer}, or make it larger, as with "
+                "docker run --shm-size=8g"
+            )
+        elif worker_ended(error):
+            reason = f"{_ENDED}: {fewer}, or close other programs"
+        elif out_of_memory(error):
+            reason = (
+                f"memory is full: set data.batch_size below {cfg.data.batch_size}, data.crop below "
+                f"{cfg.data.crop}, gan.accumulate above {cfg.gan.accumulate}, or data.valid_crop "
+                "to validate on less of a photo"
+            )
+        else:
             raise
-        raise UserError(
-            f"memory is full: set data.batch_size below {cfg.data.batch_size}, data.crop below "
-            f"{cfg.data.crop}, gan.accumulate above {cfg.gan.accumulate}, or data.valid_crop to "
-            "validate on less of a photo"
-        ) from error
+        raise UserError(reason) from error
 
 
 def _explain_argument(argument: str) -> str:
@@ -102,18 +121,43 @@ def _explain_composition(error: ConfigCompositionException) -> str:
     cause: Any = error.__cause__
     node = getattr(cause, "parent_node", None)
     if getattr(cause, "full_key", None) and isinstance(node, DictConfig):
-        return f"{cause.full_key} is not a setting{suggest(str(cause.key), list(node))}"
+        group = cause.full_key.removesuffix(str(cause.key))
+        return f"{cause.full_key} is not a setting{_elsewhere(cause.full_key, node, group)}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    group = re.match(r"Could not override '(\S+)'\.( Did you mean to override (.*)\?)?", text)
+    if group and group[2]:
+        return f"{group[1]} is not a choice by itself: choose {group[3]}"
+    if group:
+        return f"{group[1]} is not a choice of this command, see --help"
     if cause is not None and str(cause).splitlines()[0] not in text:
         text += f" ({str(cause).splitlines()[0]})"
     return text.split(" To append to your default list")[0]
 
 
-def suggest(name: str, allowed: Iterable[Any]) -> str:
-    """Returns ``; did you mean x?``, if a name is close, and the names that are allowed."""
+def _elsewhere(key: str, node: DictConfig, group: str) -> str:
+    """Suggests settings for a key that a node does not have, also those of other nodes."""
+    name = key.removeprefix(group)
+    if group == "data." and name in _OF_FOLDERS:
+        return f" of this data: add data=folder, as in data=folder {key}=FOLDER"
+    if not group:
+        inner = [f"{k!s}.{name}" for k, v in node.items_ex(resolve=False) if _has(v, name)]
+        if inner:
+            return f"; did you mean {' or '.join(inner)}?"
+    return suggest(name, list(node), group)
+
+
+def _has(node: Any, name: str) -> bool:
+    return isinstance(node, DictConfig) and name in node and not node._is_none()
+
+
+def suggest(name: str, allowed: Iterable[Any], group: str = "") -> str:
+    """Returns ``; did you mean x?``, if a name is close, and the names that are allowed.
+
+    ``group`` is put before the name that is suggested, such as ``gan.``.
+    """
     names = sorted(str(key) for key in allowed if str(key) != "_target_")
     close = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f"; did you mean {group}{close[0]}?" if close else ""
     return f"{hint} (allowed: {', '.join(names)})"
 
 
