@@ -72,14 +72,16 @@ def checks(settings: dict[str, Any]) -> Iterator[tuple[str, Check]]:
 @contextmanager
 def _only_the_page() -> Iterator[None]:
     """Leaves out what the rooms below and other libraries log."""
-    levels = logging.root.level, log.level
-    logging.root.setLevel(logging.ERROR)
-    log.setLevel(logging.INFO)
+    loggers = {log: logging.INFO}
+    loggers |= {each: logging.ERROR for each in (logging.root, logging.getLogger("sr_gan"))}
+    levels = {each: each.level for each in loggers}
+    for each, level in loggers.items():
+        each.setLevel(level)
     try:
         yield
     finally:
-        logging.root.setLevel(levels[0])
-        log.setLevel(levels[1])
+        for each, level in levels.items():
+            each.setLevel(level)
 
 
 def _devices(choice: str) -> list[str]:
