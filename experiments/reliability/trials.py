@@ -180,6 +180,8 @@ def _finish(runs: Runs, run_dir: Path, trial: Trial) -> Trial:
 
 def inject(moment: str, name: str, arguments: list[str]) -> None:
     """Runs ``sr_gan.train`` in this process, which signals its own group at a moment."""
+    if name != "SIGINT":
+        signal.signal(getattr(signal, name), signal.SIG_DFL)  # nohup ignores SIGHUP
     module, place, number = MOMENTS[moment]
     owner: Any = importlib.import_module(module)
     *parents, attribute = place.split(".")

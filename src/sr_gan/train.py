@@ -102,7 +102,7 @@ def _train_stages(
     log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
     log.info("run        %s", relative(run_dir))
     if first:
-        write_records(cfg, run_dir, _overrides())
+        write_records(cfg, run_dir)
         (run_dir / PRUNED).unlink(missing_ok=True)
         set_later_stages_aside(run_dir, stages[0])
 
@@ -112,7 +112,7 @@ def _train_stages(
             max_epochs=module.epochs,
             callbacks=[
                 *callbacks[stage],
-                Recipe(stage, config, data.digest),
+                Recipe(stage, config, data.digest, run_dir, _overrides()),
                 Estimate(modules, stage),
             ],
             logger=build_all(cfg.logger, stage),

@@ -22,7 +22,7 @@ def run(*overrides: str, name: str = "runs/quickstart/1", stage: str = "gan") ->
     folder = Path(name)
     (folder / "checkpoints" / stage).mkdir(parents=True)
     (folder / "checkpoints" / stage / "last.ckpt").touch()
-    (folder / "environment.json").write_text(json.dumps({"overrides": overrides}))
+    (folder / "overrides.json").write_text(json.dumps(overrides))
     (folder / "config.yaml").write_text("stages: [pretrain, gan]\ngan: {epochs: 400}\n")
     return folder
 
@@ -53,9 +53,7 @@ def test_what_is_no_resumption_is_left_alone(given: list[str]) -> None:
 
 def test_a_run_that_did_not_record_its_settings_needs_them_again() -> None:
     folder = run()
-    (folder / "environment.json").write_text("{}")
-    assert settings_of_run([f"ckpt_path={folder}"]) == [f"ckpt_path={folder}"]
-    (folder / "environment.json").unlink()
+    (folder / "overrides.json").unlink()
     assert settings_of_run([f"ckpt_path={folder}"]) == [f"ckpt_path={folder}"]
 
 
@@ -84,17 +82,15 @@ def test_another_experiment_is_refused() -> None:
 )
 def test_a_strangers_run_brings_plain_values_only(override: str) -> None:
     folder = run("seed=1", override)
-    with pytest.raises(UserError, match=r"environment\.json asks for .*plain values"):
+    with pytest.raises(UserError, match=r"overrides\.json asks for .*plain values"):
         settings_of_run([f"ckpt_path={folder}"])
 
 
-@pytest.mark.parametrize(
-    "content", ["[]", "no json", '{"overrides": 5}', '{"overrides": [5]}', '{"overrides": ["a=["]}']
-)
+@pytest.mark.parametrize("content", ["5", "{}", "no json", "[5]", '["a=["]'])
 def test_damaged_records_are_named(content: str) -> None:
     folder = run()
-    (folder / "environment.json").write_text(content)
-    with pytest.raises(UserError, match=r"environment\.json is damaged"):
+    (folder / "overrides.json").write_text(content)
+    with pytest.raises(UserError, match=r"overrides\.json is damaged"):
         settings_of_run([f"ckpt_path={folder}"])
 
 

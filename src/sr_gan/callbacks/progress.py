@@ -62,6 +62,7 @@ class StageProgress(ProgressBar):
             smoothing=0.05,
             disable=not (self.enabled and trainer.is_global_zero),
             bar_format=_FORMAT,
+            delay=0.5,  # what is said at the start of a stage comes first
         )
         if estimates:
             self.bar.beyond = lambda: estimates[0].beyond(trainer, done.processed)

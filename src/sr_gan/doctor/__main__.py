@@ -73,7 +73,7 @@ def checks(settings: dict[str, Any]) -> Iterator[tuple[str, Check]]:
 def _only_the_page() -> Iterator[None]:
     """Leaves out what the rooms below and other libraries log."""
     loggers = {log: logging.INFO}
-    loggers |= {each: logging.ERROR for each in (logging.root, logging.getLogger("sr_gan"))}
+    loggers |= dict.fromkeys((logging.root, logging.getLogger("sr_gan")), logging.ERROR)
     levels = {each: each.level for each in loggers}
     for each, level in loggers.items():
         each.setLevel(level)

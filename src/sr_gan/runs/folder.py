@@ -3,7 +3,8 @@
 ::
 
     config.yaml        the resolved configuration; a resumed run keeps earlier ones as config.1.yaml
-    environment.json   versions, git commit, machine, command and its settings
+    environment.json   versions, git commit, machine, command
+    overrides.json     the settings on the command line, with which the run is resumed
     train.log          the printed lines, with their times
     metrics.csv        one row for each epoch
     summary.json       the results
@@ -23,6 +24,7 @@ from sr_gan.models import DEFAULT, bundled_models
 
 RUNS = Path("runs")
 CONFIG, ENVIRONMENT, LOG, SUMMARY = "config.yaml", "environment.json", "train.log", "summary.json"
+OVERRIDES = "overrides.json"
 STAGES = ("pretrain", "gan")  # in their order
 FINISHED = "generator.safetensors"  # a stage writes it at its end
 ERROR = "error.txt"  # in the folder of a job that failed; one line with the reason

@@ -4,7 +4,6 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,23 +17,16 @@ from sr_gan.machine import cpu_name
 from sr_gan.runs.folder import CONFIG, ENVIRONMENT
 
 
-def write_records(cfg: DictConfig, run_dir: Path, overrides: Sequence[str] | None = None) -> None:
-    """Writes ``config.yaml`` and ``environment.json``; an old config is kept under a number.
-
-    Args:
-        cfg: the settings of the run.
-        run_dir: its folder.
-        overrides: the settings on its command line, with which it can be resumed.
-    """
+def write_records(cfg: DictConfig, run_dir: Path) -> None:
+    """Writes ``config.yaml`` and ``environment.json``; an old config is kept under a number."""
     config = run_dir / CONFIG
     if config.exists():
         number = len(list(run_dir.glob("config.*.yaml"))) + 1
         config.rename(run_dir / f"config.{number}.yaml")
     with atomic_write(config) as file:
         file.write(OmegaConf.to_yaml(cfg, resolve=True))
-    about = environment() | ({} if overrides is None else {"overrides": list(overrides)})
     with atomic_write(run_dir / ENVIRONMENT) as file:
-        json.dump(about, file, indent=2)
+        json.dump(environment(), file, indent=2)
 
 
 def environment() -> dict[str, Any]:

@@ -16,9 +16,9 @@ from sr_gan.errors import UserError, printable
 from sr_gan.files import relative
 from sr_gan.runs.folder import (
     CONFIG,
-    ENVIRONMENT,
     FINISHED,
     LOG,
+    OVERRIDES,
     RUNS,
     SUMMARY,
     checkpoints,
@@ -199,11 +199,11 @@ def _recorded(folder: Path) -> list[Override] | None:
 
     The run may be somebody else's, and Hydra would import and call what its settings name.
     """
-    file = folder / ENVIRONMENT
+    file = folder / OVERRIDES
     try:
-        lines = json.loads(file.read_text()).get("overrides")
-        if lines is None:
-            return None
+        lines = json.loads(file.read_text())
+        if not isinstance(lines, list):
+            raise ValueError("it holds no list")
         overrides = parse_overrides(lines)
         harmful = next((override for override in overrides if not _is_harmless(override)), None)
     except FileNotFoundError:
