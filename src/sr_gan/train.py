@@ -106,6 +106,7 @@ def _train_stages(
         (run_dir / PRUNED).unlink(missing_ok=True)
         set_later_stages_aside(run_dir, stages[0])
 
+    estimate = Estimate(modules)
     for stage, module in modules.items():
         trainer = build(
             cfg.trainer,
@@ -113,7 +114,7 @@ def _train_stages(
             callbacks=[
                 *callbacks[stage],
                 Recipe(stage, config, data.digest, run_dir, _overrides()),
-                Estimate(modules, stage),
+                estimate,
             ],
             logger=build_all(cfg.logger, stage),
         )

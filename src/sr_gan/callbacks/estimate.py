@@ -18,6 +18,7 @@ from sr_gan.modules.base import Batch, SRModule, images, unchanged
 log = logging.getLogger(__name__)
 
 _WARM_UP, _MEASURED = 5, 15  # updates at the start of a stage
+_LONG = 10  # seconds of which it is worth speaking
 _WORTH = 100  # a later stage of fewer updates is not measured beforehand
 
 
@@ -30,11 +31,10 @@ class Estimate(L.Callback):
 
     Args:
         stages: the stages of the run that are not finished, by name and in their order.
-        stage: the name of the one that is running.
     """
 
-    def __init__(self, stages: Mapping[str, SRModule], stage: str) -> None:
-        self.stages, self.stage = stages, stage
+    def __init__(self, stages: Mapping[str, SRModule]) -> None:
+        self.stages, self.stage = stages, next(iter(stages))
         self.update: dict[str, float] = {}  # seconds, by stage
         self.validation = 0.0  # seconds
         self.steps, self.begin = 0, 0.0
@@ -54,6 +54,7 @@ class Estimate(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.steps = 0
+        self.stage = next(name for name, stage in self.stages.items() if stage is pl_module)
 
     def on_train_batch_end(
         self,
@@ -103,7 +104,7 @@ class Estimate(L.Callback):
         times |= {name: self.seconds(trainer, name) for name in self._later()}
         parts = ", ".join(f"{name} {duration(each)}" for name, each in times.items())
         each = f" ({parts})" if len(times) > 1 else ""
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and sum(times.values()) > _LONG:
             log.info(
                 "estimate   about %s%s, and %s of checkpoints",
                 *(duration(sum(times.values())), each, readable(self._bytes(trainer))),

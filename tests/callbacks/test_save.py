@@ -1,0 +1,84 @@
+import math
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning import Callback
+
+from sr_gan.modules import GAN
+from sr_gan.signals import Interrupted
+from sr_gan.train import train
+from tests.conftest import Compose
+
+
+class Watch(Callback):
+    """Notes at which batch of the GAN stage ``last.ckpt`` was last saved."""
+
+    seen: list[tuple[int, int]] = []
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        Watch.seen = []
+
+    def on_train_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        if self.path.exists():
+            saved = torch.load(self.path, weights_only=True)
+            progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
+            self.seen.append((trainer.fit_loop.total_batch_idx, progress["processed"]))
+
+
+def watched(composed: Compose, *settings: str) -> list[tuple[int, int]]:
+    cfg = composed("quickstart", "stages=[gan]", "data.crops_per_epoch=8", *settings)
+    path = Path(cfg.run_dir) / "checkpoints" / "gan" / "last.ckpt"
+    watch = ["+callbacks.watch._target_=tests.callbacks.test_save.Watch"]
+    plain = "trainer.plugins=[{_target_:sr_gan.runs.checkpoint_io.AtomicCheckpointIO}]"
+    settings = (*settings, *watch, f"+callbacks.watch.path={path}", plain)
+    train(composed("quickstart", "stages=[gan]", "data.crops_per_epoch=8", *settings))
+    return Watch.seen
+
+
+def test_the_state_is_saved_now_and_then(composed: Compose) -> None:
+    """Not after the last batch of an epoch, but after its validation."""
+    seen = watched(composed, "callbacks.save.minutes=1e-9", "gan.epochs=2")
+    assert seen == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)]
+
+
+def test_by_default_every_ten_minutes(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, step = [0.0], GAN.training_step
+
+    def slow(self: GAN, batch: Any, batch_idx: int) -> Any:
+        now[0] += 150  # seconds
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GAN, "training_step", slow)
+    monkeypatch.setattr("sr_gan.callbacks.save.monotonic", lambda: now[0])
+    seen = watched(composed, "gan.epochs=5", "trainer.check_val_every_n_epoch=5")
+    assert sorted({saved for _, saved in seen}) == [5, 10, 15]
+
+
+def test_a_state_that_has_diverged_is_not_saved(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = GAN.training_step
+
+    def poisoned(self: GAN, batch: Any, batch_idx: int) -> Any:
+        if (self.trainer.current_epoch, batch_idx) == (1, 1):
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(math.nan)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GAN, "training_step", poisoned)
+    cfg = composed("quickstart", "stages=[gan]", "data.crops_per_epoch=8")
+    with pytest.raises(Interrupted) as stopped:
+        train(cfg)
+    path = Path(cfg.run_dir) / "checkpoints" / "gan" / "last.ckpt"
+    assert stopped.value.checkpoint == path
+    saved = torch.load(path, weights_only=True)
+    assert saved["epoch"] == 0
+    assert all(bool(torch.isfinite(x).all()) for x in saved["state_dict"].values())
+    assert any("not saved: the run has diverged" in line for line in caplog.messages)

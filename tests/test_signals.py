@@ -1,0 +1,101 @@
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sr_gan import signals
+from sr_gan.signals import Interrupted, caught
+
+NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]
+
+
+@pytest.fixture(autouse=True)
+def _at_once() -> Iterator[None]:
+    signals.allow()
+    yield
+    signals.allow()
+
+
+def send(name: str) -> None:
+    os.kill(os.getpid(), getattr(signal, name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_signal_ends_what_is_running(name: str) -> None:
+    before = signal.getsignal(getattr(signal, name))
+    with pytest.raises(Interrupted, match=f"stopped by {name}") as stopped, caught():
+        send(name)
+    assert stopped.value.signum == getattr(signal, name)
+    assert signal.getsignal(getattr(signal, name)) is before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_or_is_noted_until_there_is_time_for_it(name: str) -> None:
+    with caught():
+        signals.postpone()
+        send(name)
+        assert signals.received() == getattr(signal, name)
+        signals.allow()
+        assert signals.received() is None
+        with pytest.raises(Interrupted):
+            send(name)
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    with caught():
+        signals.postpone()
+        send("SIGTERM")
+        send("SIGTERM")  # a second one changes nothing
+        with pytest.raises(KeyboardInterrupt):
+            send("SIGINT")
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1"])
+def test_handlers_of_nohup_and_of_clusters_stay(name: str) -> None:
+    heard: list[int] = []
+    before = signal.signal(getattr(signal, name), lambda signum, frame: heard.append(signum))
+    try:
+        with caught():
+            send(name)
+    finally:
+        signal.signal(getattr(signal, name), before)
+    assert heard == [getattr(signal, name)]
+
+
+def test_blocks_in_each_other_keep_the_handler() -> None:
+    with caught():
+        with caught():
+            pass
+        with pytest.raises(Interrupted):
+            send("SIGTERM")
+
+
+def test_a_handler_that_was_replaced_meanwhile_stays() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with caught():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    failed: list[BaseException] = []
+
+    @caught()
+    def work() -> None:
+        pass
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert not failed
