@@ -66,10 +66,8 @@ def test_other_errors_pass(error: Exception) -> None:
 
 
 def test_a_full_disk_without_a_name_names_the_run() -> None:
-    with (
-        pytest.raises(OSError, match="No space") as told,
-        memory_advice(OmegaConf.merge(CFG, {"run_dir": "runs/a"})),
-    ):
+    cfg = OmegaConf.create({**CFG, "run_dir": "runs/a"})
+    with pytest.raises(OSError, match="No space") as told, memory_advice(cfg):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert explain(told.value) == "runs/a: No space left on device"
 
