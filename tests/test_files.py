@@ -78,6 +78,20 @@ def test_one_file_is_written_twice_at_the_same_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_name_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    leave_part(tmp_path / "file.txt")
+    (part,) = tmp_path.iterdir()
+    part.unlink()
+    part.symlink_to(tmp_path / "mine.txt")
+    (tmp_path / "mine.txt").write_text("mine")
+    with atomic_write(tmp_path / "file.txt") as file:
+        file.write("new")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "file.txt").read_text() == "new"
+    remove_abandoned(tmp_path)
+    assert part.is_symlink()
+
+
 @pytest.mark.parametrize("system", ["no locks on this disk", "Windows"])
 def test_writes_where_there_are_no_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str

@@ -119,6 +119,10 @@ def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> N
         (["input=a.png", "model=bicubic", "device=tpu"], "device=tpu: allowed are"),
         (["input=a.png", "model=bicubic", "sharpen=1"], "sharpen"),
         (["model=bicubic"], "input is not set"),
+        (
+            ["input=a.png", "model=bicubic", "output=b.png", "format=webp"],
+            "format=webp and output=b.png contradict: give one of them",
+        ),
         (["input=a.png", "output=a.png", "model=bicubic", "overwrite=true"], "would overwrite"),
     ],
 )
@@ -131,3 +135,19 @@ def test_mistakes_are_one_line(
     assert err.splitlines()[-1].startswith("error: ")
     assert message in err
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), before)
+
+
+def test_the_format_may_repeat_the_extension_of_the_output(run: Shell, tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    for output, kind in {"b.JPG": "jpeg", "c.tif": "tiff", "d.png": "png"}.items():
+        code, _, err = run("input=a.png", "model=bicubic", f"output={output}", f"format={kind}")
+        assert code == 0, err
+        assert (tmp_path / output).is_file()
+
+
+def test_the_reason_of_a_single_failure_is_told_once(run: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no image")
+    code, out, err = run("input=a.png", "model=bicubic")
+    assert code == 1
+    assert (out + err).count("not an image") == 1
+    assert err.splitlines()[-1] == "error: a.png: not an image"

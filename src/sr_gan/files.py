@@ -14,6 +14,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+else:
+    _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 _OLD = 24 * 60 * 60  # seconds
@@ -53,46 +55,62 @@ def remove_abandoned(folder: Path) -> None:
             ours = f".{_HOST}." in file.name
             if not ours and time.time() - file.stat().st_mtime < _OLD:
                 continue
-            with _opened(file, os.O_RDWR) as descriptor:
+            descriptor = os.open(file, _FLAGS)
+            try:
                 if _locked(descriptor, file):
                     file.unlink()
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Makes an empty file beside ``path`` that is locked, and is removed if it is still there."""
-    # The number is the first one that no living process has. A name has at most 255 bytes.
-    short = os.fsencode(path.name)[:100].decode(errors="ignore")
-    name = f".{short}.{_HOST}.{{}}.part"
-    for number in count() if fcntl else ():
-        file = path.with_name(name.format(number))
-        with _opened(file, os.O_RDWR | os.O_CREAT) as descriptor:
-            locked = _locked(descriptor, file)
-            if locked:
-                try:
-                    yield file
-                finally:
-                    with suppress(OSError):  # it was renamed, and the name may be another's now
-                        if _is_at(descriptor, file):
-                            file.unlink()
-                return
-            if locked is None:
-                file.unlink(missing_ok=True)
-                break
-    own = path.with_name(name.format(os.getpid()))
+    """Makes an empty file beside ``path``, locked if possible, and removes what is left of it."""
+    claimed = _claimed(path) if fcntl else None
+    if claimed is None:
+        own = _part(path, os.getpid())
+        try:
+            yield own
+        finally:
+            own.unlink(missing_ok=True)
+        return
+    file, descriptor = claimed
     try:
-        yield own
+        yield file
     finally:
-        own.unlink(missing_ok=True)
-
-
-@contextmanager
-def _opened(file: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    try:
-        yield descriptor
-    finally:
+        with suppress(OSError):  # it was renamed, and another process may have taken its name
+            if _is_at(descriptor, file):
+                file.unlink()
         os.close(descriptor)
+
+
+def _claimed(path: Path) -> tuple[Path, int] | None:
+    """Opens and locks the first temporary file of ``path`` that no living process writes.
+
+    Returns:
+        the file and its descriptor; None if the disk has no locks.
+    """
+    for number in count():
+        file = _part(path, number)
+        try:
+            descriptor = os.open(file, _FLAGS | os.O_CREAT, 0o666)
+        except OSError:
+            if os.path.lexists(file):  # it is another user's, or no file
+                continue
+            raise
+        locked = _locked(descriptor, file)
+        if locked:
+            return file, descriptor
+        os.close(descriptor)
+        if locked is None:
+            file.unlink(missing_ok=True)
+            break
+    return None
+
+
+def _part(path: Path, number: int) -> Path:
+    short = os.fsencode(path.name)[:100].decode(errors="ignore")  # a name has 255 bytes at most
+    return path.with_name(f".{short}.{_HOST}.{number}.part")
 
 
 def _locked(descriptor: int, file: Path) -> bool | None:

@@ -1,3 +1,4 @@
+import csv
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -5,7 +6,6 @@ from typing import Any
 import pytest
 
 from sr_gan.errors import UserError
-from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
 from tests.conftest import Compose, Shell
@@ -32,7 +32,8 @@ def test_csv_beside_the_runs_own_table(composed: Compose) -> None:
     train(cfg)
     train(composed("quickstart", "logger=csv", "gan.epochs=2", "ckpt_path=last"))
     folder = Path(cfg.run_dir) / "csv" / "gan"
-    tables = [read_rows(folder / f"version_{n}" / "metrics.csv") for n in (0, 1)]
+    files = [folder / f"version_{n}" / "metrics.csv" for n in (0, 1)]
+    tables = [list(csv.DictReader(file.read_text().splitlines())) for file in files]
     epochs = [{row["epoch"] for row in table} for table in tables]
     assert epochs == [{"0"}, {"1"}]  # a resumed run leaves the first table alone
     assert any(row["loss/discriminator"] for row in tables[1])

@@ -1,4 +1,5 @@
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 from sr_gan.errors import UserError
 from sr_gan.images.resize import downscale, upscale
 from sr_gan.metrics import LPIPS
+from sr_gan.networks.lpips import Backbone
 
 
 def load(path: Path) -> Tensor:
@@ -47,7 +49,7 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path
 
 
 def test_missing_and_wrong_weights(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"or say download instead of FILE \(233 MB"):
+    with pytest.raises(UserError, match=r"with callbacks\.lpips\.weights=FILE .* \(233 MB"):
         LPIPS()
     with pytest.raises(UserError, match=r"are not at .*none\.pth"):
         LPIPS(str(tmp_path / "none.pth"))
@@ -68,3 +70,17 @@ def test_torchs_cache_is_used(alexnet_file: Path) -> None:
         torch.testing.assert_close(LPIPS()(a, b), LPIPS(str(alexnet_file))(a, b))
     finally:
         cached.unlink()
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_a_failed_download_says_what_to_fetch(
+    net: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(UserError) as error:
+        LPIPS("download", net=net)
+    for part in ("https://download.pytorch.org/models/", "/checkpoints/", "lpips.weights=FILE"):
+        assert part in str(error.value)

@@ -9,6 +9,12 @@ from sr_gan.models import PURPOSES, bundled_models
 from sr_gan.models.__main__ import main
 
 
+def test_an_argument_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["models", "foo"])
+    with pytest.raises(SystemExit, match=r"^error: foo: this command has no settings, see --help$"):
+        main()
+
+
 def test_every_model_is_listed_with_its_purpose(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,15 @@ def test_a_folder_that_looks_like_a_list(tmp_path: Path, monkeypatch: pytest.Mon
     assert composed("upscale", "input=[a,b]").input == "[a,b]"
 
 
+@pytest.mark.parametrize("experiment", ["srgan_modern", "photo"])
+def test_a_recipe_needs_no_file_of_weights(experiment: str) -> None:
+    vgg = composed("train", f"experiment={experiment}").gan.loss.content.vgg
+    assert (vgg.weights, vgg.feature_scale) == ("torchvision", 1.0)
+    file = "gan.loss.content.vgg.weights=oxford.safetensors"
+    vgg = composed("train", f"experiment={experiment}", file).gan.loss.content.vgg
+    assert (vgg.weights, vgg.feature_scale) == ("oxford.safetensors", 0.002)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -65,6 +65,13 @@ def test_other_errors_pass(error: Exception) -> None:
     assert told.value is error
 
 
+def test_a_full_disk_without_a_name_names_the_run() -> None:
+    cfg = OmegaConf.create({**CFG, "run_dir": "runs/a"})
+    with pytest.raises(OSError, match="No space") as told, memory_advice(cfg):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert explain(told.value) == "runs/a: No space left on device"
+
+
 def test_a_broken_connection_is_no_file() -> None:
     error = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
     assert explain(error).startswith("a process that reads photos was ended")

@@ -207,7 +207,10 @@ def test_a_choice_that_does_not_exist_is_one_line(search: Search) -> None:
     [
         (["hydra.sweeper.trials=0"], "hydra.sweeper.trials=0: a whole number of at least 1"),
         (["hydra.sweeper.jobs=two"], "hydra.sweeper.jobs=two: a whole number of at least 1"),
-        (["hydra.sweeper.trails=3"], "hydra.sweeper.trails is not a setting; did you mean trials?"),
+        (
+            ["hydra.sweeper.trails=3"],
+            "hydra.sweeper.trails is not a setting; did you mean hydra.sweeper.trials?",
+        ),
         (["callbacks.lpips=null"], "callbacks.lpips=null: a search weighs PSNR-Y against LPIPS"),
     ],
 )

@@ -1,6 +1,7 @@
 """``python -m sr_gan.models``: lists the bundled models and their speed on this machine."""
 
 import argparse
+import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,15 @@ _SECONDS = 1.0  # the shortest time to measure
 
 def main() -> None:
     """Prints one line per model."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m sr_gan.models",
         description="Lists the bundled models: scale factor, parameters, file size, megapixels "
         "of output per second on this machine, and what each is for. Choose one with "
         "python -m sr_gan.upscale model=NAME input=PHOTO.",
-    ).parse_args()
+    )
+    _, unknown = parser.parse_known_args()
+    if unknown:
+        sys.exit(f"error: {unknown[0]}: this command has no settings, see --help")
     from sr_gan.inference.upscaler import Upscaler  # imports PyTorch
 
     print(f"{'model':8} {'x':>2} {'parameters':>10} {'file':>7} {'speed':>11}  purpose")

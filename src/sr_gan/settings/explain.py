@@ -21,6 +21,7 @@ from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.extras import explain_missing
 
 _LOCKED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _WORDS = {  # for pydantic's types of errors
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -51,7 +52,7 @@ def explain(error: Exception) -> str:
         return f"{_ENDED}: close other programs"
     if isinstance(error, OSError) and error.strerror:
         hint = "; choose another folder with hydra.run.dir=FOLDER" if error.errno in _LOCKED else ""
-        return f"{error.filename or type(error).__name__}: {error.strerror}{hint}"
+        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         missing = explain_missing(name) if group == "hydra/launcher" else None
@@ -72,7 +73,8 @@ def memory_advice(cfg: DictConfig) -> Iterator[None]:
     """Names the settings of a training run that save memory, if memory is full.
 
     It can be that of a device, that of the machine, whose system may then end a process of the
-    loader, or the memory that such processes share.
+    loader, or the memory that such processes share. The error of a full disk that names no file, as
+    that of TensorBoard's thread, gets the name of the run's folder.
 
     Raises:
         UserError: the code inside ran out of memory.
@@ -97,6 +99,8 @@ def memory_advice(cfg: DictConfig) -> Iterator[None]:
                 "to validate on less of a photo"
             )
         else:
+            if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
+                error.filename = cfg.get("run_dir")
             raise
         raise UserError(reason) from error
 
@@ -124,11 +128,11 @@ def _explain_composition(error: ConfigCompositionException) -> str:
         group = cause.full_key.removesuffix(str(cause.key))
         return f"{cause.full_key} is not a setting{_elsewhere(cause.full_key, node, group)}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    group = re.match(r"Could not override '(\S+)'\.( Did you mean to override (.*)\?)?", text)
-    if group and group[2]:
-        return f"{group[1]} is not a choice by itself: choose {group[3]}"
-    if group:
-        return f"{group[1]} is not a choice of this command, see --help"
+    refused = re.match(r"Could not override '(\S+)'\.( Did you mean to override (.*)\?)?", text)
+    if refused and refused[2]:
+        return f"{refused[1]} is not a choice by itself: choose {refused[3]}"
+    if refused:
+        return f"{refused[1]} is not a choice of this command, see --help"
     if cause is not None and str(cause).splitlines()[0] not in text:
         text += f" ({str(cause).splitlines()[0]})"
     return text.split(" To append to your default list")[0]
