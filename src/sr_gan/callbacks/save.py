@@ -57,12 +57,11 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
     ) -> None:
         # After an epoch's last batch Lightning could not resume with the validation.
         if not trainer.is_last_batch:
-            due = monotonic() - self.saved_at > 60 * self.minutes
-            self._save_if_asked(trainer, due)
+            self._save_if_asked(trainer, self._is_due())
             self._stop_if_asked()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._save_if_asked(trainer)
+        self._save_if_asked(trainer, self._is_due())
         self._stop_if_asked()
 
     def on_validation_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
@@ -87,16 +86,15 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
             progress = checkpoint["loops"]["fit_loop"][_VALIDATION]
             progress |= {"total": done, "current": dict.fromkeys(done, 0), "is_last_batch": False}
 
+    def _is_due(self) -> bool:
+        return monotonic() - self.saved_at > 60 * self.minutes
+
     def _save_if_asked(self, trainer: L.Trainer, due: bool = False) -> None:
         asked = signals.received()
-        stop = asked is not None
-        if trainer.world_size > 1:  # all processes stop or save at the same step, or none does
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            due = trainer.strategy.broadcast(due)
-        if stop or due:
+        if _agreed(trainer, asked is not None or (due and trainer.is_global_zero)):
             self._save(trainer, cast(SRModule, trainer.lightning_module))
-        if stop:
-            self.stopped_by = asked or signal.SIGTERM
+            if _agreed(trainer, asked is not None):
+                self.stopped_by = asked or signal.SIGTERM
 
     def _save(self, trainer: L.Trainer, module: SRModule) -> None:
         so_far = {**module.taken, **module.means.peek()}
@@ -110,3 +108,10 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
     def _stop_if_asked(self) -> None:
         if self.stopped_by is not None:
             raise signals.Interrupted(self.stopped_by, self.path if self.path.exists() else None)
+
+
+def _agreed(trainer: L.Trainer, wanted: bool) -> bool:
+    """Whether any process wants it, so that all of them do the same after the same step."""
+    if trainer.world_size == 1:
+        return wanted
+    return bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))

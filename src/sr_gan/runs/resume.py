@@ -30,6 +30,7 @@ from sr_gan.settings.overrides import parse_overrides
 _DEFAULT = "quickstart"  # the experiment of conf/train.yaml
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
 _INTERPOLATION = re.compile(r"(?<!\\)(\\\\)*\$\{")  # one without a backslash, which makes it text
+_TOP = ("stages", "scale", "seed", "init_from", "ckpt_path", "other_photos")  # not choices of conf/
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
 
 
@@ -228,7 +229,11 @@ def _is_harmless(override: Override) -> bool:
         return True
     if any(part.startswith("_") for part in key.split(".")) or key.startswith("hydra"):
         return False
-    return _is_plain(override.value())
+    value = override.value()
+    if "." in key or key in _TOP:
+        return _is_plain(value)
+    names = value if isinstance(value, list) else [value]
+    return all(re.fullmatch(r"[\w-]+", str(name)) for name in names)  # no paths
 
 
 def _is_plain(value: Any) -> bool:
