@@ -21,7 +21,7 @@ from omegaconf import DictConfig, open_dict
 from sr_gan import signals
 from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import real, relative
 from sr_gan.machine import installed, keep_freed_memory
 from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, find_weights
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
@@ -192,7 +192,7 @@ def _count(network: Any) -> int:
 def _main(cfg: DictConfig) -> None:
     check(cfg, foreign=False)
     output = HydraConfig.get().runtime.output_dir
-    if Path(cfg.run_dir).resolve() != Path(output).resolve():
+    if real(Path(cfg.run_dir)) != real(Path(output)):
         raise UserError(
             f"run_dir={cfg.run_dir}: choose the folder with hydra.run.dir={cfg.run_dir}"
         )

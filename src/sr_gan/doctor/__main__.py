@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -19,7 +18,7 @@ from sr_gan.cli import command
 from sr_gan.doctor import hardware, material, packages
 from sr_gan.doctor.page import Check, Line, examine
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, user_path
 from sr_gan.machine import sees_gpu
 from sr_gan.settings.check import check
 from sr_gan.settings.schema import DoctorConfig
@@ -46,7 +45,7 @@ def doctor(cfg: DictConfig) -> None:
     seconds = time.perf_counter() - began
     log.info("\nok %d, notes %d, failed %d, in %.0f s", good, notes, len(failed), seconds)
     if settings["output"] is not None:
-        with atomic_write(Path(settings["output"]).expanduser()) as file:
+        with atomic_write(user_path(settings["output"])) as file:
             file.writelines(f"{line}\n" for line in lines)
     if failed:
         raise UserError(f"{len(failed)} of {len(lines)} checks failed: {', '.join(failed)}")

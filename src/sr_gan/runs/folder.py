@@ -19,7 +19,7 @@ from typing import get_args
 
 from sr_gan.arguments import Kernel
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, user_path
 from sr_gan.models import DEFAULT, bundled_models
 
 RUNS = Path("runs")
@@ -67,7 +67,7 @@ def find_weights(
             "no model is given and this version has none: train one with python -m sr_gan.train "
             f"(minutes on a CPU) and give its folder, {key}=runs/quickstart, or a weights file"
         )
-    path = Path(origin).expanduser()
+    path = user_path(origin)
     if not path.exists():
         raise UserError(
             f"{key}={origin} does not exist: give the folder of a run, a .safetensors, .pth or "

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from sr_gan.errors import UserError, printable
-from sr_gan.files import relative
+from sr_gan.files import relative, user_path
 from sr_gan.runs.folder import (
     CONFIG,
     FINISHED,
@@ -305,7 +305,7 @@ def _new_folder(parent: Path) -> Path:
 
 
 def _existing(ckpt_path: str) -> Path:
-    path = Path(ckpt_path).expanduser()
+    path = user_path(ckpt_path)
     if not path.exists():
         raise UserError(f"ckpt_path={ckpt_path} does not exist: give a run, a .ckpt file, or last")
     return path
