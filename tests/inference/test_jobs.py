@@ -1,11 +1,16 @@
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
+from typing import Any, cast
 
 import pytest
 from PIL import Image
 
 from sr_gan.errors import UserError
-from sr_gan.inference.jobs import plan
+from sr_gan.inference.jobs import Job, plan, run
+from sr_gan.settings.options import Size
+from sr_gan.signals import Interrupted
 
 
 @pytest.fixture
@@ -76,3 +81,36 @@ def test_no_photo_is_replaced_by_its_enlargement(folder: Path) -> None:
     for output in (folder, folder / "a.jpg"):
         with pytest.raises(UserError, match=re.escape(f"output={output} would overwrite")):
             plan([str(folder / "a.jpg")], str(output))
+
+
+def test_an_interrupted_file_ends_after_a_tile(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next band is in progress in a thread, and need not be finished."""
+    tiles: list[int] = []
+
+    class Enlarging:
+        scale = 4
+
+        def bands(self, pixels: Any, progress: Callable[[int], None], size: Size) -> Iterator[int]:
+            for band in range(2):
+                for _ in range(500 * band):
+                    tiles.append(band)
+                    sleep(0.01)
+                    progress(1)
+                yield band
+
+    def interrupted(
+        file: Any, suffix: str, layout: Any, bands: Iterator[int], quality: int
+    ) -> None:
+        next(bands)
+        while not tiles:
+            sleep(0.01)
+        raise Interrupted(15)
+
+    monkeypatch.setattr("sr_gan.inference.jobs.write_picture", interrupted)
+    job = Job(folder / "a.jpg", tmp_path / "out" / "a.jpg")
+    with pytest.raises(Interrupted):
+        run([job], cast(Any, Enlarging()), Size(), 95, 100)
+    assert len(tiles) < 100
+    assert not list((tmp_path / "out").iterdir())

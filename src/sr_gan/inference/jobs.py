@@ -4,7 +4,7 @@ import errno
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,11 +163,22 @@ def _enlarge(
         raise BadImage(str(error), lasting=False) from error
     channels, bits = picture.pixels.shape[2], 8 * picture.pixels.dtype.itemsize
     layout = Layout(width, height, channels, bits, picture.icc_profile, picture.exif)
+    given_up = False
+
+    def tile_done(pixels: int) -> None:
+        if given_up:  # the thread that enlarges need not finish its band
+            raise CancelledError
+        progress(pixels)
+
     with (
         atomic_write(job.target, "w+b") as file,
-        closing(_ahead(upscaler.bands(picture.pixels, progress, size))) as bands,
+        closing(_ahead(upscaler.bands(picture.pixels, tile_done, size))) as bands,
     ):
-        write_picture(file, job.target.suffix.lower(), layout, bands, quality)
+        try:
+            write_picture(file, job.target.suffix.lower(), layout, bands, quality)
+        except BaseException:
+            given_up = True
+            raise
 
 
 def _read(job: Job, max_megapixels: float) -> Picture | Exception:
