@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, cast
 
@@ -95,19 +96,23 @@ class Estimate(L.Callback):
         for name in self._later():
             stage = self.stages[name]
             long = stage.epochs * int(trainer.num_training_batches) > _WORTH
-            if isinstance(stage, GAN) and long:
-                self.update[name] = _rehearsal(stage, batch, trainer)
+            if isinstance(stage, GAN) and long and trainer.world_size == 1:
+                with suppress(RuntimeError):  # the memory is full, so that it is not known
+                    self.update[name] = _rehearsal(stage, batch, trainer)
 
     def _say(self, trainer: L.Trainer) -> None:
         done = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
         times = {self.stage: self.seconds(trainer, self.stage, done)}
-        times |= {name: self.seconds(trainer, name) for name in self._later()}
+        later = self._later()
+        times |= {name: self.seconds(trainer, name) for name in later if name in self.update}
         parts = ", ".join(f"{name} {duration(each)}" for name, each in times.items())
         each = f" ({parts})" if len(times) > 1 else ""
+        missing = ", ".join(name for name in later if name not in times)
+        without = f" without {missing}, which is measured when it begins" if missing else ""
         if trainer.is_global_zero and sum(times.values()) > _LONG:
             log.info(
-                "estimate   about %s%s, and %s of checkpoints",
-                *(duration(sum(times.values())), each, readable(self._bytes(trainer))),
+                "estimate   about %s%s%s, and %s of checkpoints",
+                *(duration(sum(times.values())), each, without, readable(self._bytes(trainer))),
             )
 
     def _bytes(self, trainer: L.Trainer) -> float:
