@@ -72,6 +72,18 @@ def test_blocks_in_each_other_keep_the_handler() -> None:
             send("SIGTERM")
 
 
+def test_an_error_amid_a_postponement_ends_it() -> None:
+    def work() -> None:
+        signals.postpone()
+        raise ValueError
+
+    with caught():
+        with pytest.raises(ValueError), caught():  # noqa: PT011
+            work()
+        with pytest.raises(Interrupted):
+            send("SIGTERM")
+
+
 def test_a_handler_that_was_replaced_meanwhile_stays() -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:

@@ -45,6 +45,7 @@ def caught() -> Iterator[None]:
     try:
         yield
     finally:
+        allow()
         for signum, handler in previous.items():
             if signal.getsignal(signum) is _handle:
                 signal.signal(signum, handler)
