@@ -1,4 +1,7 @@
+import errno
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ from skimage import data as skimage_data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from sr_gan.loggers.tensorboard import LAYOUT, RESULT
+from sr_gan.cli import _in_thread
+from sr_gan.loggers.tensorboard import LAYOUT, RESULT, TensorBoard
 from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
@@ -125,3 +130,24 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing
+
+
+def test_a_full_disk_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TensorBoard writes in a thread, whose error has no name of a file."""
+
+    def write(writer: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", write)
+    monkeypatch.setattr(threading, "excepthook", _in_thread)
+    logger = TensorBoard(str(tmp_path), "tensorboard", "gan")
+    with pytest.raises(OSError, match=r"No space left on device: '.*tensorboard'$"):
+        for _ in range(100):
+            logger.log_metrics({"loss/l1": 1.0})
+            time.sleep(0.01)
+    with pytest.raises(OSError, match=r"No space left on device: '.*tensorboard'$"):
+        logger.finalize("success")
+    logger.finalize("failed")  # hides no other error by one of its own
+    assert "Traceback" not in capsys.readouterr().err
