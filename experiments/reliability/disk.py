@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _MOUNT = 'mount -t tmpfs -o "size=$2" none "$1" && echo ready && exec cat'
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This machine cannot make the fault happen; the message says why."""
 
 
@@ -52,17 +53,19 @@ def small_disk(folder: Path, size: str) -> Iterator[Disk]:
     """Mounts a disk of ``size``, such as ``64m``, in the memory of the machine.
 
     Raises:
-        Unavailable: the system does not allow it.
+        UnavailableError: the system does not allow it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     line = ["unshare", "-rm", "sh", "-c", _MOUNT, "sh", str(folder), size]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     try:
         holder = subprocess.Popen(line, text=True, **pipes)
     except FileNotFoundError as error:
-        raise Unavailable("this system has no unshare") from error
+        raise UnavailableError("this system has no unshare") from error
     with holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
         if holder.stdout.readline() != "ready\n":
-            raise Unavailable("this system lets no user mount a disk of their own")
+            raise UnavailableError("this system lets no user mount a disk of their own")
         yield Disk(folder, holder.pid)
         holder.stdin.close()

@@ -98,7 +98,9 @@ class Runs:
         return [sys.executable, *(program or ("-m", "sr_gan.train")), *settings]
 
     def options(self, **more: Any) -> dict[str, Any]:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        # Without weights for LPIPS, which would only take time.
+        torch_home = str(self.folder / "torch")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": torch_home}
         common = {"text": True, "start_new_session": True}
         return {**common, "cwd": self.folder, "env": environment, **more}
 

@@ -200,7 +200,7 @@ def _fail(error: Exception) -> None:
 
 
 def _in_thread(failure: threading.ExceptHookArgs) -> None:
-    """Leaves errors of the system in TensorBoard's thread to the main one, where they are raised."""
+    """Hides errors of the system in TensorBoard's thread, which the main one raises, too."""
     if not isinstance(failure.exc_value, OSError):
         threading.__excepthook__(failure)
 
