@@ -417,7 +417,7 @@ def _(case: Case) -> None:
 @fault("a second Ctrl-C", "SIGINT twice within a step")
 def _(case: Case) -> None:
     done = case.runs.train(case.settings, *injected(STEP, "SIGINT", "SIGINT"))
-    case.expect(done, 130, "interrupted")
+    case.expect(done, 130, "stopped by SIGINT; nothing new to save")
     case.go_on()
 
 
@@ -431,7 +431,7 @@ def _in_a_terminal(case: Case, *before: str) -> int:
     os.close(its)
     wait_until_stopped(process)
     os.close(ours)
-    os.kill(process.pid, signal.SIGCONT)
+    os.killpg(process.pid, signal.SIGCONT)
     return process.wait(timeout=300)
 
 
@@ -439,16 +439,24 @@ def _in_a_terminal(case: Case, *before: str) -> int:
 def _(case: Case) -> None:
     code = _in_a_terminal(case)
     case.happened.append(f"exit code {code}")
-    case.require(code == 128 + signal.SIGHUP, f"the exit code 129: {code}")
+    case.require(code == 128 + signal.SIGHUP, f"exit code 129, not {code}")
     case.go_on()
 
 
-@fault("the terminal of nohup is closed", "nohup in a terminal of its own, closed in a step")
-def _(case: Case) -> None:
-    code = _in_a_terminal(case, "nohup")
+def _outlives_its_terminal(case: Case, before: tuple[str, ...]) -> None:
+    code = _in_a_terminal(case, *before)
     case.happened.append(f"exit code {code}")
-    case.require(code == 0, f"the exit code 0: {code}")
+    case.require(code == 0, f"exit code 0, not {code}")
     case.compare()
+
+
+for _what, _before in (
+    ("nohup", ("nohup",)),
+    ("trap '' HUP", ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")),
+):
+    fault(f"the terminal is closed behind {_what}", "a terminal of its own is closed, in a step")(
+        partial(_outlives_its_terminal, before=_before)
+    )
 
 
 @fault("a resume with a learning rate", "gan.generator_lr=0.00007")
