@@ -29,7 +29,7 @@ class Disk:
     @property
     def enter(self) -> list[str]:
         """The beginning of a command line whose program sees the disk."""
-        return [*("nsenter", "-U", "-m", "--preserve-credentials"), f"-t{self.namespace}"]
+        return [*("nsenter", "-U", "-m", "-w", "--preserve-credentials"), f"-t{self.namespace}"]
 
     def seen(self, path: Path) -> Path:
         """Returns where everyone else sees a path of the namespace."""
@@ -59,7 +59,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Disk]:
     line = ["unshare", "-rm", "sh", "-c", _MOUNT, "sh", str(folder), size]
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     try:
-        holder = subprocess.Popen(line, text=True, **pipes)
+        holder = subprocess.Popen(line, text=True, cwd=folder.parent, **pipes)
     except FileNotFoundError as error:
         raise UnavailableError("this system has no unshare") from error
     with holder:

@@ -101,7 +101,9 @@ class Runs:
         # Without weights for LPIPS, which would only take time.
         torch_home = str(self.folder / "torch")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": torch_home}
-        common = {"text": True, "start_new_session": True}
+        # The study itself may be behind nohup.
+        hangup = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+        common = {"text": True, "start_new_session": True, "preexec_fn": hangup}
         return {**common, "cwd": self.folder, "env": environment, **more}
 
     def go_on(self, run_dir: Path) -> "subprocess.CompletedProcess[str]":
