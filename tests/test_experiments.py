@@ -30,6 +30,7 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
     "loss_weights": f"{{alexnet}} {GAN} pretrain.epochs=1",
     "msrresnet_cpu": f"{{photos}} {{photos}} {TINY} pretrain.epochs=1",
     "postfilter": "{set} {alexnet} psnr=psnr gan=gan -- device=cpu",
+    "reliability": "{photos} finished",
     "remedies": "{photos} {photos} {vgg} {alexnet} data.valid_crop=48 generator.filters=8 "
     "generator.blocks=1",
     "speed": "generator.filters=8 generator.blocks=1 data.crop=32 data.batch_size=2 "
@@ -40,6 +41,7 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
     "use": f"{{photos}} {{photos}} {{alexnet}} {{set}} -- {GAN} pretrain.epochs=1",
 }
 VARIABLES = {
+    "reliability": {"KILLS": "1", "SIGNALS": ""},
     "remedies": {"UPDATES": "6", "BATCH": "2", "CROP": "32", "ONLY": "0[01]*"},
     "postfilter": {"SIGMAS": "0.0 0.6"},
     "data_speed": {"GROWTH": "4"},

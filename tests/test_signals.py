@@ -1,5 +1,8 @@
+import errno
+import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -48,8 +51,34 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
         signals.postpone()
         send("SIGTERM")
         send("SIGTERM")  # a second one changes nothing
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted, match="stopped by SIGINT"):
             send("SIGINT")
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_is_gone_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with caught():
+        signals.postpone()
+        send("SIGHUP")
+        assert signals.received() == signal.SIGHUP
+
+
+def test_a_handler_that_was_put_over_it_does_not_hear_of_it() -> None:
+    """Lightning's would end the program at the end of an epoch, with the exit code 0."""
+    heard: list[int] = []
+    with caught():
+        signal.signal(signal.SIGTERM, lambda signum, frame: heard.append(signum))
+        signals.postpone()
+        send("SIGTERM")
+        assert signals.received() == signal.SIGTERM
+    assert not heard
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1"])

@@ -1,6 +1,6 @@
 """Interrupts small runs in every way, resumes them, and compares them with a run left alone.
 
-    python experiments/reliability/trials.py FOLDER [--signals] [--kills N] [--seed N]
+    python -m experiments.reliability.trials FOLDER PHOTOS [--signals] [--kills N] [--seed N]
 
 FOLDER receives the runs and results.csv. Exits 1 if any trial loses something.
 """
@@ -15,17 +15,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import wraps
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 
 SIGNALS = tuple(n for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n))
+Moment = tuple[str, str, int]
 # What is called at a moment, in which module it is looked up, and which of its calls is meant.
-MOMENTS = {
+MOMENTS: dict[str, Moment] = {
     "while settings are checked": ("sr_gan.settings.check", "check", 1),
     "while the cache is built": ("sr_gan.data.cache", "read_pair", 2),
     "while networks are built": ("sr_gan.data.datamodule", "SRData.setup", 1),
@@ -54,6 +55,7 @@ class Trial:
     """What was done to a run, and what it lost; nothing if ``lost`` is empty."""
 
     fault: str
+    caused: str
     happened: str
     lost: str = ""
 
@@ -69,6 +71,7 @@ class Runs:
     def __init__(self, folder: Path, photos: Path) -> None:
         self.folder, self.photos = folder.resolve(), photos.resolve()
         self.number = 0
+        self.folder.mkdir(parents=True, exist_ok=True)
         begin = time.monotonic()
         done = self.train(self.settings(self.folder / "straight"))
         self.seconds = time.monotonic() - begin
@@ -95,8 +98,12 @@ class Runs:
         return [sys.executable, *(program or ("-m", "sr_gan.train")), *settings]
 
     def options(self, **more: Any) -> dict[str, Any]:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        common = {"text": True, "start_new_session": True}
+        # Without weights for LPIPS, which would only take time.
+        torch_home = str(self.folder / "torch")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": torch_home}
+        # The study itself may be behind nohup.
+        hangup = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+        common = {"text": True, "start_new_session": True, "preexec_fn": hangup}
         return {**common, "cwd": self.folder, "env": environment, **more}
 
     def go_on(self, run_dir: Path) -> "subprocess.CompletedProcess[str]":
@@ -136,10 +143,8 @@ def results(run_dir: Path) -> dict[str, Any]:
 def interrupt(runs: Runs, name: str, moment: str) -> Trial:
     """Sends a signal to a run and to its workers at an exact moment, and lets it go on."""
     run_dir, signum = runs.fresh(), getattr(signal, name)
-    me = str(Path(__file__).resolve())
-    done = runs.train(runs.settings(run_dir), me, "inject", moment, name)
-    happened = f"exit code {done.returncode}"
-    trial = Trial(f"{name} {moment}", happened)
+    done = runs.train(runs.settings(run_dir), *injected(MOMENTS[moment], name))
+    trial = Trial(f"{name} {moment}", "sent to the group", f"exit code {done.returncode}")
     output = done.stdout + done.stderr
     if done.returncode != 128 + signum:
         trial.lost = f"the exit code {128 + signum}: {done.stderr[-500:]}"
@@ -166,7 +171,7 @@ def kill(runs: Runs, chance: random.Random) -> Trial:
         times.append(f"{time.monotonic() - begin:.1f} s")
         saved = any(run_dir.glob("checkpoints/*/last.ckpt"))
         settings = [f"ckpt_path={run_dir}"] if saved else settings
-    return _finish(runs, run_dir, Trial(f"SIGKILL after {' and '.join(times)}", "killed"))
+    return _finish(runs, run_dir, Trial("SIGKILL", f"after {' and '.join(times)}", "killed"))
 
 
 def _finish(runs: Runs, run_dir: Path, trial: Trial) -> Trial:
@@ -178,11 +183,13 @@ def _finish(runs: Runs, run_dir: Path, trial: Trial) -> Trial:
     return trial
 
 
-def inject(moment: str, name: str, arguments: list[str]) -> None:
+def injected(moment: Moment, *names: str) -> list[str]:
+    """Returns the program that trains, and that signals its own group at a moment."""
+    return [str(Path(__file__).resolve()), "inject", *map(str, moment), ",".join(names)]
+
+
+def inject(module: str, place: str, number: str, names: str, arguments: list[str]) -> None:
     """Runs ``sr_gan.train`` in this process, which signals its own group at a moment."""
-    if name != "SIGINT":
-        signal.signal(getattr(signal, name), signal.SIG_DFL)  # nohup ignores SIGHUP
-    module, place, number = MOMENTS[moment]
     owner: Any = importlib.import_module(module)
     *parents, attribute = place.split(".")
     for parent in parents:
@@ -193,7 +200,7 @@ def inject(moment: str, name: str, arguments: list[str]) -> None:
     def signalling(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == number:
+        for name in names.split(",") if calls == int(number) else ():
             os.killpg(0, getattr(signal, name))
             time.sleep(0.05)
         return original(*args, **kwargs)
@@ -203,9 +210,26 @@ def inject(moment: str, name: str, arguments: list[str]) -> None:
     runpy.run_module("sr_gan.train", run_name="__main__")
 
 
+def report(table: Path, trials: Sequence[Callable[[], Trial]]) -> bool:
+    """Makes trials, prints them and writes them into a table; returns whether any lost anything."""
+    lost = 0
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Trial))
+        for trial in trials:
+            result = trial()
+            writer.writerow(astuple(result))
+            file.flush()
+            print(*(value for value in astuple(result) if value), sep="\n    ", flush=True)
+            lost += bool(result.lost)
+    print(f"{len(trials)} trials, {lost} lost something")
+    return lost > 0
+
+
 def main() -> None:
     if sys.argv[1:2] == ["inject"]:
-        inject(*sys.argv[2:4], sys.argv[4:])
+        module, place, number, names, *arguments = sys.argv[2:]
+        inject(module, place, number, names, arguments)
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -214,23 +238,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0, help="the number of random SIGKILLs")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
     runs, chance = Runs(options.folder, options.photos), random.Random(options.seed)
-    trials = []
-    with (options.folder / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["fault", "happened", "lost"])
-        writer.writeheader()
-        tasks = [(interrupt, (runs, n, m)) for m in MOMENTS for n in SIGNALS if options.signals]
-        tasks += [(kill, (runs, chance))] * options.kills
-        for task, arguments in tasks:
-            trials.append(task(*arguments))
-            writer.writerow(asdict(trials[-1]))
-            file.flush()
-            last = trials[-1]
-            print(f"{last.fault:50} {last.happened:25} {last.lost or 'nothing lost'}", flush=True)
-    lost = sum(bool(trial.lost) for trial in trials)
-    print(f"{len(trials)} trials, {lost} lost something")
-    sys.exit(lost > 0)
+    trials = [partial(interrupt, runs, n, m) for m in MOMENTS for n in SIGNALS if options.signals]
+    trials += [partial(kill, runs, chance)] * options.kills
+    sys.exit(report(options.folder / "results.csv", trials))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +57,8 @@ def command(
     debug = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise exceptions instead of printing them
     logging.raiseExceptions = debug  # a pipe closed by `| head` is not worth a traceback
+    if not debug:
+        threading.excepthook = _in_thread
     begin = time.time()
     SweepFolder.last = None
     try:
@@ -194,6 +197,12 @@ def _wrapped() -> Iterator[None]:
 def _fail(error: Exception) -> None:
     print(f"error: {explain(error)}", file=sys.stderr)
     sys.exit(1)
+
+
+def _in_thread(failure: threading.ExceptHookArgs) -> None:
+    """Hides errors of the system in TensorBoard's thread, which the main one raises, too."""
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
 
 
 def _foreseen(error: Exception) -> Exception | None:

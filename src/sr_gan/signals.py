@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,13 @@ def caught() -> Iterator[None]:
 
 
 def postpone() -> None:
-    """Only notes signals from now on, until :func:`allow`; a second Ctrl-C still ends at once."""
+    """Only notes signals from now on, until :func:`allow`; a second Ctrl-C still ends at once.
+
+    Lightning has put a handler of its own over SIGTERM by then, which ends a run amid its hooks.
+    """
     _Signals.received, _Signals.postponed = None, True
+    if signal.getsignal(signal.SIGINT) is _handle:  # inside caught()
+        signal.signal(signal.SIGTERM, _handle)
 
 
 def allow() -> None:
@@ -67,9 +72,9 @@ def received() -> int | None:
 
 
 def _handle(signum: int, frame: Any) -> None:
-    if not _Signals.postponed:
+    again = _Signals.received is not None and signum == signal.SIGINT
+    if again or not _Signals.postponed:
         raise Interrupted(signum)
-    if _Signals.received is not None and signum == signal.SIGINT:
-        raise KeyboardInterrupt
     _Signals.received = signum
-    print("\nstopping after this step; Ctrl-C again leaves at once", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone
+        print("\nstopping after this step; Ctrl-C again leaves at once", file=sys.stderr)

@@ -45,6 +45,24 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("left", [None, 0, -3], ids=["gone", "emptied", "torn"])
+def test_rows_that_the_file_has_lost_are_in_the_checkpoint(
+    tmp_path: Path, left: int | None
+) -> None:
+    path, module = tmp_path / "metrics.csv", cast(Any, None)
+    run(path, "pretrain", 0, 2, {"loss": 1.0})
+    table = MetricsTable(str(path), "gan")
+    table.on_train_start(trainer(0, {}), module)
+    table.on_train_epoch_end(trainer(0, {"loss": 2.0}), module)
+    state, whole = table.state_dict(), path.read_text()
+    path.unlink() if left is None else path.write_text(whole[:left])
+    resumed = MetricsTable(str(path), "gan")
+    resumed.load_state_dict(state)
+    resumed.on_train_start(trainer(1, {}), module)
+    resumed.on_train_epoch_end(trainer(1, {"loss": 3.0}), module)
+    assert path.read_text() == f"{whole}gan,1,3\n"
+
+
 def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
     run(tmp_path / "m.csv", "gan", 0, 4, {"quality/psnr_y": 30.0, "loss/generator": 1.0}, every=2)
     assert [row["quality/psnr_y"] for row in read_rows(tmp_path / "m.csv")] == ["", "30", "", "30"]

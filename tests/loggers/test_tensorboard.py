@@ -1,4 +1,7 @@
+import errno
 import re
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ from skimage import data as skimage_data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from sr_gan.loggers.tensorboard import LAYOUT, RESULT
+from sr_gan.cli import _in_thread
+from sr_gan.loggers.tensorboard import LAYOUT, RESULT, TensorBoard
 from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
@@ -125,3 +130,28 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing
+
+
+def test_a_full_disk_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TensorBoard writes in a thread, whose error has no name of a file."""
+
+    def write(writer: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    logger = TensorBoard(str(tmp_path), "tensorboard", "gan")
+    logger.experiment.flush()
+    monkeypatch.setattr(RecordWriter, "write", write)
+    monkeypatch.setattr(threading, "excepthook", _in_thread)
+    logger.experiment.add_scalar("loss", 1.0)
+    tasks = (
+        partial(logger.finalize, "success"),
+        partial(logger.log_metrics, {"loss/l1": 1.0}),
+        partial(logger.log_image, "samples", [Image.new("RGB", (4, 4))]),
+    )
+    for task in tasks:
+        with pytest.raises(OSError, match=r"No space left on device: '.*tensorboard'$"):
+            task()
+    logger.finalize("failed")  # hides no other error by one of its own
+    assert "Traceback" not in capsys.readouterr().err

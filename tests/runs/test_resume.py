@@ -7,7 +7,13 @@ import pytest
 from sr_gan.errors import UserError
 from sr_gan.runs.metrics_table import write_rows
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
-from sr_gan.runs.resume import Checkpoint, check_photos, is_finished, settings_of_run
+from sr_gan.runs.resume import (
+    Checkpoint,
+    check_photos,
+    check_resumable,
+    is_finished,
+    settings_of_run,
+)
 
 PHOTOS = r"data.train_dir='My \${photos} (1)'"  # as it is quoted for Hydra
 
@@ -106,6 +112,18 @@ def test_a_run_is_finished_when_all_is_written() -> None:
     (folder / "checkpoints" / "gan" / "generator.safetensors").touch()
     assert is_finished(done, config, folder)
     assert not is_finished(done, {**config, "gan": {"epochs": 401}}, folder)
+
+
+def test_a_move_is_no_other_setting() -> None:
+    def config(run_dir: str) -> dict[str, Any]:
+        paths = {"save": {"path": f"{run_dir}/checkpoints/{{stage}}/last.ckpt"}}
+        return {"run_dir": run_dir, "stages": ["gan"], "gan": {"epochs": 4}, "callbacks": paths}
+
+    checkpoint = Checkpoint(Path("last.ckpt"), "gan", config("runs/quickstart/1"))
+    now = config("/elsewhere")
+    assert check_resumable(checkpoint, now) == []
+    now["callbacks"]["save"]["path"] = "/elsewhere/mine.ckpt"
+    assert len(check_resumable(checkpoint, now)) == 1
 
 
 def test_other_photos_are_refused_unless_they_were_asked_for() -> None:

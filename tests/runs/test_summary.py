@@ -43,3 +43,11 @@ def test_describes_what_is_there(run: Path) -> None:
     assert re.search(r"^99 +0\.01 +101$", text, re.MULTILINE)
     assert "generator.safetensors" in text
     assert "picture" not in text
+
+
+def test_describes_a_run_in_the_folder_of_the_command(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / "tensorboard").mkdir()
+    monkeypatch.chdir(run)
+    assert "tensorboard --logdir .  (" in as_text(summarise(run), run)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import lightning as L
@@ -107,13 +108,14 @@ class StageProgress(ProgressBar):
             if "quality/lpips" in scores
             else ""
         )
-        self.bar.write(
-            f"{self.bar.desc} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-            f"PSNR-Y {scores['quality/psnr_y']:.2f} dB (bicubic "
-            f"{scores['quality/psnr_y_bicubic']:.2f}), SSIM-Y {scores['quality/ssim_y']:.4f} "
-            f"({scores['quality/ssim_y_bicubic']:.4f}){lpips}",
-            file=sys.stderr,
-        )
+        with suppress(OSError):  # the terminal may be gone
+            self.bar.write(
+                f"{self.bar.desc} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                f"PSNR-Y {scores['quality/psnr_y']:.2f} dB (bicubic "
+                f"{scores['quality/psnr_y_bicubic']:.2f}), SSIM-Y {scores['quality/ssim_y']:.4f} "
+                f"({scores['quality/ssim_y_bicubic']:.4f}){lpips}",
+                file=sys.stderr,
+            )
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._close()

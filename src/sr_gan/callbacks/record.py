@@ -1,6 +1,7 @@
 """Writes the table of a run's metrics, and ends runs that have diverged."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 
@@ -14,7 +15,8 @@ class MetricsTable(L.Callback):
     """Writes ``metrics.csv``: one row for each epoch, one column for each metric.
 
     A cell is empty where its metric was not measured. A resumed run drops the rows that it is about
-    to repeat. The speed of an epoch that was resumed in its middle is that of the steps since then.
+    to repeat. Its checkpoint holds the rows, too, in case that the file is torn or gone. The speed
+    of an epoch that was resumed in its middle is that of the steps since then.
 
     Args:
         path: the file.
@@ -26,7 +28,7 @@ class MetricsTable(L.Callback):
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        rows = read_rows(self.path)
+        rows = list({_key(row): row for row in [*self.rows, *read_rows(self.path)]}.values())
         own = [row for row in rows if row["stage"] == self.stage]
         before = rows[: rows.index(own[0])] if own else rows
         self.rows = before + [row for row in own if int(row["epoch"]) < trainer.current_epoch]
@@ -43,6 +45,16 @@ class MetricsTable(L.Callback):
         self.rows.append(row)
         if trainer.is_global_zero:
             write_rows(self.path, self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+
+def _key(row: dict[str, str]) -> tuple[str, int]:
+    return row["stage"], int(row["epoch"])
 
 
 class StopOnDivergence(L.Callback):

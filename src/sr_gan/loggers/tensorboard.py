@@ -1,6 +1,7 @@
 """TensorBoard: curves, a page of charts, samples, settings and results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,16 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Logs all metrics except ``epoch``, whose curve is of no use."""
-        super().log_metrics({tag(k): v for k, v in metrics.items() if k != "epoch"}, step)
+        with self._named():
+            super().log_metrics({tag(k): v for k, v in metrics.items() if k != "epoch"}, step)
         self.last.update({k: float(metrics[m]) for k, m in RESULT.items() if m in metrics})
 
     @rank_zero_only
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
         """Logs pictures under ``key``, with ``step`` on the slider."""
-        for image in images:
-            self.experiment.add_image(key, np.asarray(image), step, dataformats="HWC")
+        with self._named():
+            for image in images:
+                self.experiment.add_image(key, np.asarray(image), step, dataformats="HWC")
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -88,17 +91,33 @@ class TensorBoard(TensorBoardLogger):
             category: {title: ["Multiline", [*map(tag, found)]] for title, found in charts.items()}
             for category, charts in LAYOUT.items()
         }
-        self.experiment.add_custom_scalars(layout)
         text = yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
-        self.experiment.add_text("config", f"```yaml\n{text}```")
+        with self._named():
+            self.experiment.add_custom_scalars(layout)
+            self.experiment.add_text("config", f"```yaml\n{text}```")
         if params["stage"] == params["stages"][-1]:
             self.row = headline(params)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        if self.row and self.last:
-            self._write_row(self.row, self.last)
-        super().finalize(status)
+        # What ended a run is worth more than what then goes wrong here.
+        with suppress(OSError) if status == "failed" else self._named():
+            if self.row and self.last:
+                self._write_row(self.row, self.last)
+            super().finalize(status)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Names the folder in an error of TensorBoard's thread, which leaves it out."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            # Lightning takes any error for that of a value that cannot be logged.
+            cause = error.__cause__ if isinstance(error, ValueError) else error
+            if not isinstance(cause, OSError):
+                raise
+            name = cause.filename or self.root_dir
+            raise OSError(cause.errno, cause.strerror, name) from error
 
     def _write_row(self, row: dict[str, Any], last: dict[str, float]) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import

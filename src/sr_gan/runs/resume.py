@@ -114,7 +114,10 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
             f"{checkpoint.path} is from the stage {checkpoint.stage}, but this run has the stages "
             f"{', '.join(config['stages'])}: resume with the experiment of that run"
         )
-    changes = changed_settings(checkpoint.config, config)
+    before = checkpoint.config
+    if "run_dir" in before:
+        before = _moved(before, before["run_dir"], config["run_dir"])
+    changes = changed_settings(before, config)
     networks = [line for line in changes if line.startswith(("generator.", "discriminator."))]
     if networks:
         raise UserError(
@@ -325,6 +328,15 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if stage:
         now = {**fill_stage(now, stage), "stage": stage}
     return differences(before, now)
+
+
+def _moved(settings: Any, old: str, new: str) -> Any:
+    """Settings in which the paths below the folder ``old`` are below the folder ``new``."""
+    if isinstance(settings, dict):
+        return {key: _moved(value, old, new) for key, value in settings.items()}
+    if isinstance(settings, str) and settings.startswith(f"{old}/"):
+        return f"{new}{settings.removeprefix(old)}"
+    return settings
 
 
 def _renamed(settings: Any) -> Any:

@@ -101,7 +101,7 @@ def _places(run_dir: Path) -> list[str]:
     if not places["curves"]:
         return lines
     where = relative(run_dir)
-    logs = where.parts[0] if where.parts[0] == "runs" else where
+    logs = "runs" if where.parts[:1] == ("runs",) else where
     return [*lines, f"look at the curves with: tensorboard --logdir {logs}  (page Custom Scalars)"]
 
 
