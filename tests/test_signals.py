@@ -17,8 +17,11 @@ NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]
 @pytest.fixture(autouse=True)
 def _at_once() -> Iterator[None]:
     signals.allow()
-    yield
+    before = {name: signal.signal(getattr(signal, name), signal.SIG_DFL) for name in NAMES[1:]}
+    yield  # nohup around the tests would ignore SIGHUP
     signals.allow()
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
 
 
 def send(name: str) -> None:

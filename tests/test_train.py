@@ -389,7 +389,7 @@ def test_init_from_brings_its_generator(
     save_generator(MSRResNet(4, 4, 1), hostile, tmp_path / "mine.safetensors")
     code, _, err = run(*command)
     assert code == 1
-    assert "init_from=mine.safetensors wants to build sr_gan.networks.MSRResNet with blocks=" in err
+    assert "init_from=mine.safetensors wants to build MSRResNet with blocks=" in err
 
 
 def test_a_run_that_diverges_ends_and_keeps_the_last_checkpoint(composed: Compose) -> None:
