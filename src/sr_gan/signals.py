@@ -72,9 +72,10 @@ def received() -> int | None:
 
 
 def _handle(signum: int, frame: Any) -> None:
-    again = _Signals.received is not None and signum == signal.SIGINT
-    if again or not _Signals.postponed:
+    impatient = _Signals.received is not None and signum == signal.SIGINT
+    if impatient or not _Signals.postponed:
         raise Interrupted(signum)
     _Signals.received = signum
     with suppress(OSError):  # the terminal may be gone
-        print("\nstopping after this step; Ctrl-C again leaves at once", file=sys.stderr)
+        again = "; Ctrl-C again leaves at once" if signum == signal.SIGINT else ""
+        print(f"\nstopping after this step{again}", file=sys.stderr)

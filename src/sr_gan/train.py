@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -213,7 +214,8 @@ def _way_on(saved: Path | None, run_dir: Path) -> str:
     what = f"saved {relative(saved)}" if saved else "nothing new to save"
     if not checkpoints(run_dir):
         return f"{what}; start it again with the same command"
-    return f"{what}\ngo on with python -m sr_gan.train ckpt_path={relative(run_dir)}"
+    resume = shlex.quote(f"ckpt_path={relative(run_dir)}")
+    return f"{what}\ngo on with python -m sr_gan.train {resume}"
 
 
 def _is_to_be_done(cfg: DictConfig) -> bool:

@@ -44,10 +44,12 @@ def test_a_run_brings_its_settings() -> None:
 
 
 def test_another_choice_drops_the_settings_of_the_one_before() -> None:
-    folder = run(
-        "schedule@gan.schedule=cosine", "gan.schedule.final=0", "data=folder", "data.crop=32"
-    )
+    schedule = ["gan.schedule.final=0", "gan.schedule.warmup=0.1"]
+    folder = run("schedule@gan.schedule=cosine", *schedule, "data=folder", "data.crop=32")
     given = ["schedule@gan.schedule=constant", "data=folder", f"ckpt_path={folder}"]
+    assert settings_of_run(given) == ["gan.schedule.warmup=0.1", "data.crop=32", *given]
+    folder = run("data.crop=32", "data.photos=[a]", name="runs/quickstart/2")  # of another choice
+    given = ["data=folder", "data.train_dir=a", f"ckpt_path={folder}"]
     assert settings_of_run(given) == ["data.crop=32", *given]
 
 
@@ -99,7 +101,7 @@ def test_a_strangers_run_brings_plain_values_only(override: str) -> None:
 def test_damaged_records_are_named(content: str) -> None:
     folder = run()
     (folder / "overrides.json").write_text(content)
-    with pytest.raises(UserError, match=r"overrides\.json is damaged"):
+    with pytest.raises(UserError, match=r"overrides\.json is damaged .*: restore it, or delete it"):
         settings_of_run([f"ckpt_path={folder}"])
 
 

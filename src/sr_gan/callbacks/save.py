@@ -42,6 +42,7 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
         self.path, self.minutes = Path(path), minutes
         self.saved_at = monotonic()
         self.stopped_by: int | None = None
+        self.saved = False  # files are written in a thread, so that they may not be there yet
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         signals.postpone()
@@ -103,11 +104,12 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
             log.warning("not saved: the run has diverged (%s)", ", ".join(wrong))
             return
         trainer.save_checkpoint(self.path)
-        self.saved_at = monotonic()
+        self.saved_at, self.saved = monotonic(), True
 
     def _stop_if_asked(self) -> None:
         if self.stopped_by is not None:
-            raise signals.Interrupted(self.stopped_by, self.path if self.path.exists() else None)
+            there = self.saved or self.path.exists()
+            raise signals.Interrupted(self.stopped_by, self.path if there else None)
 
 
 def _agreed(trainer: L.Trainer, wanted: bool) -> bool:

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
@@ -89,7 +90,9 @@ def find_checkpoint(ckpt_path: str, run_dir: Path) -> Checkpoint:
         content = load_tensors(path)
     except UserError as error:
         others = sorted(str(p) for p in path.parent.glob("*.ckpt") if p != path)
-        hint = f"resume from another one: {', '.join(others)}" if others else "start the run anew"
+        hint = f"resume from another one: {', '.join(others)}"
+        if not others:
+            hint = "give another run or .ckpt file, or start the run anew"
         raise UserError(f"checkpoint {error}; {hint}") from error
     about = content.get("sr_gan")
     if not isinstance(about, dict) or not isinstance(about.get("config"), dict):
@@ -186,15 +189,19 @@ def settings_of_run(arguments: Sequence[str]) -> list[str]:
             f"setting out, or start a new run from its weights with init_from={relative(folder)}"
         )
     chosen = {
-        override.package or override.key_or_group.replace("/", ".")
+        override.package or override.key_or_group.replace("/", "."): _names(override)
         for name, override in given.items()
         if _is_group(override) and str(override.value()) != _text(before.get(name))
     }
-    kept = [
-        override.input_line
-        for name, override in before.items()
-        if name not in given and not any(name.startswith(f"{package}.") for package in chosen)
-    ]
+
+    def fits(name: str) -> bool:
+        """Whether a setting is not one of a choice that is replaced by one without it."""
+        return not any(
+            name.startswith(f"{package}.") and name[len(package) + 1 :].split(".")[0] not in names
+            for package, names in chosen.items()
+        )
+
+    kept = [each.input_line for name, each in before.items() if name not in given and fits(name)]
     return [*(line for line in kept if line), *arguments]
 
 
@@ -213,7 +220,10 @@ def _recorded(folder: Path) -> list[Override] | None:
     except FileNotFoundError:
         return None
     except (ValueError, AttributeError, TypeError, HydraException) as error:
-        raise UserError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"{file} is damaged ({str(error).splitlines()[0]}): restore it, or delete it and give "
+            "all settings of the run again"
+        ) from error
     if harmful is not None:
         raise UserError(
             f"{file} asks for {printable(harmful.input_line)}: a run brings its choices of conf/ "
@@ -245,6 +255,18 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     return not _INTERPOLATION.search(str(value))
+
+
+def _names(override: Override) -> set[str]:
+    """Returns the names of the settings that a choice of conf/ has."""
+    files = [conf_dir() / override.key_or_group / f"{override.value()}.yaml"]
+    names: set[str] = set()
+    while files:
+        file = files.pop()
+        content = yaml.safe_load(file.read_text()) if file.is_file() else {}
+        files += [file.with_stem(d) for d in content.pop("defaults", []) if isinstance(d, str)]
+        names |= content.keys()
+    return names
 
 
 def _name(override: Override) -> str:
