@@ -21,6 +21,7 @@ from hydra.experimental.callback import Callback as HydraCallback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
 
 from sr_gan import signals
 from sr_gan.errors import UserError
@@ -152,6 +153,14 @@ class _Job:
             ours = isinstance(error, (UserError, OSError))
             log.error("error: %s", message, exc_info=self.debug or not ours)
             record_failure(folder, message)
+
+
+class Console(logging.StreamHandler):  # type: ignore[type-arg]
+    """Prints the log above the progress bars, which conf/train.yaml asks for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with tqdm.external_write_mode():
+            super().emit(record)
 
 
 class SweepFolder(HydraCallback):

@@ -50,7 +50,13 @@ class StageProgress(ProgressBar):
     def disable(self) -> None:
         self.enabled = False
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar is None:  # what is said at the start of a stage comes first
+            self._begin(trainer, pl_module)
+
+    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         done: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         estimates = [each for each in trainer.callbacks if isinstance(each, Estimate)]  # type: ignore[attr-defined]
         self.bar = RunBar(
@@ -63,7 +69,6 @@ class StageProgress(ProgressBar):
             smoothing=0.05,
             disable=not (self.enabled and trainer.is_global_zero),
             bar_format=_FORMAT,
-            delay=0.5,  # what is said at the start of a stage comes first
         )
         if estimates:
             self.bar.beyond = lambda: estimates[0].beyond(trainer, done.processed)
