@@ -23,6 +23,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+_BEGINS = "INFO run  "  # in the log, when a run is set up
 SIGNALS = tuple(n for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n))
 Moment = tuple[str, str, int]
 # What is called at a moment, in which module it is looked up, and which of its calls is meant.
@@ -72,12 +73,13 @@ class Runs:
         self.folder, self.photos = folder.resolve(), photos.resolve()
         self.number = 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        straight = self.folder / "straight"
+        process = self.begin(straight, self.settings(straight))
         begin = time.monotonic()
-        done = self.train(self.settings(self.folder / "straight"))
-        self.seconds = time.monotonic() - begin
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        self.expected = results(self.folder / "straight")
+        if process.wait():
+            raise RuntimeError(f"the run that is left alone ends with {process.returncode}")
+        self.seconds = time.monotonic() - begin  # of training
+        self.expected = results(straight)
 
     def settings(self, run_dir: Path) -> list[str]:
         cache = self.folder / f"cache-{run_dir.name}"
@@ -93,6 +95,18 @@ class Runs:
     ) -> "subprocess.CompletedProcess[str]":
         line = self.line(settings, *program)
         return subprocess.run(line, capture_output=True, **self.options(**options), timeout=300)
+
+    def begin(self, run_dir: Path, settings: Sequence[str]) -> "subprocess.Popen[str]":
+        """Starts a run, and waits until it begins to train or has ended."""
+        log = run_dir / "train.log"
+        seen = log.read_text().count(_BEGINS) if log.exists() else 0
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(self.line(settings), **self.options(**quiet))
+        while process.poll() is None:
+            if log.exists() and log.read_text().count(_BEGINS) > seen:
+                break
+            time.sleep(0.02)
+        return process
 
     def line(self, settings: Sequence[str], *program: str) -> list[str]:
         return [sys.executable, *(program or ("-m", "sr_gan.train")), *settings]
@@ -154,24 +168,21 @@ def interrupt(runs: Runs, name: str, moment: str) -> Trial:
 
 
 def kill(runs: Runs, chance: random.Random) -> Trial:
-    """Kills a run after a random time, twice, and lets it go on."""
-    run_dir = runs.fresh()
-    settings, times = runs.settings(run_dir), []
-    for _ in range(2):
-        begin = time.monotonic()
-        process = subprocess.Popen(
-            runs.line(settings),
-            **runs.options(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-        )
+    """Kills a run at a random moment of its training, twice, and lets it go on."""
+    run_dir, times = runs.fresh(), list[str]()
+    while len(times) < 2:
+        settings = runs.settings(run_dir)
+        if any(run_dir.glob("checkpoints/*/last.ckpt")):
+            settings = [f"ckpt_path={run_dir}"]
+        process, delay = runs.begin(run_dir, settings), chance.uniform(0, runs.seconds)
         try:
-            process.wait(chance.uniform(0.3, 1.0) * runs.seconds)
+            process.wait(delay)  # it was faster than the one that was measured: once more
+            run_dir, times, runs.seconds = runs.fresh(), [], 0.8 * runs.seconds
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        times.append(f"{time.monotonic() - begin:.1f} s")
-        saved = any(run_dir.glob("checkpoints/*/last.ckpt"))
-        settings = [f"ckpt_path={run_dir}"] if saved else settings
-    return _finish(runs, run_dir, Trial("SIGKILL", f"after {' and '.join(times)}", "killed"))
+            times.append(f"{delay:.2f} s")
+    return _finish(runs, run_dir, Trial("SIGKILL", f"after {' and '.join(times)}", "killed twice"))
 
 
 def _finish(runs: Runs, run_dir: Path, trial: Trial) -> Trial:

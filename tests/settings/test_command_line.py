@@ -168,3 +168,9 @@ def test_slips_are_one_line(argument: str) -> None:
 )
 def test_options_of_hydra_are_left_alone(line: str) -> None:
     assert prepared(line.split(), "train") == line.split()
+
+
+def test_an_option_may_stand_among_the_settings() -> None:
+    arguments = ["seed=1", "--config-dir", "mine", "gan.epochs=3", "-m"]
+    moved = ["--config-dir", "mine", "-m", "seed=1", "gan.epochs=3"]
+    assert prepared(arguments, "train") == moved

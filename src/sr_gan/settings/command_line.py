@@ -49,7 +49,8 @@ def prepared(arguments: Sequence[str], config_name: str) -> list[str]:
     top = paths(SCHEMAS[config_name])
     quoted = [_quoted(argument, top, sweep) for argument in arguments]
     _check_choices(quoted, sweep)
-    return quoted
+    # Python's parser wants all settings in one piece, so that a -m among them moves to the front.
+    return sorted(quoted, key=lambda each: "=" in each and not each.startswith("-"))
 
 
 def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
