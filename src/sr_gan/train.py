@@ -26,13 +26,13 @@ from sr_gan.files import real, relative
 from sr_gan.machine import installed, keep_freed_memory
 from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, find_weights
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
+from sr_gan.runs.recorded import settings_of_run
 from sr_gan.runs.resume import (
     Checkpoint,
     check_photos,
     check_resumable,
     find_checkpoint,
     is_finished,
-    settings_of_run,
 )
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
