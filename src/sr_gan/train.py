@@ -43,8 +43,12 @@ log = logging.getLogger(__name__)
 
 
 @signals.caught()
-def train(cfg: DictConfig) -> dict[str, Any]:
+def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> dict[str, Any]:
     """Trains every stage of ``cfg``.
+
+    Args:
+        cfg: the settings of the run.
+        overrides: those of them that its command line gave, with which it can be resumed.
 
     Returns:
         The summary that it writes to the run folder. Where several processes train together, the
@@ -71,11 +75,15 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             log.info("finished   %s has nothing left to do", relative(run_dir))
             summary: dict[str, Any] = json.loads((run_dir / SUMMARY).read_text())
             return summary
-        return _train_stages(cfg, config, resumed, first)
+        return _train_stages(cfg, config, resumed, first, overrides)
 
 
 def _train_stages(
-    cfg: DictConfig, config: dict[str, Any], resumed: Checkpoint | None, first: bool
+    cfg: DictConfig,
+    config: dict[str, Any],
+    resumed: Checkpoint | None,
+    first: bool,
+    overrides: Sequence[str] | None,
 ) -> dict[str, Any]:
     import lightning as L
 
@@ -114,7 +122,7 @@ def _train_stages(
             max_epochs=module.epochs,
             callbacks=[
                 *callbacks[stage],
-                Recipe(stage, config, data.digest, run_dir, _overrides()),
+                Recipe(stage, config, data.digest, run_dir, overrides),
                 estimate,
             ],
             logger=build_all(cfg.logger, stage),
@@ -177,11 +185,6 @@ def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoi
     return checkpoint
 
 
-def _overrides() -> list[str] | None:
-    """Returns the settings on the command line; None where this is not a command."""
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None
-
-
 def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:
     return stages[stages.index(resumed.stage) :] if resumed else stages
 
@@ -203,7 +206,7 @@ def _main(cfg: DictConfig) -> None:
         return
     try:
         with memory_advice(cfg):
-            train(cfg)
+            train(cfg, HydraConfig.get().overrides.task)
     except signals.Interrupted as stop:
         log.info("%s; %s", stop, _way_on(stop.checkpoint, Path(cfg.run_dir)))
         sys.exit(128 + stop.signum)
