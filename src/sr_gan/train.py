@@ -59,7 +59,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> dict[str, 
         Interrupted: the run was asked to stop and has saved its state.
     """
     config = check(cfg)
-    log.info("loading    PyTorch and Lightning")
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # the others would open a log of their own
+        log.info("loading    PyTorch and Lightning")
     from lightning.pytorch.utilities import rank_zero_only
 
     quieten()

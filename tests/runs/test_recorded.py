@@ -94,3 +94,9 @@ def test_damaged_records_are_named(content: str) -> None:
     (folder / "overrides.json").write_text(content)
     with pytest.raises(UserError, match=r"overrides\.json is damaged .*: restore it, or delete it"):
         settings_of_run([f"ckpt_path={folder}"])
+
+
+def test_last_is_that_of_the_folder_that_is_given() -> None:
+    run("seed=1", name="elsewhere/run")
+    given = ["hydra.run.dir='elsewhere/run'", "ckpt_path='last'"]
+    assert settings_of_run(given) == ["seed=1", *given]

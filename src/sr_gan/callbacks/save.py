@@ -100,8 +100,8 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
     def _save(self, trainer: L.Trainer, module: SRModule) -> None:
         so_far = {**module.taken, **module.means.peek()}
         wrong = diverged({name: float(value) for name, value in so_far.items()})
-        if wrong:  # the older checkpoint is worth more
-            log.warning("not saved: the run has diverged (%s)", ", ".join(wrong))
+        if _agreed(trainer, bool(wrong)):  # the older checkpoint is worth more
+            log.warning("not saved: the run has diverged (%s)", ", ".join(wrong) or "elsewhere")
             return
         trainer.save_checkpoint(self.path)
         self.saved_at, self.saved = monotonic(), True

@@ -37,6 +37,8 @@ def settings_of_run(arguments: Sequence[str]) -> list[str]:
     if not ckpt_path or {"-m", "--multirun"} & set(arguments):
         return list(arguments)
     experiment = str(given["experiment"].value()) if "experiment" in given else None
+    if ckpt_path == "last" and "hydra.run.dir" in given:
+        ckpt_path = given["hydra.run.dir"].value()
     folder = folder_of(str(ckpt_path), experiment or _DEFAULT)
     recorded = _recorded(folder) if folder else None
     if folder is None or recorded is None:
