@@ -34,10 +34,10 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _temporary(path) as temporary:
-            with temporary.open(mode, newline=None if "b" in mode else "") as file:
+        with temporary(path) as part:
+            with part.open(mode, newline=None if "b" in mode else "") as file:
                 yield file
-            temporary.replace(path)
+            part.replace(path)
     except OSError as error:
         if not error.filename or str(error.filename).endswith(".part"):
             error.filename = str(path)
@@ -64,7 +64,7 @@ def remove_abandoned(folder: Path) -> None:
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
+def temporary(path: Path) -> Iterator[Path]:
     """Makes an empty file beside ``path``, locked if possible, and removes what is left of it."""
     claimed = _claimed(path) if fcntl else None
     if claimed is None:

@@ -28,7 +28,7 @@ from sr_gan.images.decode import Pixels, decode
 from sr_gan.images.resize import downscale
 from sr_gan.machine import cores
 from tests.conftest import leave_part, random_photo
-from tests.images.test_decode import claim, save
+from tests.images.made_files import claim, save
 
 Decoded = list[str]
 NAMES = ["a.png", "b.png", "c.png", "more/d.png"]

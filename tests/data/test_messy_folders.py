@@ -17,7 +17,7 @@ from sr_gan.data.sources import folder_photos
 from sr_gan.errors import UserError
 from sr_gan.images.decode import decode
 from sr_gan.images.find import EXTENSIONS
-from tests.images.test_decode import claim
+from tests.images.made_files import claim
 
 Maker = Callable[[Path, np.random.Generator], bool]  # returns whether the file is usable
 

@@ -10,7 +10,7 @@ from sr_gan.data.usable import usable, warn_of_leaks
 from sr_gan.errors import UserError
 from sr_gan.files import printable
 from tests.conftest import random_photo
-from tests.images.test_decode import save
+from tests.images.made_files import save
 
 
 def open_all(folder: Path, on_bad: str, least: int = 32) -> Photos:

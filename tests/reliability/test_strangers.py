@@ -17,7 +17,7 @@ from PIL import EpsImagePlugin, Image
 
 from sr_gan.sweeps.jobs import finished
 from tests.conftest import Compose, Shell, random_photo
-from tests.images.test_decode import claim
+from tests.images.made_files import claim
 from tests.made_runs import MakeRun
 
 SECRET = "secret-of-the-environment"

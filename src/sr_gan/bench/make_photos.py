@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from sr_gan.errors import UserError
 from sr_gan.files import printable, user_path
 from sr_gan.images.bundled import PHOTOS, bundled
-from sr_gan.images.decode import BadImage, opened
+from sr_gan.images.decode import BadImage, decode
 from sr_gan.images.find import list_images
 from sr_gan.machine import cores
 
@@ -51,8 +51,7 @@ def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
     original, folder, number, size, level = job
     across, down = np.random.default_rng(number).random(2)
     try:
-        with opened(original) as image:
-            picture = image.convert("RGB")
+        picture = Image.fromarray(decode(original).transpose(1, 2, 0))
     except BadImage as error:
         raise UserError(f"{printable(original)}: {error}") from error
     picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(across, down))

@@ -16,7 +16,7 @@ from sr_gan.bench.result import Result
 from sr_gan.devices import wait
 from sr_gan.errors import UserError
 from sr_gan.images.bundled import PHOTOS, bundled
-from sr_gan.images.decode import open_image
+from sr_gan.images.decode import decode
 from sr_gan.inference.pretrained import Pretrained, load_pretrained
 from sr_gan.inference.upscaler import Upscaler
 from sr_gan.machine import cpu_computes_bf16, installed
@@ -96,8 +96,8 @@ def timed(
         settings: ``width`` and ``height`` of the photograph in pixels, and ``rounds``.
     """
     size = settings["width"], settings["height"]
-    with open_image(bundled(PHOTOS[0])) as picture:
-        image = np.array(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    photo = Image.fromarray(decode(bundled(PHOTOS[0])).transpose(1, 2, 0))
+    image = np.array(photo.resize(size, Image.Resampling.LANCZOS))
     before = psutil.Process().memory_info().rss if device.type == "cpu" else 0
     seconds = []
     for _ in range(settings["rounds"] + 1):

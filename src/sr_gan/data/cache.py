@@ -26,14 +26,14 @@ from sr_gan.data.photos import MOST_MAPPED, Entry, Photos, mapped
 from sr_gan.data.sources import Collection, Source
 from sr_gan.errors import UserError
 from sr_gan.files import bar_interval, default_cache_dir, readable, real, remove_abandoned
-from sr_gan.images.decode import MAX_MEGAPIXELS, BadImage, count_pixels, own_size_limit
+from sr_gan.images.decode import MAX_MEGAPIXELS, BadImage, count_pixels
 from sr_gan.images.resize import RESIZE_VERSION
 from sr_gan.machine import cores
 from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -149,20 +149,19 @@ class Cache:
         # Every core decodes its own photo, so PyTorch gets one thread in each worker.
         threads = torch.get_num_threads()
         pool = ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,))
-        with own_size_limit():
-            try:
-                reasons = tqdm(
-                    pool.map(self._add, missing, missing.values()),
-                    "caching photos",
-                    len(missing),
-                    unit="photo",
-                    disable=len(missing) < 20,
-                    mininterval=bar_interval(),
-                )
-                return {name: reason for name, reason in zip(missing, reasons) if reason}
-            finally:
-                pool.shutdown(cancel_futures=True)
-                torch.set_num_threads(threads)
+        try:
+            reasons = tqdm(
+                pool.map(self._add, missing, missing.values()),
+                "caching photos",
+                len(missing),
+                unit="photo",
+                disable=len(missing) < 20,
+                mininterval=bar_interval(),
+            )
+            return {name: reason for name, reason in zip(missing, reasons) if reason}
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
 
     def _add(self, name: str, source: Source) -> str | None:
         """Writes a photo's file, or returns the reason of a failure that may not last."""
@@ -182,7 +181,7 @@ class Cache:
 
     def _check_space(self, missing: Mapping[str, Source]) -> None:
         """Raises a UserError if the disk has no room for the missing photos."""
-        with own_size_limit(), ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             counts = pool.map(count_pixels, (source.hr for source in missing.values()))
             pixels = sum(count for count in counts if count <= self.max_megapixels * 1e6)
         needed, free = 3 * pixels * (1 + 1 / self.scale**2), shutil.disk_usage(self.folder).free

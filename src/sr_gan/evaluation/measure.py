@@ -14,12 +14,10 @@ from sr_gan.data.sources import Source, folder_photos
 from sr_gan.errors import UserError
 from sr_gan.evaluation import scores
 from sr_gan.files import bar_interval, printable, real, user_path
-from sr_gan.images.decode import BadImage
-from sr_gan.images.picture import read_picture
-from sr_gan.images.pixels import colour_channels
+from sr_gan.images.decode import BadImage, read_picture
+from sr_gan.images.pixels import fit
 from sr_gan.images.resize import downscale
 from sr_gan.images.resize import upscale as bicubic
-from sr_gan.images.writers import Layout, convert
 from sr_gan.inference.upscaler import Upscaler
 from sr_gan.runs.published import recognise
 
@@ -118,8 +116,7 @@ def _read(path: Path) -> Tensor:
         pixels = read_picture(path).pixels
     except BadImage as error:
         raise UserError(f"{printable(path)}: {error}") from error
-    height, width, channels = pixels.shape
-    plain = convert(pixels, Layout(width, height, colour_channels(channels), 8))
+    plain = fit(pixels, alpha=False, bits=8)
     return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
 
 

@@ -8,7 +8,7 @@ import skimage
 from numpy.typing import NDArray
 
 from sr_gan.errors import UserError
-from sr_gan.images.decode import open_image
+from sr_gan.images.decode import decode
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")  # 427x640 to 512x512 pixels
 
@@ -30,4 +30,4 @@ def bundled(name: str) -> Path:
 
 def bundled_pixels() -> list[NDArray[np.uint8]]:
     """Returns the pixels of all :data:`PHOTOS`: uint8 (H, W, 3)."""
-    return [np.array(open_image(bundled(name)).convert("RGB")) for name in PHOTOS]
+    return [decode(bundled(name)).transpose(1, 2, 0) for name in PHOTOS]

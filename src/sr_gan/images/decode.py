@@ -1,44 +1,40 @@
-"""Reads image files of every kind as RGB pixels, or reports why that is impossible."""
+"""Reads image files of every kind: libvips those that it knows, and Pillow the others."""
 
+import io
 import stat
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+import pyvips
 import torch
-import torchvision
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.ImageFile import ImageFile
-from torch import Tensor
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
-
-imagecodecs: Any = None
-with suppress(ImportError):  # installed by the extra "fast"
-    imagecodecs = import_module("imagecodecs")
+from sr_gan.images.metadata import ICC, Metadata
+from sr_gan.images.pixels import fit
 
 Pixels = NDArray[np.uint8]
 
 MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompression bombs
-# PNG chunks that can contain an orientation, or make libpng print warnings.
-_UNUSUAL = (b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"iCCP")
-_MOST_DEFLATED = 1032  # bytes that a byte of a PNG can become
-_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# The classes of libvips' loaders. It has others, for PDF, SVG and CSV, which we do not want.
+_LOADERS = tuple(
+    f"VipsForeignLoad{name}" for name in ("Jpeg", "Png", "Webp", "Tiff", "Nsgif", "Heif")
+)
+_HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
+_TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
+_EXTRA_SAMPLES, _ALPHA = 338, (1, 2)  # TIFF: associated with the colours, or not
+_UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
+
+pyvips.cache_set_max(0)  # or a file that has changed would be read from libvips' cache
+pyvips.logger.setLevel("ERROR")  # what it warns of either raises an error or does no harm
 
 
 class BadImage(Exception):  # noqa: N818  it describes the file
@@ -54,154 +50,190 @@ class BadImage(Exception):  # noqa: N818  it describes the file
         self.lasting = lasting
 
 
-@contextmanager
-def own_size_limit() -> Iterator[None]:
-    """Disables Pillow's limit on sizes and its warnings; only :func:`check_size` decides."""
-    previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = previous
+@dataclass(frozen=True)
+class Picture:
+    """Upright pixels and what else the file says.
 
-
-def open_image(path: Path) -> ImageFile:
-    """Opens an image file with Pillow in one of our :data:`FORMATS`, and in no other format.
-
-    Raises:
-        Exception: of many types, if the file is no image, or is damaged.
+    Args:
+        pixels: uint8 or uint16 (H, W, C): 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        metadata: all that an enlargement keeps.
     """
-    Image.init()  # an old Pillow without AVIF must not be asked for it
-    return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
 
-
-@contextmanager
-def opened(path: Path) -> Iterator[ImageFile]:
-    """Opens a file with Pillow and turns every error inside the block into :class:`BadImage`."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadImage("not a regular file")
-        with open_image(path) as image:
-            yield image
-    except BadImage:
-        raise
-    except FileNotFoundError as error:
-        reason = "a broken link" if path.is_symlink() else "no such file"
-        raise BadImage(reason, lasting=False) from error
-    except Exception as error:  # Pillow's readers raise errors of many types on damaged files
-        lasting = not ((isinstance(error, OSError) and error.errno) or out_of_memory(error))
-        raise BadImage(_reason(error), lasting) from error
+    pixels: NDArray[Any]
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def decode(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
     """Reads an image file as upright RGB: uint8 (3, H, W).
 
-    The content determines the format, not the extension. Grey, palette and CMYK images are
-    converted to RGB. 16-bit grey is rounded to 8 bits; 16-bit colour keeps its high bytes.
-    Transparent images are composited over white. EXIF's orientation is applied. The first frame
-    of an animation is read.
+    It is what :func:`read_picture` returns, with grey repeated in all colours, transparent pixels
+    over white, and 16 bits rounded to 8.
+
+    Raises:
+        BadImage: as in :func:`read_picture`.
+    """
+    pixels = read_picture(path, max_megapixels, "data.max_megapixels").pixels
+    plain = torch.from_numpy(fit(pixels, alpha=False, bits=8)).permute(2, 0, 1)
+    # PyTorch reorders ten times as fast as NumPy.
+    return plain.expand(3, -1, -1).contiguous().numpy()
+
+
+def read_picture(
+    path: Path, max_megapixels: float = MAX_MEGAPIXELS, key: str = "max_megapixels"
+) -> Picture:
+    """Reads an image file; its content determines the format, not the extension.
+
+    Grey stays grey, a palette becomes RGB, and transparency becomes an alpha channel that is not
+    multiplied into the colours. CMYK and LAB are converted to sRGB through the file's profile.
+    PNG, TIFF and AVIF keep more than 8 bits, as 16. EXIF's orientation is applied. If the file
+    contains several pictures, the first is read.
+
+    Args:
+        path: the file.
+        max_megapixels: larger pictures are refused before they are decoded.
+        key: the setting named in that error.
 
     Raises:
         BadImage: the file is missing, damaged, not an image, larger than ``max_megapixels``, or
             has pixels whose range is unknown.
     """
-    with opened(path) as image:
-        check_size(image.size, max_megapixels, "data.max_megapixels")
-        pixels = _plain_png(path, image)
-        if pixels is None:
-            array = np.array(_to_8_bits(turn_upright(image)))
-            pixels = torch.from_numpy(array).permute(2, 0, 1)
-        return pixels.contiguous().numpy()  # PyTorch reorders ten times as fast as NumPy
+    with _reasons(path):
+        data = path.read_bytes()  # errors of the disk have other causes than those of decoding
+        with _opened(pyvips.Source.new_from_memory(data), io.BytesIO(data)) as image:
+            _check_size(image, max_megapixels, key)
+            if isinstance(image, Image.Image):
+                return _by_pillow(image)
+            return _by_vips(image, data)
 
 
 def count_pixels(path: Path) -> int:
     """Returns the number of pixels from a file's header alone, or 0 if it cannot be read."""
     try:
-        if not path.is_file():
-            return 0
-        with open_image(path) as image:
-            return int(image.width * image.height)
-    except Exception:  # decode() will report the reason
+        with _reasons(path), path.open("rb") as file:
+            source = pyvips.SourceCustom()  # reads no more than the header
+            source.on_read(file.read)
+            source.on_seek(file.seek)
+            with _opened(source, file) as image:
+                return int(image.width * image.height)
+    except BadImage:  # decode() will report the reason
         return 0
 
 
-def check_size(size: tuple[int, int], max_megapixels: float, key: str) -> None:
-    """Raises a BadImage if the size in a file's header exceeds ``max_megapixels``.
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Turns every error into a :class:`BadImage`, and refuses what is no regular file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadImage("not a regular file")
+        yield
+    except BadImage:
+        raise
+    except FileNotFoundError as error:
+        what = "a broken link" if path.is_symlink() else "no such file"
+        raise BadImage(what, lasting=False) from error
+    except Exception as error:  # decoders raise errors of many types on damaged files
+        if out_of_memory(error) or "out of memory" in str(error):
+            raise BadImage("memory is full", lasting=False) from error
+        if isinstance(error, OSError) and error.errno:
+            raise BadImage(str(error.strerror), lasting=False) from error
+        if isinstance(error, UnidentifiedImageError):
+            raise BadImage("not an image") from error
+        raise BadImage(f"cannot be decoded: {one_line(error)}") from error
 
-    ``key`` is the setting named in the error.
-    """
-    width, height = size
-    if width * height > max_megapixels * 1e6:
-        reason = f"{width}x{height} pixels, more than {key}={max_megapixels:g}"
+
+def one_line(error: Exception) -> str:
+    """Returns what an error of Pillow or libvips says in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith("unable to")]
+    return (said or lines or [type(error).__name__])[0].removeprefix("image file is ")
+
+
+@contextmanager
+def _opened(source: pyvips.Source, file: IO[bytes]) -> Iterator[pyvips.Image | Image.Image]:
+    """Reads the header of a file with the library that will decode its pixels."""
+    if _loader(source).startswith(_LOADERS):
+        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated")
+        compression = _HEIF_CODEC in image.get_fields() and image.get(_HEIF_CODEC)
+        yield _heic(file) if compression == "hevc" else image
+        return
+    Image.init()  # an old Pillow without AVIF must not be asked for it
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    file.seek(0)
+    with Image.open(file, formats=formats) as opened:
+        yield opened
+
+
+def _loader(source: pyvips.Source) -> str:
+    """Returns the class of libvips' loader for a file, or an empty string."""
+    name = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
+    return "" if name == pyvips.ffi.NULL else str(pyvips.ffi.string(name), "ascii")
+
+
+def _heic(file: IO[bytes]) -> Image.Image:
+    try:
+        plugin = import_module("pillow_heif")
+    except ImportError as error:
+        what = "HEIC needs a package: pip install 'sr_gan[heic]'"
+        raise BadImage(what, lasting=False) from error
+    file.seek(0)
+    image: Image.Image = plugin.HeifImageFile(file)
+    return image
+
+
+def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
+    metadata, tiff = Metadata.of_vips(image, data), image.get("vips-loader").startswith("tiff")
+    shift = image.get(_BITS) if _HEIF_CODEC in image.get_fields() else 16
+    if image.get_typeof("orientation") and image.get("orientation") > 1:
+        image = image.copy_memory().autorot()  # rows from the bottom cannot come first otherwise
+    if image.interpretation in _TO_SRGB:
+        image, metadata = _in_srgb(image), metadata.without(ICC)
+    if image.format not in ("uchar", "ushort"):
+        raise BadImage(f"pixels of type {image.format}, {_UNKNOWN_RANGE}")
+    grey = image.bands < 3 or image.interpretation in ("b-w", "grey16")
+    channels = min(image.bands, 2 if grey else 4)
+    if tiff and channels in (2, 4) and not _says_alpha(data):
+        channels -= 1
+    pixels = image.extract_band(0, n=channels).numpy().reshape(image.height, image.width, channels)
+    if shift < 16 and image.format == "ushort":
+        pixels |= pixels >> shift  # libvips leaves the lower bits of AVIF's 10 or 12 at 0
+    return Picture(pixels, metadata)
+
+
+def _in_srgb(image: pyvips.Image) -> pyvips.Image:
+    deep = image.format in ("ushort", "short")
+    if image.interpretation != "cmyk":
+        return image.colourspace("rgb16" if deep else "srgb")
+    if image.get_typeof(ICC):
+        return image.icc_transform("srgb", embedded=True, depth=16 if deep else 8)
+    limit = 65535 if deep else 255  # without a profile, as in Pillow and in browsers
+    paper = (limit - image.extract_band(0, n=4)).cast("float")
+    colours = paper.extract_band(0, n=3) * paper.extract_band(3) / limit
+    return colours.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
+
+
+def _says_alpha(tiff: bytes) -> bool:
+    """Whether the sample after the colours is alpha; libvips takes any sample for it."""
+    tags, file = ImageFileDirectory_v2(tiff[: 16 if tiff[2] == 43 else 8]), io.BytesIO(tiff)
+    file.seek(tags.next)
+    tags.load(file)
+    return tags.get(_EXTRA_SAMPLES, (0,))[0] in _ALPHA
+
+
+def _by_pillow(image: Image.Image) -> Picture:
+    metadata = Metadata.of_pillow(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 0xFFFF):
+        raise BadImage(f"pixels of 32 bits, {_UNKNOWN_RANGE}")
+    if image.mode.startswith("I"):
+        return Picture(np.asarray(image).astype(np.uint16)[..., None], metadata)
+    colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if image.mode in ("CMYK", "LAB"):
+        metadata = metadata.without(ICC)
+    pixels = np.array(image.convert(colours + "A" * image.has_transparency_data))
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
+
+
+def _check_size(image: pyvips.Image | Image.Image, max_megapixels: float, key: str) -> None:
+    if image.width * image.height > max_megapixels * 1e6:
+        reason = f"{image.width}x{image.height} pixels, more than {key}={max_megapixels:g}"
         raise BadImage(reason, lasting=False)
-
-
-def _plain_png(path: Path, image: ImageFile) -> Tensor | None:
-    """Reads an 8-bit RGB PNG (3, H, W) faster than Pillow, or returns None for any other file.
-
-    imagecodecs takes half the time of Pillow, torchvision four fifths.
-
-    Raises:
-        BadImage: the file is damaged. Pillow would fill what is missing at its end with black.
-    """
-    if image.format != "PNG" or image.mode != "RGB" or "transparency" in image.info:
-        return None
-    data = path.read_bytes()
-    wide = image.tile[0][3] != "RGB"  # it is RGB;16B for a file of 16 bits
-    if wide or any(chunk in data for chunk in _UNUSUAL):
-        return None
-    if 3 * image.width * image.height > _MOST_DEFLATED * len(data):
-        raise BadImage("image file is truncated: it is too short for its size in pixels")
-    try:
-        pixels = _decode_png(data)
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        image.load()  # as a rule Pillow says better what is wrong
-        raise BadImage("damaged, or truncated") from error
-    return pixels if pixels.shape == (3, image.height, image.width) else None
-
-
-def _decode_png(data: bytes) -> Tensor:
-    if imagecodecs is not None:
-        return torch.from_numpy(imagecodecs.png_decode(data)).permute(2, 0, 1)
-    pixels: Tensor = torchvision.io.decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-    return pixels
-
-
-def turn_upright(image: Image.Image) -> Image.Image:
-    """Applies EXIF's orientation."""
-    image.load()  # here Pillow itself turns a TIFF and removes the tag
-    try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a photo with damaged EXIF data is still usable
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Converts an image to mode RGB."""
-    if image.mode == "F":
-        raise BadImage("floating-point pixels, whose range is unknown: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 0xFFFF:
-            raise BadImage("32-bit pixels, whose range is unknown: save it with 8 or 16 bits")
-        return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if out_of_memory(error):
-        return "memory is full"
-    text = " ".join(str(error).split())
-    if text.startswith("cannot identify image file"):
-        return "not an image"
-    return text or type(error).__name__

@@ -13,6 +13,7 @@ from torch import Tensor
 Pixels = NDArray[Any]
 
 _LIMITS = {"uint8": 255.0, "uint16": 65535.0}
+_ROWS = 256
 
 
 def check_pixels(pixels: Pixels) -> None:
@@ -58,6 +59,29 @@ def plain_mode(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def fit(pixels: Pixels, alpha: bool, bits: int) -> Pixels:
+    """Lays transparency over white unless ``alpha``, and rounds to 8 bits unless ``bits`` is 16.
+
+    Args:
+        pixels: uint8 or uint16 (H, W, C).
+        alpha: whether alpha may stay.
+        bits: 8 or 16.
+    """
+    limit, channels = np.iinfo(pixels.dtype).max, pixels.shape[2]
+    colours = channels if alpha else colour_channels(channels)
+    depth = limit if bits == 16 else 255
+    if (channels, limit) == (colours, depth):
+        return pixels
+    fitted = np.empty((*pixels.shape[:2], colours), np.uint8 if depth == 255 else pixels.dtype)
+    for top in range(0, len(pixels), _ROWS):  # floats of a whole picture would take much memory
+        rows: Pixels = pixels[top : top + _ROWS].astype(np.float32)
+        if colours < channels:
+            opaque = rows[..., -1:] / limit
+            rows = rows[..., :-1] * opaque + limit * (1 - opaque)
+        fitted[top : top + _ROWS] = (rows * (depth / limit)).round()
+    return fitted
 
 
 def to_tensor(window: Pixels, device: torch.device) -> Tensor:

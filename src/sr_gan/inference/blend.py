@@ -13,9 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sr_gan.errors import UserError
 from sr_gan.files import printable, user_path
 from sr_gan.images.bundled import bundled_pixels
-from sr_gan.images.decode import BadImage
+from sr_gan.images.decode import BadImage, read_picture
 from sr_gan.images.find import list_images
-from sr_gan.images.picture import read_picture
 from sr_gan.images.resize import downscale
 from sr_gan.runs.weights import differing
 

@@ -1,6 +1,7 @@
 """Plans which files to enlarge and where the results go, and enlarges one after the other."""
 
 import errno
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -14,12 +15,13 @@ from tqdm import tqdm
 
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, bar_interval, printable, real, user_path
-from sr_gan.images.decode import BadImage, count_pixels
+from sr_gan.images.decode import BadImage, Picture, count_pixels, read_picture
 from sr_gan.images.find import list_images, matches
-from sr_gan.images.picture import Picture, read_picture
-from sr_gan.images.writers import FORMATS, Layout, write_picture
+from sr_gan.images.write import FORMATS, Layout, write_picture
 from sr_gan.inference.upscaler import Upscaler
 from sr_gan.settings.options import Size
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -162,7 +164,7 @@ def _enlarge(
     except ValueError as error:
         raise BadImage(str(error), lasting=False) from error
     channels, bits = picture.pixels.shape[2], 8 * picture.pixels.dtype.itemsize
-    layout = Layout(width, height, channels, bits, picture.icc_profile, picture.exif)
+    layout = Layout(width, height, channels, bits, picture.metadata)
     given_up = False
 
     def tile_done(pixels: int) -> None:
@@ -175,10 +177,12 @@ def _enlarge(
         closing(_ahead(upscaler.bands(picture.pixels, tile_done, size))) as bands,
     ):
         try:
-            write_picture(file, job.target.suffix.lower(), layout, bands, quality)
+            notes = write_picture(file, job.target.suffix.lower(), layout, bands, quality)
         except BaseException:
             given_up = True
             raise
+    for note in notes:
+        log.warning("%s: %s", printable(job.target), note)
 
 
 def _read(job: Job, max_megapixels: float) -> Picture | Exception:

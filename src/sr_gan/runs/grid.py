@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from sr_gan.errors import UserError
-from sr_gan.images.decode import BadImage, Pixels, opened
+from sr_gan.images.decode import BadImage, Pixels, decode
 
 COLUMNS = ("LR", "bicubic", "SR", "HR")
 
@@ -39,8 +38,7 @@ def read_grid(path: Path) -> dict[str, Pixels]:
         UserError: the file cannot be read or is not such a picture.
     """
     try:
-        with opened(path) as image:
-            pixels = np.asarray(image.convert("RGB"))[_TITLE:]
+        pixels = decode(path).transpose(1, 2, 0)[_TITLE:]
     except BadImage as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     width, rest = divmod(pixels.shape[1] - _GAP * (len(COLUMNS) - 1), len(COLUMNS))

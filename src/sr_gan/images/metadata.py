@@ -1,0 +1,129 @@
+"""What a picture's file says beside the pixels: profile, EXIF, XMP, resolution, texts, chunks."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import pyvips
+from PIL import Image
+
+ICC, EXIF, _XMP, IPTC = "icc-profile-data", "exif-data", "xmp-data", "iptc-data"  # in libvips
+_UNKNOWN = (1.0, 72 / 25.4)  # what libvips assumes if a file states no resolution
+_DESCRIPTION, _EXIF, _GPS = 0x010E, 0x8769, 0x8825
+DIRECTORIES = (_EXIF, _GPS)  # tags of EXIF whose values are directories of tags
+# The tags that stay true of an enlarged, upright picture: make, model, software, date, artist,
+# rating, copyright, Windows' titles and comments.
+_KEPT = (_DESCRIPTION, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
+_KEPT += (*range(0x9C9B, 0x9CA0), *DIRECTORIES)
+_STALE = (0xA002, 0xA003)  # width and height
+_STRUCTURE = ("{", "ImageJ=", "<?xml")  # descriptions by scientific programs of the file's layout
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Chunks of PNG that say what the numbers mean: gamma, primaries, HDR.
+_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI")
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_NO_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")  # blocks that are kept or are stale
+_SRGB_GAMMA = struct.pack(">I", 45455)
+
+warnings.filterwarnings("ignore", "Corrupt EXIF data", module="PIL")  # it is left out
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Everything of a file that its enlargement keeps, except the pixels.
+
+    Args:
+        blocks: the blocks of bytes, by libvips' names.
+        resolution: pixels per millimetre, across and down; None if the file states none.
+        chunks: the chunks of a PNG with its texts and with what the numbers mean.
+    """
+
+    blocks: Mapping[str, bytes] = field(default_factory=dict)
+    resolution: tuple[float, float] | None = None
+    chunks: bytes = b""
+
+    @classmethod
+    def of_vips(cls, image: pyvips.Image, data: bytes) -> "Metadata":
+        """Takes the metadata of a file that libvips has opened; ``data`` is its content."""
+        fields = image.get_fields()
+        blocks = {name: image.get(name) for name in (ICC, EXIF, _XMP, IPTC) if name in fields}
+        if image.get("vips-loader").startswith("tiff"):
+            blocks[EXIF] = data  # its tags lie among those of the file, where libvips ignores them
+        resolution = image.xres, image.yres
+        known = all(min(abs(each - none) for none in _UNKNOWN) > 1e-3 for each in resolution)
+        return cls(_without_stale_exif(blocks), resolution if known else None, _kept_chunks(data))
+
+    @classmethod
+    def of_pillow(cls, image: Image.Image) -> "Metadata":
+        """Takes the metadata of a file that Pillow has opened."""
+        given = {ICC: "icc_profile", EXIF: "exif", _XMP: "xmp"}
+        blocks = {name: image.info[key] for name, key in given.items() if image.info.get(key)}
+        blocks = {name: block for name, block in blocks.items() if isinstance(block, bytes)}
+        dpi = image.info.get("dpi")
+        resolution = (float(dpi[0]) / 25.4, float(dpi[1]) / 25.4) if dpi and all(dpi) else None
+        return cls(_without_stale_exif(blocks), resolution)
+
+    def put_on(self, image: pyvips.Image) -> pyvips.Image:
+        """Returns the image with this metadata, for libvips to write."""
+        across, down = self.resolution or (_UNKNOWN[1], _UNKNOWN[1])
+        image = image.copy(xres=across, yres=down)
+        for name, block in self.blocks.items():
+            image.set_type(pyvips.GValue.blob_type, name, block)
+        return image
+
+    def without(self, block: str) -> "Metadata":
+        """Returns the metadata without a block of bytes."""
+        return replace(self, blocks={k: v for k, v in self.blocks.items() if k != block})
+
+    @property
+    def tells_of_other_colours(self) -> bool:
+        """Whether the numbers mean other colours than those of sRGB, according to the chunks."""
+        kinds = dict(_chunks(_SIGNATURE + self.chunks))
+        if ICC in self.blocks:  # it overrules them, except cICP
+            return b"cICP" in kinds
+        return b"cICP" in kinds or kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
+
+
+def _kept_chunks(data: bytes) -> bytes:
+    """Returns the chunks of a PNG that libvips would drop; of another file, nothing."""
+    found = [
+        (kind, content)
+        for kind, content in _chunks(data)
+        if kind in _COLOUR_CHUNKS or (kind in _TEXT_CHUNKS and not content.startswith(_NO_TEXTS))
+    ]
+    return b"".join(
+        struct.pack(">I4s", len(content), kind)
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in found
+    )
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields kind and content of the chunks before the pixels. Source: PNG, section 5.3."""
+    at = len(_SIGNATURE) if png.startswith(_SIGNATURE) else len(png)
+    while at + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        if kind == b"IDAT":
+            return
+        yield kind, png[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def _without_stale_exif(blocks: dict[str, bytes]) -> dict[str, bytes]:
+    """Removes layout, orientation and thumbnail; damaged EXIF data are removed altogether."""
+    exif = Image.Exif()
+    try:
+        exif.load(blocks.pop(EXIF, b""))
+        for tag in set(exif) - set(_KEPT):
+            del exif[tag]
+        if str(exif.get(_DESCRIPTION, "")).startswith(_STRUCTURE):
+            del exif[_DESCRIPTION]
+        for tag in _STALE:
+            exif.get_ifd(_EXIF).pop(tag, None)
+        if set(exif) - set(DIRECTORIES) or any(exif.get_ifd(tag) for tag in DIRECTORIES):
+            return {**blocks, EXIF: exif.tobytes()}
+    except Exception:  # Pillow's reader raises errors of many types; the pixels are still good
+        pass
+    return blocks
