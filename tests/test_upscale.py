@@ -98,7 +98,9 @@ def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> N
     (tmp_path / "file").write_text("no folder")
     code, _, err = run("model=bicubic", "input=a.png", "output=file/sub")
     assert code == 1
-    assert "a.png: file/sub: Not a directory" in err
+    assert err == (
+        "error: output=file/sub cannot be written (file: Not a directory): give another folder\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Helpers for files: atomic writes, readable sizes, paths and the cache folder."""
 
+import errno
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from stat import S_ISDIR
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 try:
@@ -18,6 +21,7 @@ else:
     _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
+LONGEST = 255  # bytes of a name on the usual disks
 _OLD = 24 * 60 * 60  # seconds
 _HOST = platform.node()[:60]
 
@@ -42,6 +46,42 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         if not error.filename or str(error.filename).endswith(".part"):
             error.filename = str(path)
         raise
+
+
+def check_writable(files: Iterable[Path]) -> None:
+    """Checks that files can be written, before it is worked out what is written into them.
+
+    Where folders are missing, a temporary file is made in the one above them.
+
+    Raises:
+        OSError: one of them cannot be written; it names the file or the folder that is in the way.
+    """
+    tried = set[Path]()
+    for file in files:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if S_ISDIR(os.lstat(file).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        folder = next(each for each in file.absolute().parents if os.path.lexists(each))
+        if not folder.is_dir():
+            strerror = os.strerror(errno.ENOTDIR)
+            raise NotADirectoryError(errno.ENOTDIR, strerror, str(relative(folder)))
+        _check_lengths(file.absolute().relative_to(folder).parts, folder)
+        if folder in tried:
+            continue
+        tried.add(folder)
+        try:
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            error.filename = str(relative(folder))
+            raise
+
+
+def _check_lengths(names: Iterable[str], folder: Path) -> None:
+    longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+    for name in names:
+        if 0 < longest < len(os.fsencode(name)):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -109,7 +149,7 @@ def _claimed(path: Path) -> tuple[Path, int] | None:
 
 
 def _part(path: Path, number: int) -> Path:
-    short = os.fsencode(path.name)[:100].decode(errors="ignore")  # a name has 255 bytes at most
+    short = os.fsencode(path.name)[:60].decode(errors="ignore")  # a disk may take no longer names
     return path.with_name(f".{short}.{_HOST}.{number}.part")
 
 
