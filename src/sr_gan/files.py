@@ -13,6 +13,8 @@ from stat import S_ISDIR
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from sr_gan.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -48,40 +50,55 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise
 
 
-def check_writable(files: Iterable[Path]) -> None:
+def check_writable(files: Iterable[Path], setting: str) -> None:
     """Checks that files can be written, before it is worked out what is written into them.
 
-    Where folders are missing, a temporary file is made in the one above them.
+    Where folders are missing, a temporary file is made in the one above them. ``setting`` is the
+    setting and its value, which are named in an error.
 
     Raises:
-        OSError: one of them cannot be written; it names the file or the folder that is in the way.
+        UserError: one of the files cannot be written; it names what is in the way.
     """
     tried = set[Path]()
-    for file in files:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if S_ISDIR(os.lstat(file).st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        folder = next(each for each in file.absolute().parents if os.path.lexists(each))
-        if not folder.is_dir():
-            strerror = os.strerror(errno.ENOTDIR)
-            raise NotADirectoryError(errno.ENOTDIR, strerror, str(relative(folder)))
-        _check_lengths(file.absolute().relative_to(folder).parts, folder)
-        if folder in tried:
-            continue
-        tried.add(folder)
-        try:
-            with TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            error.filename = str(relative(folder))
-            raise
+    try:
+        for file in map(Path.absolute, files):
+            folder = _nearest(file)
+            if folder not in tried:
+                tried.add(folder)
+                _try(folder)
+    except OSError as error:
+        what = f"{printable(error.filename)}: {error.strerror}"
+        raise UserError(f"{setting} cannot be written ({what}): give another folder") from error
 
 
-def _check_lengths(names: Iterable[str], folder: Path) -> None:
+def _nearest(file: Path) -> Path:
+    """Returns the first folder above a file that exists.
+
+    Raises:
+        OSError: it is no folder, a folder has the file's name, or a name is too long for the disk.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if S_ISDIR(os.lstat(file).st_mode):
+            raise _error(errno.EISDIR, file)
+    folder = next(each for each in file.parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise _error(errno.ENOTDIR, folder)
     longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
-    for name in names:
+    for name in file.relative_to(folder).parts:
         if 0 < longest < len(os.fsencode(name)):
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
+            raise _error(errno.ENAMETOOLONG, Path(name))
+    return folder
+
+
+def _try(folder: Path) -> None:
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:  # it names a random file
+        raise _error(error.errno or errno.EACCES, folder) from error
+
+
+def _error(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(relative(path)))
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -172,6 +189,14 @@ def _locked(descriptor: int, file: Path) -> bool | None:
 
 def _is_at(descriptor: int, file: Path) -> bool:
     return os.path.samestat(os.fstat(descriptor), file.stat())
+
+
+def shortened(stem: str, end: str) -> str:
+    """Returns ``stem + end``, with the stem cut off where a disk would not take the name."""
+    room = LONGEST - len(os.fsencode(end))
+    if len(os.fsencode(stem)) > room:
+        stem = os.fsencode(stem)[:room].decode(errors="ignore")
+    return stem + end
 
 
 def bar_interval() -> float:

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import printable
-from sr_gan.inference.plan import check_output, plan
+from sr_gan.files import check_writable, printable
+from sr_gan.inference.plan import plan
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
@@ -32,7 +32,7 @@ def upscale(cfg: DictConfig) -> None:
     jobs = plan(settings["input"], settings["output"], suffix)
     done = {job for job in jobs if job.is_done and not settings["overwrite"]}
     due = [job for job in jobs if job not in done]
-    check_output(due, settings["output"])
+    check_writable((job.target for job in due), f"output={settings['output']}")
     find_model(settings["model"], "model")
     from sr_gan.inference.jobs import run  # imports PyTorch, as all of these do
     from sr_gan.inference.pretrained import load_pretrained

@@ -1,6 +1,5 @@
 """Every image has a result of its own: for any names, however the images were given."""
 
-import errno
 import re
 from collections.abc import Collection
 from itertools import permutations
@@ -16,7 +15,7 @@ from PIL import Image
 from sr_gan.errors import UserError
 from sr_gan.images.find import EXTENSIONS, WRITTEN
 from sr_gan.images.writers import FORMATS
-from sr_gan.inference.plan import Job, check_output, plan, result_names
+from sr_gan.inference.plan import Job, plan, result_names
 
 
 @pytest.fixture
@@ -228,52 +227,3 @@ def test_links_that_lead_in_circles_end(folder: Path, tmp_path: Path, kind: str)
     flat = sorted(Path(name).name for name in expected)
     assert targets([f"{folder}/**/*.*"], tmp_path / "out") == flat
     assert targets([f"{folder}/**"], tmp_path / "out") == flat
-
-
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        ("file", r"file: Not a directory"),
-        ("file/sub/deeper", r"file: Not a directory"),
-        ("gone", r"gone: Not a directory"),
-        ("n" * 256, r"n/a.png: File name too long"),
-        ("new/" + "ü" * 128, r"ü{128}: File name too long"),
-        ("long/" * 1000, "File name too long"),
-        ("/proc/new", r"/proc: "),
-        ("taken", r"taken/a.png: Is a directory"),
-    ],
-)
-def test_an_output_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (4, 4)).save("a.png")
-    Path("file").touch()
-    Path("gone").symlink_to("nowhere")
-    Path("taken/a.png").mkdir(parents=True)
-    before = set(tmp_path.rglob("*"))
-    with pytest.raises(
-        UserError, match=rf"output={output} cannot be written \(.*{message}"
-    ) as error:
-        check_output(plan(["a.png"], output), output)
-    assert "\n" not in str(error.value)
-    assert set(tmp_path.rglob("*")) == before
-
-
-def test_an_output_that_can_be_written_is_left_as_it_is(tmp_path: Path, folder: Path) -> None:
-    before = set(tmp_path.rglob("*"))
-    check_output(plan([str(folder)], f"{tmp_path}/new/folder"), "new/folder")
-    check_output(plan([str(folder)], str(tmp_path / "in"), ".webp"), "in")
-    assert set(tmp_path.rglob("*")) == before
-
-
-def test_a_read_only_disk_is_told(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(dir: Path) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmp123")
-
-    monkeypatch.setattr("sr_gan.files.TemporaryFile", refuse)
-    where = re.escape(str(tmp_path))
-    with pytest.raises(UserError, match=rf"output=out cannot be written .{where}: Read-only"):
-        check_output(plan([str(folder)], f"{tmp_path}/out"), "out")

@@ -13,7 +13,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from sr_gan.errors import UserError
-from sr_gan.files import LONGEST, check_writable, printable, real, user_path
+from sr_gan.files import LONGEST, printable, real, shortened, user_path
 from sr_gan.images.find import WRITTEN, list_images, matches
 from sr_gan.tables import counted
 
@@ -85,17 +85,6 @@ def plan(inputs: Sequence[str], output: str, suffix: str | None = None) -> list[
                 f"{'its own' if source == job.source else 'an'} enlargement: give another folder"
             )
     return jobs
-
-
-def check_output(jobs: Iterable[Job], output: str) -> None:
-    """Raises a UserError if the results of some jobs cannot be written."""
-    try:
-        check_writable(job.target for job in jobs)
-    except OSError as error:
-        what = f"{printable(error.filename)}: {error.strerror}"
-        raise UserError(
-            f"output={output} cannot be written ({what}): give another folder"
-        ) from error
 
 
 def result_names(images: Mapping[Path, Path], suffix: str | None = None) -> dict[Path, Path]:
@@ -198,10 +187,5 @@ def _marks(source: Path, name: Path) -> Iterator[str]:
 
 
 def _marked(target: Path, mark: str) -> Path:
-    """Returns ``a_mark.png`` for ``a.png``, and shortens what a disk would not take."""
-    end = mark + target.suffix
-    room = LONGEST - len(os.fsencode(end))
-    stem = target.stem
-    if len(os.fsencode(stem)) > room:
-        stem = os.fsencode(stem)[:room].decode(errors="ignore")
-    return target.with_name(stem + end)
+    """Returns ``a_mark.png`` for ``a.png``."""
+    return target.with_name(shortened(target.stem, mark + target.suffix))
