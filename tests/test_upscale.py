@@ -118,6 +118,15 @@ def test_two_files_of_one_name_have_two_results(run: Shell, tmp_path: Path) -> N
         assert np.unique(np.asarray(Image.open(tmp_path / "out" / name))) == grey
 
 
+@pytest.mark.parametrize("stem", ["n" * 251, "ü" * 125 + "n"])
+def test_the_longest_names_are_written(run: Shell, tmp_path: Path, stem: str) -> None:
+    photo(tmp_path / "in" / f"{stem}.png")
+    assert run("model=bicubic", "input=in", "output=out")[0] == 0
+    assert run("model=bicubic", "input=in", "output=out", "format=webp")[0] == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"{stem}.png", f"{stem[:-1]}.webp"}
+
+
 def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Path) -> None:
     photo(tmp_path / "in" / "a.png")
     photo(tmp_path / "in" / "b.png")
