@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from pathlib import Path
@@ -5,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sr_gan import files
-from sr_gan.files import atomic_write, readable, real, remove_abandoned
+from sr_gan.errors import UserError
+from sr_gan.files import atomic_write, check_writable, readable, real, remove_abandoned, shortened
 from tests.conftest import leave_part
 
 
@@ -114,6 +116,71 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     with atomic_write(path) as file:
         file.write("whole")
     assert path.read_text() == "whole"
+
+
+def test_names_are_shortened_at_whole_letters() -> None:
+    assert shortened("a", ".png") == "a.png"
+    assert shortened("ü" * 125 + "n", ".png") == "ü" * 125 + "n.png"
+    assert shortened("ü" * 125 + "n", ".tiff") == "ü" * 125 + ".tiff"
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".txt", "ü" * 125 + ".txt", "\udcff" * 255])
+def test_what_is_killed_while_it_writes_the_longest_name_is_removed(
+    tmp_path: Path, name: str
+) -> None:
+    with atomic_write(tmp_path / name) as file:
+        (part,) = tmp_path.iterdir()
+        file.write("whole")
+    part.touch()
+    remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("file/a.png", "file: Not a directory"),
+        ("file/sub/deeper/a.png", "file: Not a directory"),
+        ("gone/a.png", "gone: Not a directory"),
+        ("n" * 256, "n: File name too long"),
+        ("new/" + "ü" * 128 + "/a.png", "ü: File name too long"),
+        ("long/" * 1000, "long: File name too long"),
+        ("/proc/new/a.png", "(/proc: "),
+        ("taken", "taken: Is a directory"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("gone").symlink_to("nowhere")
+    Path("taken").mkdir()
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(UserError) as error:
+        check_writable([tmp_path / "fine" / "a.png", Path(path)], "output=x")
+    text = str(error.value)
+    assert text.startswith("output=x cannot be written (")
+    assert message in text
+    assert text.endswith("): give another folder")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_read_only_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(dir: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(dir))
+
+    monkeypatch.setattr(files, "TemporaryFile", refuse)
+    with pytest.raises(UserError, match=r"output=x cannot be written \(/.*: Read-only file system"):
+        check_writable([tmp_path / "new" / "a.png"], "output=x")
+
+
+def test_what_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("mine")
+    (tmp_path / "link.png").symlink_to("nowhere")
+    names = ["a.png", "link.png", "new/folder/a.png", "n" * 255]
+    check_writable([tmp_path / name for name in names], "output=x")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "link.png"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

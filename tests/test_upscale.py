@@ -1,4 +1,5 @@
 import errno
+import os
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -93,12 +94,50 @@ def test_a_full_disk_ends_it_and_leaves_no_half_file(
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
-def test_an_output_that_cannot_be_made_is_named(run: Shell, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_made_is_told_before_the_model_is_loaded(
+    run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo(tmp_path / "a.png")
     (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr("sr_gan.inference.pretrained.load_pretrained", None)
     code, _, err = run("model=bicubic", "input=a.png", "output=file/sub")
     assert code == 1
-    assert "a.png: file/sub: Not a directory" in err
+    assert err == (
+        "error: output=file/sub cannot be written (file: Not a directory): give another folder\n"
+    )
+
+
+def test_two_files_of_one_name_have_two_results(run: Shell, tmp_path: Path) -> None:
+    for folder, grey in (("d1", 10), ("d2", 200)):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / folder / "a.png")
+    code, out, _ = run("model=bicubic", "input=[d1/a.png,d2/a.png,d1]", "output=out")
+    assert code == 0
+    assert "once    1 image given again" in out
+    for name, grey in (("a_d1.png", 10), ("a_d2.png", 200)):
+        assert np.unique(np.asarray(Image.open(tmp_path / "out" / name))) == grey
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "ü" * 125 + "n"])
+def test_the_longest_names_are_written(run: Shell, tmp_path: Path, stem: str) -> None:
+    photo(tmp_path / "in" / f"{stem}.png")
+    assert run("model=bicubic", "input=in", "output=out")[0] == 0
+    assert run("model=bicubic", "input=in", "output=out", "format=webp")[0] == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"{stem}.png", f"{stem[:-1]}.webp"}
+
+
+def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.png")
+    photo(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "notes.txt").touch()
+    assert run("model=bicubic", "input=in", "output=out")[0] == 0
+    os.utime(tmp_path / "out" / "a.png", (0, 0))
+    code, out, _ = run("model=bicubic", "input=in", "output=out")
+    assert code == 0
+    assert "exist   2 of 2 results, left as they are" in out
+    assert "older   than the images of these names: out/a.png" in out
+    assert "skipped 1 file in in, of kinds that are not read: .txt 1" in out
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import relative, user_path
+from sr_gan.files import check_writable, relative, user_path
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.build import build
@@ -41,13 +41,15 @@ def evaluate(cfg: DictConfig) -> None:
     upscaler = Upscaler(model, Options.among(settings))
     lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)
     log.info("model   %s", model.describe())
+    output = _output(settings["output"], model)
+    check_writable([output / "scores"], f"output={output}")
     for benchmark in settings["benchmark"]:
         evaluation = (
             measure_kinds(upscaler, benchmark, kinds, lpips)
             if kinds
             else measure(upscaler, benchmark, settings["lr"], lpips)
         )
-        files = scores.write(evaluation, _output(settings["output"], model))
+        files = scores.write(evaluation, output)
         log.info("\n%s\n", evaluation.table().plain())
         log.info("written %s", ", ".join(str(relative(path)) for path in files))
 

@@ -1,14 +1,19 @@
 """Helpers for files: atomic writes, readable sizes, paths and the cache folder."""
 
+import errno
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from stat import S_ISDIR
+from tempfile import TemporaryFile
 from typing import IO, Any
+
+from sr_gan.errors import UserError
 
 try:
     import fcntl
@@ -18,6 +23,7 @@ else:
     _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
+LONGEST = 255  # bytes of a name on the usual disks
 _OLD = 24 * 60 * 60  # seconds
 _HOST = platform.node()[:60]
 
@@ -42,6 +48,57 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         if not error.filename or str(error.filename).endswith(".part"):
             error.filename = str(path)
         raise
+
+
+def check_writable(files: Iterable[Path], setting: str) -> None:
+    """Checks that files can be written, before it is worked out what is written into them.
+
+    Where folders are missing, a temporary file is made in the one above them. ``setting`` is the
+    setting and its value, which are named in an error.
+
+    Raises:
+        UserError: one of the files cannot be written; it names what is in the way.
+    """
+    tried = set[Path]()
+    try:
+        for file in map(Path.absolute, files):
+            folder = _nearest(file)
+            if folder not in tried:
+                tried.add(folder)
+                _try(folder)
+    except OSError as error:
+        what = f"{printable(error.filename)}: {error.strerror}"
+        raise UserError(f"{setting} cannot be written ({what}): give another folder") from error
+
+
+def _nearest(file: Path) -> Path:
+    """Returns the first folder above a file that exists.
+
+    Raises:
+        OSError: it is no folder, a folder has the file's name, or a name is too long for the disk.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if S_ISDIR(os.lstat(file).st_mode):
+            raise _error(errno.EISDIR, file)
+    folder = next(each for each in file.parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise _error(errno.ENOTDIR, folder)
+    longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+    for name in file.relative_to(folder).parts:
+        if 0 < longest < len(os.fsencode(name)):
+            raise _error(errno.ENAMETOOLONG, Path(name))
+    return folder
+
+
+def _try(folder: Path) -> None:
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:  # it names a random file
+        raise _error(error.errno or errno.EACCES, folder) from error
+
+
+def _error(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(relative(path)))
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -109,7 +166,7 @@ def _claimed(path: Path) -> tuple[Path, int] | None:
 
 
 def _part(path: Path, number: int) -> Path:
-    short = os.fsencode(path.name)[:100].decode(errors="ignore")  # a name has 255 bytes at most
+    short = os.fsencode(path.name)[:60].decode(errors="ignore")  # a disk may take no longer names
     return path.with_name(f".{short}.{_HOST}.{number}.part")
 
 
@@ -132,6 +189,14 @@ def _locked(descriptor: int, file: Path) -> bool | None:
 
 def _is_at(descriptor: int, file: Path) -> bool:
     return os.path.samestat(os.fstat(descriptor), file.stat())
+
+
+def shortened(stem: str, end: str) -> str:
+    """Returns ``stem + end``, with the stem cut off where a disk would not take the name."""
+    room = LONGEST - len(os.fsencode(end))
+    if len(os.fsencode(stem)) > room:
+        stem = os.fsencode(stem)[:room].decode(errors="ignore")
+    return stem + end
 
 
 def bar_interval() -> float:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from sr_gan.arguments import Kernel
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import relative, user_path
+from sr_gan.files import check_writable, relative, user_path
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
@@ -32,6 +32,8 @@ def interpolate(cfg: DictConfig) -> None:
     if {settings["a"], settings["b"]} & set(get_args(Kernel)):
         raise UserError("a and b must be trained generators: bicubic and lanczos have no weights")
     paths = [find_weights(settings[key], key, unfinished=("last.ckpt",)) for key in ("a", "b")]
+    output = user_path(settings["output"])
+    check_writable([output / "alpha"], f"output={output}")
     from sr_gan.evaluation.measure import measure, perceptual  # imports PyTorch
     from sr_gan.inference.blend import blend, calibration_batches
     from sr_gan.inference.pretrained import Pretrained, load_pretrained
@@ -41,7 +43,6 @@ def interpolate(cfg: DictConfig) -> None:
 
     a, b = (load_pretrained(settings[key], key=key, allow=settings["allow"]) for key in ("a", "b"))
     config = read_weights(paths[0], "a").config or {}
-    output = user_path(settings["output"])
     log.info("a  %s\nb  %s", a.describe(), b.describe())
     batches = list(calibration_batches(settings["photos"], a.scale))
     models = []

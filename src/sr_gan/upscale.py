@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.images.find import matches
+from sr_gan.files import check_writable, printable
+from sr_gan.inference.plan import plan
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
@@ -23,34 +24,38 @@ def upscale(cfg: DictConfig) -> None:
     """Enlarges every image that ``cfg.input`` names, and goes on after one that cannot be read.
 
     Raises:
-        UserError: a setting is not usable, the disk is full, or a file could not be enlarged.
+        UserError: a setting is not usable, the results cannot be written, or a file could not be
+            enlarged.
     """
     settings = check(cfg, UpscaleConfig)
-    for entry in settings["input"]:
-        matches(entry, "input")
+    suffix = f".{settings['format']}" if settings["format"] else None
+    jobs = plan(settings["input"], settings["output"], suffix)
+    done = {job for job in jobs if job.is_done and not settings["overwrite"]}
+    due = [job for job in jobs if job not in done]
+    check_writable((job.target for job in due), f"output={settings['output']}")
     find_model(settings["model"], "model")
-    from sr_gan.inference.jobs import plan, run  # imports PyTorch, as all of these do
+    from sr_gan.inference.jobs import run  # imports PyTorch, as all of these do
     from sr_gan.inference.pretrained import load_pretrained
     from sr_gan.inference.upscaler import Upscaler
 
-    suffix = f".{settings['format']}" if settings["format"] else None
-    jobs = plan(settings["input"], settings["output"], suffix)
     keep_freed_memory()
     model = load_pretrained(settings["model"], settings["scale"] or 4, allow=settings["allow"])
     upscaler = Upscaler(model, Options.among(settings))
     size = _size(settings, upscaler.scale)
     log.info("model   %s", model.describe())
-    due = [job for job in jobs if settings["overwrite"] or not job.target.exists()]
-    if len(due) < len(jobs):
-        there = f"{len(jobs) - len(due)} of {counted(len(jobs), 'result')}"
+    if done:
+        there = f"{len(done)} of {counted(len(jobs), 'result')}"
         log.info("exist   %s, left as they are; overwrite=true replaces them", there)
+    older = sorted(printable(job.target) for job in done if job.is_outdated)
+    if older:
+        names = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
+        log.warning("older   than the images of these names: %s", names)
 
     began = perf_counter()
     failed = run(due, upscaler, size, settings["quality"], settings["max_megapixels"])
-    done = len(due) - len(failed)
-    if done:
+    if made := len(due) - len(failed):
         seconds = perf_counter() - began
-        log.info("done    %s in %.1f s, in %s", counted(done, "image"), seconds, cfg.output)
+        log.info("done    %s in %.1f s, in %s", counted(made, "image"), seconds, cfg.output)
     if failed and len(due) == 1:
         raise UserError(failed[0])
     if failed:

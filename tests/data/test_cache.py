@@ -310,7 +310,9 @@ def test_a_full_disk_is_told_before_and_during(
     with monkeypatch.context() as patch:
         usage = shutil.disk_usage(folder)._replace(free=1000)
         patch.setattr(shutil, "disk_usage", lambda path: usage)
-        with pytest.raises(UserError, match=r"need 0.0 MB and 0.0 MB are free in .*data.cache_dir"):
+        largest = "more/d.png 0.0 MB, c.png 0.0 MB, b.png 0.0 MB"
+        message = rf"need 0.0 MB, most of all {largest}, and 0.0 MB are free in .*data.cache_dir"
+        with pytest.raises(UserError, match=message):
             open_cache(folder)
     assert decoded == []
 
@@ -328,13 +330,18 @@ def test_a_full_disk_is_told_before_and_during(
     assert sorted(decoded) == ["c.png", "d.png"]
 
 
-def test_a_header_that_lies_needs_no_space(folder: Path) -> None:
-    """It is reported like every other file that cannot be used."""
-    (folder / "lies.png").write_bytes(claim(2**31 - 1, 20_000))
+def test_a_header_that_lies_needs_no_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported like every other file that cannot be used, whether the limit allows it."""
+    usage = shutil.disk_usage(folder)._replace(free=2_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    (folder / "lies.png").write_bytes(claim(2**20, 2**20))
+    for number in range(10):
+        (folder / f"claims{number}.png").write_bytes(claim(13_300, 13_300))
     files = folder_photos(folder)
     photos, problems = Cache.of(files, 4, folder.parent / "cache").open(files)
-    assert len(photos) == 4
+    assert [entry.name for entry in photos.entries] == NAMES
     assert "more than data.max_megapixels" in problems[folder / "lies.png"]
+    assert len(problems) == 11
 
 
 def test_a_read_only_cache_can_be_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

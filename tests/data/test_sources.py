@@ -1,5 +1,6 @@
 import errno
 import itertools
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from sr_gan.data.sources import folder_photos, hold_out
 from sr_gan.errors import UserError
-from sr_gan.images.find import list_images
+from sr_gan.images.find import list_images, matches
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
@@ -41,6 +42,34 @@ def test_enters_links_once_and_leaves_hidden_files_out(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a/1.png", "a/5.PNG", "b.png"]
+
+
+def test_a_folder_goes_by_its_own_name_not_by_that_of_a_link(tmp_path: Path) -> None:
+    touch(tmp_path, "b/1.png", "b/c/2.png", "outside/3.png", "in/4.png")
+    (tmp_path / "a").symlink_to("b/c")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "outside")
+    (tmp_path / "in" / "up").symlink_to("..")
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert names == ["b/1.png", "b/c/2.png", "in/4.png", "outside/3.png"]
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path / "in")]
+    assert names == ["in/4.png", "in/linked/3.png"]
+
+
+def test_counts_files_of_other_kinds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "a.png", "b/1.CR2", "b/2.cr2", "a.txt", "Makefile", "c.\n")
+    touch(tmp_path, ".hidden", ".hidden.d/x.txt", "b/Thumbs.db", "desktop.ini")
+    kinds = r"kinds that are not read: .cr2 2, no extension 1, .txt 1, '.\n' 1"
+    with caplog.at_level(logging.INFO):
+        list_images(tmp_path)
+        assert caplog.messages == [f"skipped 5 files in {tmp_path}, of {kinds}"]
+        caplog.clear()
+        matches(f"{tmp_path}/a.*", "input")
+        where = tmp_path / "a.*"
+        assert caplog.messages == [f"skipped 1 file in {where}, of kinds that are not read: .txt 1"]
+        caplog.clear()
+        (tmp_path / "a.txt").unlink()
+        assert matches(f"{tmp_path}/a.*", "input") == [tmp_path / "a.png"]
+    assert not caplog.messages
 
 
 def test_names_a_folder_that_cannot_be_read(

@@ -89,6 +89,27 @@ def test_a_folder_that_looks_like_a_list(tmp_path: Path, monkeypatch: pytest.Mon
     assert composed("upscale", "input=[a,b]").input == "[a,b]"
 
 
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_in_lists(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a comma has to be quoted, and one with blanks at its ends must exist."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    Path(name, "img[1].png").touch()
+    given = f"'{name}'" if "," in name else name
+    inside = name if "," in name else f"{name}/img[1].png"
+    path = given if "," in name else inside
+    cfg = composed("upscale", f"input=[{path}, фото (1) ,{given}]")
+    assert list(cfg.input) == [inside, "фото (1)", name]
+    assert list(composed("evaluate", f"benchmark=[{given}]").benchmark) == [name]
+
+
+def test_a_pattern_that_begins_and_ends_with_brackets() -> None:
+    assert composed("upscale", "input=[ab]*.[pj][np]g").input == "[ab]*.[pj][np]g"
+    assert composed("upscale", "input=[ab]*[cd]").input == "[ab]*[cd]"
+    assert composed("upscale", "input=[ab*[cd],[ef].png]").input == ["ab*[cd]", "[ef].png"]
+    assert composed("upscale", "input=[]").input == []
+
+
 @pytest.mark.parametrize("experiment", ["srgan_modern", "photo"])
 def test_a_recipe_needs_no_file_of_weights(experiment: str) -> None:
     vgg = composed("train", f"experiment={experiment}").gan.loss.content.vgg

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from sr_gan.bench.result import write_result
 from sr_gan.cli import command, quieten
+from sr_gan.files import check_writable, user_path
 from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
 from sr_gan.settings.explain import memory_advice
@@ -29,6 +30,7 @@ def _train(cfg: DictConfig) -> None:
             photos.mkdir()
             cfg.data.train_dir, cfg.data.cache_dir = str(photos), scratch
         check(cfg, BenchTrainConfig)
+        check_writable([user_path(cfg.bench.output)], f"bench.output={cfg.bench.output}")
         from sr_gan.bench.make_photos import make_photos
         from sr_gan.bench.train import describe, measure
 
@@ -46,6 +48,7 @@ def _train(cfg: DictConfig) -> None:
 def _data(cfg: DictConfig) -> None:
     """Measures crops per second, the building of the cache, and memory."""
     settings = check(cfg, BenchDataConfig)
+    check_writable([user_path(settings["output"])], f"output={settings['output']}")
     from sr_gan.bench.data import describe, measure
 
     result = measure(settings)
@@ -55,6 +58,7 @@ def _data(cfg: DictConfig) -> None:
 def _upscale(cfg: DictConfig) -> None:
     """Measures every way to enlarge a photograph that works on this machine."""
     settings = check(cfg, BenchUpscaleConfig)
+    check_writable([user_path(settings["output"])], f"output={settings['output']}")
     if settings["model"] is not None:
         find_weights(settings["model"], "model", ("last.ckpt",))
     from sr_gan.bench.upscale import describe, measure

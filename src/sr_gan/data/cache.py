@@ -25,7 +25,14 @@ from sr_gan.data.cache_file import file_name, fingerprint, read, read_pair, writ
 from sr_gan.data.photos import MOST_MAPPED, Entry, Photos, mapped
 from sr_gan.data.sources import Collection, Source
 from sr_gan.errors import UserError
-from sr_gan.files import bar_interval, default_cache_dir, readable, real, remove_abandoned
+from sr_gan.files import (
+    bar_interval,
+    default_cache_dir,
+    printable,
+    readable,
+    real,
+    remove_abandoned,
+)
 from sr_gan.images.decode import MAX_MEGAPIXELS, BadImage, count_pixels
 from sr_gan.images.resize import RESIZE_VERSION
 from sr_gan.machine import cores
@@ -34,6 +41,8 @@ from sr_gan.tables import counted
 log = logging.getLogger(__name__)
 
 _FORMAT = 3
+# Bytes that a byte of a file becomes at most in PNG. Other formats may hold more of one colour.
+_MOST_DECODED = 1032
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -182,14 +191,28 @@ class Cache:
     def _check_space(self, missing: Mapping[str, Source]) -> None:
         """Raises a UserError if the disk has no room for the missing photos."""
         with ThreadPoolExecutor(cores()) as pool:
-            counts = pool.map(count_pixels, (source.hr for source in missing.values()))
-            pixels = sum(count for count in counts if count <= self.max_megapixels * 1e6)
-        needed, free = 3 * pixels * (1 + 1 / self.scale**2), shutil.disk_usage(self.folder).free
+            sizes = dict(zip(missing, pool.map(self._expected_size, missing.values())))
+        needed, free = sum(sizes.values()), shutil.disk_usage(self.folder).free
         if needed > free:
+            largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:3]
+            names = ", ".join(f"{printable(name)} {readable(sizes[name])}" for name in largest)
             raise UserError(
-                f"the decoded photos need {readable(needed)} and {readable(free)} are free "
-                f"in {self.folder}: choose another folder with data.cache_dir=FOLDER"
+                f"the decoded photos need {readable(needed)}, most of all {names}, and "
+                f"{readable(free)} are free in {self.folder}: choose another folder with "
+                "data.cache_dir=FOLDER"
             )
+
+    def _expected_size(self, source: Source) -> float:
+        """Returns the bytes that a photo takes once it is decoded; 0 if it will be refused.
+
+        What its header claims counts only as far as a file of its length can hold it.
+        """
+        pixels = count_pixels(source.hr)
+        if not 0 < pixels <= self.max_megapixels * 1e6:
+            return 0
+        stamp = fingerprint(Source(source.hr))
+        held = min(3 * pixels, _MOST_DECODED * stamp[0]) if stamp else 0
+        return held * (1 + 1 / self.scale**2)
 
     def _clean(
         self, root: Path, wanted: Mapping[str, Source], entries: Mapping[str, Entry]

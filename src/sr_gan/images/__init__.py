@@ -1,4 +1,4 @@
 """Finds, reads and writes image files, and resizes their pixels exactly as MATLAB does.
 
-This room may import ``errors`` and ``files`` only.
+This room may import the ground floor only.
 """

@@ -1,9 +1,9 @@
 """Prepares the arguments of a command line for Hydra: quotes paths, and refuses common slips."""
 
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,6 +25,10 @@ _TEMPLATES = (
     *("run_dir", "hydra.run.dir", "hydra.sweep.dir"),
     *("callbacks.*.folder", "callbacks.*.path", "callbacks.*.dirpath", "callbacks.*.run_dir"),
     *("logger.*.save_dir", "logger.*.tracking_uri", "trainer.default_root_dir"),
+)
+# An item of a list, quoted or plain, with what separates it from the next one.
+_ITEM = re.compile(
+    r"""\s*('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?:,|$)|([^,]*)(?:,|$)""", re.DOTALL
 )
 
 
@@ -66,11 +70,11 @@ def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
     if not _is_path(key, top) or not equals or value in ("", "null"):
         return argument
     parsed = _parsed(value)
-    if parsed is not None and (
-        isinstance(parsed._value, QuotedString)
-        or (isinstance(parsed.value(), list) and top.get(key, False) and not Path(value).exists())
-    ):
+    if parsed is not None and isinstance(parsed._value, QuotedString):
         return argument
+    items = _items(value) if top.get(key, False) and not os.path.lexists(value) else None
+    if items is not None and not sweep:
+        return f"{name}=[{','.join(items)}]"
     parts = [value]
     if sweep and not key.startswith("hydra."):
         if parsed is not None and parsed.is_sweep_override():
@@ -86,6 +90,34 @@ def _is_path(key: str, top: Collection[str]) -> bool:
 
 def _matches(key: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _items(value: str) -> list[str] | None:
+    """Returns the items of a list of paths, quoted for Hydra's grammar; None if it is no list.
+
+    Commas separate items, unless these are quoted. Blanks around an item do not count, unless there
+    is a file of that name.
+    """
+    if not re.fullmatch(r"\[.*\]", value, re.DOTALL):
+        return None
+    found = _ITEM.findall(value[1:-1])
+    if any(_closes_more(plain) for _, plain in found):  # the pattern [ab]*[cd]
+        return None
+    items = []
+    for quoted, plain in found:
+        text = plain if os.path.lexists(plain) else plain.strip()
+        items.append(quoted or (text and _quote(text, template=False)))
+    return [item for item in items if item]
+
+
+def _closes_more(text: str) -> bool:
+    """Whether a bracket is closed that was not opened before."""
+    depth = 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if depth < 0:
+            return True
+    return False
 
 
 def _parsed(value: str) -> Override | None:

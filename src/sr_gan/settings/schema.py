@@ -273,12 +273,12 @@ class UpscaleConfig(EnlargingConfig, Size):
         "a model. Without it a model has its own factor, and bicubic and lanczos have 4.",
         examples=["2"],
     )
-    format: Literal["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"] | None = Field(
+    format: Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"] | None = Field(
         description="The format of the results. Without it each result has the format of its file.",
-        examples=["png|jpg|webp|tiff|bmp"],
+        examples=["png|jpg|webp|avif|tiff|bmp"],
     )
     quality: Annotated[int, Field(ge=1, le=100)] = Field(
-        description="The quality of JPEG and WebP, 1 to 100.", examples=["N"]
+        description="The quality of JPEG, WebP and AVIF, 1 to 100.", examples=["N"]
     )
     overwrite: bool = Field(description="Overwrites results that exist already.")
     max_megapixels: PositiveInt | PositiveFloat = Field(
