@@ -1,6 +1,7 @@
 """Reads image files of every kind: libvips those that it knows, and Pillow the others."""
 
 import io
+import logging
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ _EXTRA_SAMPLES, _ALPHA = 338, (1, 2)  # TIFF: associated with the colours, or no
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
 
 pyvips.cache_set_max(0)  # or a file that has changed would be read from libvips' cache
-pyvips.logger.setLevel("ERROR")  # what it warns of either raises an error or does no harm
+for name in ("pyvips", "PIL"):  # what they log either raises an error or does no harm
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class BadImage(Exception):  # noqa: N818  it describes the file
@@ -166,7 +168,10 @@ def _opened(source: pyvips.Source, file: IO[bytes]) -> Iterator[pyvips.Image | I
 def _loader(source: pyvips.Source) -> str:
     """Returns the class of libvips' loader for a file, or an empty string."""
     name = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
-    return "" if name == pyvips.ffi.NULL else str(pyvips.ffi.string(name), "ascii")
+    if name == pyvips.ffi.NULL:
+        pyvips.vips_lib.vips_error_clear()  # or the next error would say it, too
+        return ""
+    return str(pyvips.ffi.string(name), "ascii")
 
 
 def _heic(file: IO[bytes]) -> Image.Image:
