@@ -1,8 +1,14 @@
 """PSNR and SSIM as the super-resolution literature measures them, on rounded 8-bit images."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from sr_gan.networks.tiles import spans
+
+_ROWS = 64  # of a strip, so that its float64 maps are small
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -31,12 +37,12 @@ def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     Raises:
         ValueError: the images differ in size or type, or nothing is left inside the border.
     """
-    return _psnr(*_inside(sr, hr, border))
+    return _psnr(*_inside(sr, hr, border), Tensor.double)
 
 
 def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     """Returns :func:`psnr` of the luma; the values of grey images are used unchanged."""
-    return _psnr(*(luma(x) for x in _inside(sr, hr, border)))
+    return _psnr(*_inside(sr, hr, border), luma)
 
 
 def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
@@ -50,12 +56,12 @@ def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
 
     Source: Wang et al. 2004, equation 13.
     """
-    return _ssim(*_inside(sr, hr, border))
+    return _ssim(*_inside(sr, hr, border), Tensor.double)
 
 
 def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     """Returns :func:`ssim` of the luma; the values of grey images are used unchanged."""
-    return _ssim(*(luma(x) for x in _inside(sr, hr, border)))
+    return _ssim(*_inside(sr, hr, border), luma)
 
 
 def luma(image: Tensor) -> Tensor:
@@ -63,23 +69,37 @@ def luma(image: Tensor) -> Tensor:
     return image.double() if image.shape[1] == 1 else rgb_to_y(image)
 
 
-def _psnr(x: Tensor, y: Tensor) -> Tensor:
-    error = (x.double() - y.double()).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(255.0**2 / error)
+def _psnr(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
+    total = 0.0
+    for strip in spans(x.shape[-2], _ROWS, 0):
+        error = floats(x[..., strip.window, :]) - floats(y[..., strip.window, :])
+        total = total + error.square_().mean(dim=(1, 3)).sum(dim=1)
+    return 10 * torch.log10(255.0**2 / (total / x.shape[-2]))
 
 
-def _ssim(x: Tensor, y: Tensor) -> Tensor:
+def _ssim(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
     if min(x.shape[-2:]) < 11:
         raise ValueError(f"SSIM needs 11x11 pixels inside the border, got {tuple(x.shape[-2:])}")
+    total, height = 0.0, x.shape[-2] - 10
+    for strip in spans(height, _ROWS, 0):
+        rows = (..., slice(strip.start, strip.stop + 10), slice(None))
+        similar = _similarity(floats(x[rows]), floats(y[rows]))
+        total = total + similar.mean(dim=(1, 3)).sum(dim=1)
+    return total / height
+
+
+def _similarity(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the SSIM at each pixel: float64 (B, C, H, W) -> (B, C, H - 10, W - 10)."""
     shape = (-1, 1, *x.shape[-2:])  # (B * C, 1, H, W)
-    a, b = x.double().reshape(shape), y.double().reshape(shape)
+    a, b = x.reshape(shape), y.reshape(shape)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y, xx, yy, xy = _blur(torch.cat([a, b, a * a, b * b, a * b])).chunk(5)
     variance_x, variance_y = xx - mean_x**2, yy - mean_y**2
     covariance = xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return (luminance * structure).mean(dim=(1, 2, 3)).view(len(x), -1).mean(dim=1)
+    similar: Tensor = luminance * structure
+    return similar.view(*x.shape[:2], *similar.shape[-2:])
 
 
 def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
