@@ -1,14 +1,16 @@
 """PSNR and SSIM as the super-resolution literature measures them, on rounded 8-bit images."""
 
 from collections.abc import Callable
+from math import exp
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sr_gan.networks.tiles import spans
 
-_ROWS = 64  # of a strip, so that its float64 maps are small
+_ROWS = 32  # of a strip, so that its float64 maps are small
+_BELL = [exp(-(at**2) / (2 * 1.5**2)) for at in range(-5, 6)]
+_TAPS = [tap / sum(_BELL) for tap in _BELL]  # of SSIM's window, along one side
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -70,36 +72,32 @@ def luma(image: Tensor) -> Tensor:
 
 
 def _psnr(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
-    total = 0.0
-    for strip in spans(x.shape[-2], _ROWS, 0):
+    height, sums = x.shape[-2], []
+    for strip in spans(height, _ROWS, 0):
         error = floats(x[..., strip.window, :]) - floats(y[..., strip.window, :])
-        total = total + error.square_().mean(dim=(1, 3)).sum(dim=1)
-    return 10 * torch.log10(255.0**2 / (total / x.shape[-2]))
+        sums.append(error.square_().mean(dim=(1, 3)).sum(dim=1))
+    return 10 * torch.log10(255.0**2 * height / torch.stack(sums).sum(dim=0))
 
 
 def _ssim(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
     if min(x.shape[-2:]) < 11:
         raise ValueError(f"SSIM needs 11x11 pixels inside the border, got {tuple(x.shape[-2:])}")
-    total, height = 0.0, x.shape[-2] - 10
+    height, sums = x.shape[-2] - 10, []
     for strip in spans(height, _ROWS, 0):
         rows = (..., slice(strip.start, strip.stop + 10), slice(None))
-        similar = _similarity(floats(x[rows]), floats(y[rows]))
-        total = total + similar.mean(dim=(1, 3)).sum(dim=1)
-    return total / height
+        sums.append(_similarity(floats(x[rows]), floats(y[rows])).mean(dim=(1, 3)).sum(dim=1))
+    return torch.stack(sums).sum(dim=0) / height
 
 
 def _similarity(x: Tensor, y: Tensor) -> Tensor:
     """Returns the SSIM at each pixel: float64 (B, C, H, W) -> (B, C, H - 10, W - 10)."""
-    shape = (-1, 1, *x.shape[-2:])  # (B * C, 1, H, W)
-    a, b = x.reshape(shape), y.reshape(shape)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([a, b, a * a, b * b, a * b])).chunk(5)
+    mean_x, mean_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     variance_x, variance_y = xx - mean_x**2, yy - mean_y**2
     covariance = xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    similar: Tensor = luminance * structure
-    return similar.view(*x.shape[:2], *similar.shape[-2:])
+    return torch.mul(luminance, structure)
 
 
 def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
@@ -114,9 +112,12 @@ def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Applies an 11-tap Gaussian, sigma 1.5: (B, 1, H, W) -> (B, 1, H - 10, W - 10)."""
-    offsets = torch.arange(-5, 6, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    taps = taps / taps.sum()
-    rows = F.conv2d(image, taps.view(1, 1, 11, 1))
-    return F.conv2d(rows, taps.view(1, 1, 1, 11))
+    """Applies an 11-tap Gaussian, sigma 1.5: (..., H, W) -> (..., H - 10, W - 10)."""
+    # PyTorch's convolution would copy float64 images eleven times.
+    for dim in (-2, -1):
+        size = image.shape[dim] - 10
+        total = torch.zeros_like(image.narrow(dim, 0, size))
+        for at, tap in enumerate(_TAPS):
+            total.add_(image.narrow(dim, at, size), alpha=tap)
+        image = total
+    return image

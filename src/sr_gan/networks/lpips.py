@@ -8,7 +8,7 @@ from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.image.lpips import SqueezeNet, _LPIPS, _normalize_tensor
+from torchmetrics.functional.image.lpips import _LPIPS, SqueezeNet, _normalize_tensor
 from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
 
 from sr_gan.arguments import checked
@@ -29,6 +29,7 @@ _ORIGINS: dict[str, tuple[str, int, Any, Any, str]] = {  # name, MB, network, fi
     ),
 }
 
+_ROWS = 32  # of a layer whose distances are computed at a time, as copies of it are large
 _STRIDES = {"alex": (4, 8, 16, 16, 16), "squeeze": (2, 4, 8, 16, 16, 16, 16)}
 
 
@@ -77,7 +78,9 @@ class LPIPSNetwork(nn.Module):
         a, b = self.distance.scaling_layer(a), self.distance.scaling_layer(b)
         for layer, weigh, stride in zip(layers, self.distance.lins, self.strides):
             a, b = layer(a), layer(b)
-            yield stride, weigh((_normalize_tensor(a) - _normalize_tensor(b)) ** 2)
+            rows = zip(torch.split(a, _ROWS, -2), torch.split(b, _ROWS, -2))
+            unit = ((_normalize_tensor(x), _normalize_tensor(y)) for x, y in rows)
+            yield stride, torch.cat([weigh((x - y) ** 2) for x, y in unit], dim=-2)
 
     def train(self, mode: bool = True) -> "LPIPSNetwork":
         """Stays in eval mode, because the linear layers contain a dropout."""
