@@ -156,7 +156,11 @@ def test_sixteen_bits_of_the_other_byte_order_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        ("photos/a.png", TypeError, r"type str: open it first, .*open\('photos/a.png'\)"),
+        (
+            "photos/a.png",
+            TypeError,
+            r"type str: open it first: upscaler\(PIL.Image.open\('photos/a.png'\)\)",
+        ),
         (Path("a.png"), TypeError, r"Path: open it first"),
         (b"\x89PNG", TypeError, r"type bytes: open them .*io.BytesIO"),
         (None, TypeError, "got None: open a file with PIL.Image.open"),

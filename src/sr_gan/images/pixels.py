@@ -13,6 +13,7 @@ from torch import Tensor
 Pixels = NDArray[Any]
 
 _LIMITS = {"uint8": 255.0, "uint16": 65535.0}
+_OPEN = "PIL.Image.open"
 _OVERSHOOT = 0.25  # how far floats may leave [0, 1], as the ringing of a resize does
 
 
@@ -108,13 +109,13 @@ def as_array(image: object) -> Pixels:
     if hasattr(image, "__array__"):
         return np.asarray(image)
     if isinstance(image, (str, Path)):
-        advice = f"open it first, with PIL.Image.open({str(image)!r})"
+        advice = f"open it first: upscaler({_OPEN}({str(image)!r}))"
     elif isinstance(image, (list, tuple)):
         advice = "give one image at a time, or numpy.asarray(...) of its numbers"
     elif isinstance(image, (bytes, bytearray)):
-        advice = "open them first, with PIL.Image.open(io.BytesIO(...))"
+        advice = f"open them first: upscaler({_OPEN}(io.BytesIO(...)))"
     else:
-        advice = "open a file with PIL.Image.open(...)"
+        advice = f"open a file with {_OPEN}"
     raise TypeError(
         f"an image must be a PIL image, a NumPy array or a tensor, got {_noun(image)}: {advice}"
     )
