@@ -37,9 +37,9 @@ def evaluate(cfg: DictConfig) -> None:
 
     kinds = asked_kinds(cfg)
     model = load_pretrained(settings["model"], settings["scale"], allow=settings["allow"])
-    keep_freed_memory()
     upscaler = Upscaler(model, Options.among(settings))
     lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)
+    keep_freed_memory()  # not earlier, as building AlexNet frees its classifier of 230 MB
     log.info("model   %s", model.describe())
     output = _output(settings["output"], model)
     check_writable([output / "scores"], f"output={output}")

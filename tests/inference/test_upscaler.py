@@ -105,27 +105,6 @@ def test_every_layout_keeps_its_type_and_its_content(channels: int, dtype: Any) 
     assert np.abs(back[0].permute(1, 2, 0).numpy() / limit - pixels).mean() < 0.01
 
 
-def test_alpha_is_enlarged_by_the_bicubic_and_colours_do_not_see_it() -> None:
-    alpha_channel = random_photo(20, 22, seed=1)[..., :1].clip(1)
-    rgba = np.concatenate([random_photo(20, 22), alpha_channel], axis=2)
-    large = upscaler()(rgba)
-    alpha = torch.from_numpy(rgba[..., 3]).double()[None, None]
-    expected = upscale(alpha, 4)[0, 0].round().clamp(0, 255).numpy()
-    assert np.abs(large[..., 3] - expected).max() <= 1
-    np.testing.assert_array_equal(large[..., :3], upscaler()(rgba[..., :3]))
-
-
-def test_what_nobody_sees_does_not_bleed_into_what_is_seen() -> None:
-    rgba = np.concatenate([random_photo(20, 24), np.full((20, 24, 1), 255, np.uint8)], axis=2)
-    rgba[:, 12:, 3] = 0
-    black, green = rgba.copy(), rgba.copy()
-    black[:, 12:, :3], green[:, 12:, :3] = 0, (0, 255, 0)
-    model = upscaler()
-    np.testing.assert_array_equal(model(black), model(green))
-    repeated = np.concatenate([rgba[:, :12], np.repeat(rgba[:, 11:12], 12, axis=1)], axis=1)
-    np.testing.assert_array_equal(model(black)[..., :3], model(repeated[..., :3]))
-
-
 def test_grey_is_what_rgb_of_the_grey_averages_to() -> None:
     grey = random_photo(20, 22)[..., 0]
     rgb = upscaler()(np.repeat(grey[..., None], 3, axis=2).astype(np.float32) / 255)
@@ -159,19 +138,76 @@ def test_pil_images_of_every_mode(mode: str, result: str) -> None:
         assert large.info["icc_profile"] == b"profile"
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_the_transparent_colour_of_a_pil_image_becomes_alpha(mode: str) -> None:
+    image = Image.fromarray(random_photo(12, 10)).convert(mode)
+    image.info["transparency"] = image.getpixel((0, 0))
+    large = upscaler()(image)
+    assert large.mode == ("LA" if mode == "L" else "RGBA")
+    assert np.asarray(large)[0, 0, -1] < 255
+
+
+def test_sixteen_bits_of_the_other_byte_order_are_the_same() -> None:
+    grey = random_photo(12, 10)[..., 0].astype(np.uint16) * 257
+    big = Image.frombytes("I;16B", (10, 12), grey.astype(">u2").tobytes())
+    np.testing.assert_array_equal(upscaler()(big), upscaler()(Image.fromarray(grey)))
+
+
 @pytest.mark.parametrize(
-    ("image", "message"),
+    ("image", "error", "message"),
     [
-        (np.zeros((4, 4, 5), np.uint8), "1 to 4"),
-        (np.zeros((0, 4, 3), np.uint8), "1 to 4"),
-        (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or float"),
-        (torch.zeros(4, 4), "C, H, W"),
-        (Image.new("F", (4, 4)), "mode F"),
+        (
+            "photos/a.png",
+            TypeError,
+            r"type str: open it first: upscaler\(PIL.Image.open\('photos/a.png'\)\)",
+        ),
+        (Path("a.png"), TypeError, r"Path: open it first"),
+        (b"\x89PNG", TypeError, r"type bytes: open them .*io.BytesIO"),
+        (None, TypeError, "got None: open a file with PIL.Image.open"),
+        ([[0, 1], [2, 3]], TypeError, "type list: give one image at a time"),
+        (3, TypeError, "type int"),
+        (np.zeros((4, 4, 3), bool), TypeError, "got bool: convert it to uint8 and multiply it"),
+        (np.zeros((4, 4, 3), np.int64), TypeError, "got int64: if its values are 0 to 255"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), TypeError, "got int64"),
+        (torch.zeros(3, 4, 4, dtype=torch.bfloat16), TypeError, r"use image.float\(\)"),
+        (np.zeros((4, 4, 5), np.uint8), ValueError, r"1 to 4 channels C, got \(4, 4, 5\)"),
+        (np.zeros(4, np.uint8), ValueError, r"got \(4, 1\)|got \(4,\)"),
+        (np.zeros((3, 8, 9), np.uint8), ValueError, r"use image.transpose\(1, 2, 0\)"),
+        (np.zeros((2, 8, 9, 3), np.uint8), ValueError, "one image at a time"),
+        (np.zeros((0, 4, 3), np.uint8), ValueError, "empty"),
+        (torch.zeros(3, 0, 4), ValueError, "empty"),
+        (torch.zeros(0, 3, 4, 4), ValueError, "empty"),
+        (torch.zeros(4, 4), ValueError, r"for a grey image use image\[None\]"),
+        (torch.zeros(8, 9, 3), ValueError, r"use image.permute\(2, 0, 1\)"),
+        (torch.zeros(2, 8, 9, 3), ValueError, r"use image.permute\(0, 3, 1, 2\)"),
+        (torch.zeros(5, 8, 9), ValueError, r"1 to 4 channels C, got \(5, 8, 9\)$"),
+        (np.full((4, 4, 3), 200.0), ValueError, "from 200 to 200: if they are from 0 to 255"),
+        (np.full((4, 4, 3), 2e4), ValueError, "from 0 to 65535, divide"),
+        (np.linspace(-1, 1, 48).reshape(4, 4, 3), ValueError, r"use \(image \+ 1\) / 2"),
+        (torch.full((3, 4, 4), 1.3), ValueError, "divide"),
+        (np.full((4, 4), np.nan), ValueError, "NaN or infinity"),
+        (np.full((4, 4), np.inf), ValueError, "NaN or infinity"),
+        (Image.new("F", (4, 4)), ValueError, "mode F does not say its range"),
+        (Image.new("I", (4, 4)), ValueError, "mode I does not say its range"),
     ],
 )
-def test_images_that_it_cannot_know(image: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_what_is_no_image_is_named(image: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         upscaler()(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_size_is_a_size() -> None:
+    with pytest.raises(TypeError, match=r"Size\(width=1920\), got \(8, 8\)"):
+        upscaler()(random_photo(8, 8), (8, 8))  # type: ignore[arg-type]
+
+
+def test_floats_that_a_resize_overshot_are_clamped() -> None:
+    image = random_photo(12, 10).astype(np.float32) / 255
+    image[2, 3], image[5, 5], image[6, 6] = -1e-6, 1.2, -0.2
+    np.testing.assert_array_equal(upscaler()(image), upscaler()(image.clip(0, 1)))
+    learnt = torch.from_numpy(image).permute(2, 0, 1).requires_grad_()
+    assert not upscaler()(learnt).requires_grad
 
 
 @pytest.mark.parametrize(

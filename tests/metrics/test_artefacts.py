@@ -7,7 +7,7 @@ from skimage import data as skimage_data
 from torch import Tensor
 
 from sr_gan.images.resize import downscale, upscale
-from sr_gan.metrics import colour_shift, grain, lr_consistency
+from sr_gan.metrics import artefacts, colour_shift, grain, lr_consistency
 
 
 @pytest.fixture
@@ -71,3 +71,11 @@ def test_lr_consistency_of_the_photograph_itself_and_of_another(photo: Tensor) -
     assert lr_consistency(photo, lr, 4).item() == float("inf")
     shifted = rounded(photo + 4.0)
     assert lr_consistency(shifted, lr, 4).item() == pytest.approx(20 * np.log10(255 / 4), abs=0.1)
+
+
+def test_strips_change_nothing(photo: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = rounded(photo + 3 * torch.randn(photo.shape))
+    monkeypatch.setattr(artefacts, "_ROWS", 10_000)
+    whole = grain(noisy, photo, 4), colour_shift(noisy, photo)
+    monkeypatch.setattr(artefacts, "_ROWS", 32)
+    torch.testing.assert_close((grain(noisy, photo, 4), colour_shift(noisy, photo)), whole)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sr_gan.errors import UserError
 from sr_gan.images.resize import downscale, upscale
-from sr_gan.metrics import LPIPS
+from sr_gan.metrics import LPIPS, perceptual
 from sr_gan.networks.lpips import Backbone
 
 
@@ -46,6 +46,27 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path
     assert repeated.item() > 0
     with pytest.raises(ValueError, match="32x32"):
         lpips(a[..., :20], b[..., :20])
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+@pytest.mark.parametrize("size", [(301, 34), (32, 333)])
+def test_tiles_have_the_distance_of_the_whole_image(
+    net: Backbone,
+    size: tuple[int, int],
+    alexnet_file: Path,
+    squeezenet_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In float64, so that no feature of a tile can differ unnoticed."""
+    lpips = LPIPS(str(alexnet_file if net == "alex" else squeezenet_file), net=net)
+    lpips.network.double()
+    monkeypatch.setattr(lpips, "_scaled", lambda image: image.double() / 127.5 - 1)
+    a, b = (torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8) for _ in range(2))
+    expected = lpips.network(a.double() / 127.5 - 1, b.double() / 127.5 - 1).flatten()
+    assert expected.min() > 0
+    torch.testing.assert_close(lpips(a, b), expected, rtol=1e-14, atol=0)
+    monkeypatch.setattr(perceptual, "_SIDE", 5)
+    torch.testing.assert_close(lpips(a, b), expected, rtol=1e-14, atol=0)
 
 
 def test_missing_and_wrong_weights(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Makes photographs to measure on, in any number and size, from a few."""
 
 import logging
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +42,8 @@ def make_photos(
     log.info("making %d PNG files of %dx%d pixels", count, *size)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]
-    with ProcessPoolExecutor(cores()) as pool:
-        list(pool.map(_make_photo, jobs, chunksize=8))
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(_make_photo, jobs))
 
 
 def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:

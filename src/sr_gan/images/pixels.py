@@ -1,12 +1,12 @@
 """Converts arrays and PIL images to the tensors that an upscaler needs, and back."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 # (H, W, C) uint8, uint16 or float in [0, 1]; the last of 2 or 4 channels is alpha.
@@ -14,16 +14,80 @@ Pixels = NDArray[Any]
 
 _LIMITS = {"uint8": 255.0, "uint16": 65535.0}
 _ROWS = 256
+_OPEN = "PIL.Image.open"
+_OVERSHOOT = 0.25  # how far floats may leave [0, 1], as the ringing of a resize does
 
 
 def check_pixels(pixels: Pixels) -> None:
-    """Raises a ValueError if an array is not :data:`Pixels`."""
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
-        raise ValueError(f"an image must be (H, W) or (H, W, 1 to 4), got {pixels.shape}")
+    """Checks that an array is :data:`Pixels`.
+
+    Raises:
+        TypeError: its numbers are of another type.
+        ValueError: it has another shape, or floats outside [-0.25, 1.25].
+    """
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+        raise ValueError(f"an array must be (H, W) or (H, W, C) {_got(pixels.shape, last=True)}")
+    if 0 in pixels.shape:
+        raise ValueError(f"the image is empty: its shape is {pixels.shape}")
     if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(
-            f"an image must be of uint8, uint16 or float in [0, 1], got {pixels.dtype}"
-        )
+        raise TypeError(_wrong_type(pixels.dtype.name))
+    if pixels.dtype.name not in _LIMITS:
+        _check_range(float(pixels.min()), float(pixels.max()))
+
+
+def check_tensor(image: Tensor) -> None:
+    """Checks that a tensor is (C, H, W) or (B, C, H, W), of a type that NumPy has.
+
+    Raises:
+        TypeError: its numbers are of a type that is not allowed.
+        ValueError: it has another shape.
+    """
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 2, 3, 4):
+        shape = tuple(image.shape)
+        raise ValueError(f"a tensor must be (C, H, W) or (B, C, H, W) {_got(shape, last=False)}")
+    if 0 in image.shape:
+        raise ValueError(f"the image is empty: its shape is {tuple(image.shape)}")
+    if image.dtype == torch.bfloat16:
+        raise TypeError(_wrong_type("bfloat16"))
+
+
+def _got(shape: tuple[int, ...], last: bool) -> str:
+    """Says what a shape is, and how it becomes one with its channels at the right place."""
+    text = f"with 1 to 4 channels C, got {shape}"
+    if last and len(shape) == 3 and shape[0] <= 4:
+        return f"{text}: the channels come first, so use image.transpose(1, 2, 0)"
+    if last and len(shape) == 4:
+        return f"{text}: give one image at a time, or a tensor (B, C, H, W)"
+    if not last and len(shape) in (3, 4) and shape[-1] <= 4:
+        order = "2, 0, 1" if len(shape) == 3 else "0, 3, 1, 2"
+        return f"{text}: the channels come last, so use image.permute({order})"
+    if not last and len(shape) == 2:
+        return f"{text}: for a grey image use image[None]"
+    return text
+
+
+def _wrong_type(name: str) -> str:
+    if name == "bool":
+        advice = "convert it to uint8 and multiply it by 255"
+    elif name == "bfloat16":
+        advice = "use image.float()"
+    else:
+        advice = "if its values are 0 to 255, convert it to uint8"
+    return f"an image must be of uint8, uint16, or float in [0, 1], got {name}: {advice}"
+
+
+def _check_range(lowest: float, highest: float) -> None:
+    if lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT:
+        return
+    if not np.isfinite(lowest + highest):
+        raise ValueError("the image holds NaN or infinity: floats must be in [0, 1]")
+    if lowest < -_OVERSHOOT:
+        advice = "if they are in [-1, 1], use (image + 1) / 2"
+    else:
+        advice = f"if they are from 0 to {'255' if highest < 256 else '65535'}, divide by that"
+    raise ValueError(
+        f"floats must be in [0, 1], got values from {lowest:g} to {highest:g}: {advice}"
+    )
 
 
 def colour_channels(channels: int) -> int:
@@ -31,19 +95,35 @@ def colour_channels(channels: int) -> int:
     return channels - 1 if channels in (2, 4) else channels
 
 
-def spread_colours(pixels: Pixels) -> Pixels:
-    """Gives fully transparent pixels the colour of the nearest pixel that is not.
+def alpha_varies(pixels: Pixels) -> bool:
+    """Whether an image has an alpha channel that is not the same everywhere."""
+    alpha = pixels[..., -1]
+    return pixels.shape[2] in (2, 4) and bool((alpha != alpha[0, 0]).any())
 
-    Their own colour, often black, is invisible, but it would bleed into the visible edges when the
-    image is enlarged.
+
+def as_array(image: object) -> Pixels:
+    """Returns an array, or what has the interface of one, as a NumPy array.
+
+    Raises:
+        TypeError: it is no array.
     """
-    hidden = pixels[..., -1] == 0 if pixels.shape[2] in (2, 4) else np.zeros(1, bool)
-    if not hidden.any() or hidden.all():
-        return pixels
-    rows, columns = distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    spread: Pixels = pixels.copy()
-    spread[hidden, :-1] = pixels[rows[hidden], columns[hidden], :-1]
-    return spread
+    if hasattr(image, "__array__"):
+        return np.asarray(image)
+    if isinstance(image, (str, Path)):
+        advice = f"open it first: upscaler({_OPEN}({str(image)!r}))"
+    elif isinstance(image, (list, tuple)):
+        advice = "give one image at a time, or numpy.asarray(...) of its numbers"
+    elif isinstance(image, (bytes, bytearray)):
+        advice = f"open them first: upscaler({_OPEN}(io.BytesIO(...)))"
+    else:
+        advice = f"open a file with {_OPEN}"
+    raise TypeError(
+        f"an image must be a PIL image, a NumPy array or a tensor, got {_noun(image)}: {advice}"
+    )
+
+
+def _noun(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def plain_mode(image: Image.Image) -> Image.Image:
@@ -52,13 +132,21 @@ def plain_mode(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: the range of the mode is unknown.
     """
-    if image.mode in ("L", "LA", "RGB", "RGBA", "I;16"):
-        return image
+    if image.mode.startswith("I;16"):
+        native = Image.fromarray(np.asarray(image).astype(np.uint16))
+        native.info = image.info
+        return native
     if image.mode in ("F", "I"):
-        raise ValueError(f"PIL images of mode {image.mode} have no known range: give an array")
-    if image.mode == "1":
-        return image.convert("L")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        raise ValueError(
+            f"a PIL image of mode {image.mode} does not say its range: give an array of floats in "
+            "[0, 1], such as numpy.asarray(image) / 65535"
+        )
+    if image.mode == "La":
+        return image.convert("LA")
+    grey, transparent = image.mode in ("1", "L", "LA"), image.has_transparency_data
+    if grey:
+        return image.convert("LA" if transparent else "L")
+    return image.convert("RGBA" if transparent else "RGB")
 
 
 def fit(pixels: Pixels, alpha: bool, bits: int) -> Pixels:
@@ -85,10 +173,10 @@ def fit(pixels: Pixels, alpha: bool, bits: int) -> Pixels:
 
 
 def to_tensor(window: Pixels, device: torch.device) -> Tensor:
-    """Converts pixels to a tensor: (h, w, C) -> (1, C, h, w), float in [0, 1]."""
+    """Converts pixels to a tensor: (h, w, C) -> (1, C, h, w), float, clamped to [0, 1]."""
     limit = _LIMITS.get(window.dtype.name, 1.0)
     pixels = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32)
-    return torch.from_numpy(pixels)[None].to(device).div_(limit)
+    return torch.from_numpy(pixels)[None].to(device).div_(limit).clamp_(0, 1)
 
 
 def to_pixels(tile: Tensor, dtype: np.dtype[Any]) -> Pixels:

@@ -16,15 +16,16 @@ from sr_gan.devices import out_of_memory
 from sr_gan.errors import UserError
 from sr_gan.images.pixels import (
     Pixels,
+    alpha_varies,
+    as_array,
     check_pixels,
+    check_tensor,
     colour_channels,
     plain_mode,
-    spread_colours,
     to_pixels,
     to_tensor,
 )
-from sr_gan.images.resize import upscale
-from sr_gan.inference import refine
+from sr_gan.inference import refine, transparency
 from sr_gan.inference.int8 import quantised
 from sr_gan.inference.openvino import convert, run_by_openvino
 from sr_gan.inference.prepare import prepare
@@ -99,19 +100,24 @@ class Upscaler:
         Args:
             image: a PIL image; a NumPy array (H, W) or (H, W, C) of uint8, uint16, or float in
                 [0, 1]; or a tensor (C, H, W) or (B, C, H, W), likewise. C is 1 (grey), 2 (grey
-                and alpha), 3 (RGB) or 4 (RGB and alpha).
+                and alpha), 3 (RGB) or 4 (RGB and alpha). Floats from -0.25 to 1.25, which a resize
+                can leave behind, are clamped.
             size: the size of the result; the default is what the network makes.
 
         Raises:
-            ValueError: the type, shape or number of channels is none of these, or the result
-                would be larger than what the network makes.
+            TypeError: ``image`` is no image, its numbers are of another type, or ``size`` is no
+                :class:`Size`.
+            ValueError: the shape, the number of channels or a float is none of these, or the
+                result would be larger than what the network makes.
         """
+        if not isinstance(size, Size | None):
+            raise TypeError(f"size must be a Size, such as Size(width=1920), got {size!r}")
         size = size or Size()
         if isinstance(image, Image.Image):
             return self._pil(image, size)
         if isinstance(image, Tensor):
             return self._tensor(image, size)
-        array = np.asarray(image)
+        array = as_array(image)
         flat = array.ndim == 2
         large = self._array(array[..., None] if flat else array, size)
         return large[..., 0] if flat else large
@@ -133,7 +139,7 @@ class Upscaler:
             size: the size of the result, as in :meth:`__call__`.
 
         Raises:
-            ValueError: an argument is not allowed, as in :meth:`__call__`.
+            TypeError, ValueError: an argument is not allowed, as in :meth:`__call__`.
             UserError: not even the smallest tile fits into memory.
         """
         check_pixels(pixels)
@@ -143,18 +149,18 @@ class Upscaler:
 
     def _bands(self, pixels: Pixels, progress: Callable[[int], None]) -> Iterator[Pixels]:
         """Does what :meth:`bands` does, at the network's scale factor."""
-        pixels = spread_colours(pixels)
         dtype = self._type(8 * pixels.dtype.itemsize)
         if dtype != self.dtype:  # a tile of this type takes another amount of memory
             self.dtype, self.tile = dtype, self.options.tile
         # A band is a row of tiles. Each tile is read with a halo as wide as the network and the
         # refinements reach. Only its core is kept, so that tiles meet without seams.
         top, height = 0, pixels.shape[0]
+        halo = self.halo + (transparency.HALO if alpha_varies(pixels) else 0)
         while top < height:
             size = self.tile = self.tile or self._largest_tile(pixels)
-            span = tiles.span_from(top, height, size, self.halo)
+            span = tiles.span_from(top, height, size, halo)
             try:
-                band = self._band(pixels, span, size, progress)
+                band = self._band(pixels, span, size, halo, progress)
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -164,12 +170,17 @@ class Upscaler:
             yield band
 
     def _band(
-        self, pixels: Pixels, row: tiles.Span, size: int, progress: Callable[[int], None]
+        self,
+        pixels: Pixels,
+        row: tiles.Span,
+        size: int,
+        halo: int,
+        progress: Callable[[int], None],
     ) -> Pixels:
         scale = self.scale
         width, channels = pixels.shape[1:]
         band = np.empty(((row.stop - row.start) * scale, width * scale, channels), pixels.dtype)
-        for column in tiles.spans(width, size, self.halo):
+        for column in tiles.spans(width, size, halo):
             lr = to_tensor(pixels[row.window, column.window], self.device)
             tile = self._enlarge(lr)[0, :, row.core(scale), column.core(scale)]
             band[:, column.start * scale : column.stop * scale] = to_pixels(tile, pixels.dtype)
@@ -178,20 +189,17 @@ class Upscaler:
 
     @torch.inference_mode()
     def _enlarge(self, image: Tensor) -> Tensor:
-        """Enlarges (1, C, h, w) float in [0, 1] to (1, C, scale * h, scale * w).
+        """Enlarges (1, C, h, w) float in [0, 1] to (1, C, scale * h, scale * w)."""
+        colours = colour_channels(image.shape[1])
+        if colours == image.shape[1]:
+            return self._colours(image).clamp(0, 1)
+        colour, alpha = image[:, :colours], image[:, colours:]
+        return transparency.enlarge(self._colours, colour, alpha, self.scale).clamp(0, 1)
 
-        The network enlarges the colours. The bicubic enlarges alpha, which has no texture to invent
-        and whose edges must meet those of the colours.
-        """
-        channels = image.shape[1]
-        colours = colour_channels(channels)
-        lr = image[:, :colours].expand(-1, 3, -1, -1)
-        sr = self._refined(lr)
-        if colours == 1:
-            sr = sr.mean(1, keepdim=True)
-        if colours < channels:
-            sr = torch.cat([sr, upscale(image[:, colours:], self.scale)], dim=1)
-        return sr.clamp(0, 1)
+    def _colours(self, image: Tensor) -> Tensor:
+        """Enlarges colours by the network: (1, 1 or 3, h, w) in [0, 1], grey as RGB's mean."""
+        sr = self._refined(image.expand(-1, 3, -1, -1))
+        return sr if image.shape[1] == 3 else sr.mean(1, keepdim=True)
 
     def _refined(self, lr: Tensor) -> Tensor:
         chosen = self.options
@@ -267,11 +275,11 @@ class Upscaler:
         return halo
 
     def _array(self, pixels: Pixels, size: Size) -> Pixels:
-        check_pixels(pixels)
+        bands = self.bands(pixels, size=size)
         height, width = size.of(pixels.shape, self.scale)
         large = np.empty((height, width, pixels.shape[2]), pixels.dtype)
         top = 0
-        for band in self.bands(pixels, size=size):
+        for band in bands:
             large[top : top + len(band)] = band
             top += len(band)
         return large
@@ -286,11 +294,8 @@ class Upscaler:
         return enlarged
 
     def _tensor(self, image: Tensor, size: Size) -> Tensor:
-        batch = image if image.ndim == 4 else image[None]
-        if image.ndim not in (3, 4):
-            raise ValueError(
-                f"a tensor must be (C, H, W) or (B, C, H, W), got {tuple(image.shape)}"
-            )
+        check_tensor(image)
+        batch = image.detach() if image.ndim == 4 else image.detach()[None]
         arrays = [self._array(one.permute(1, 2, 0).cpu().numpy(), size) for one in batch]
         large = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
         return (large if image.ndim == 4 else large[0]).to(image.device)

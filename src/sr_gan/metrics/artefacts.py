@@ -9,12 +9,15 @@ from torch.nn import functional as F
 
 from sr_gan.images.resize import downscale
 from sr_gan.metrics.fidelity import luma, psnr
+from sr_gan.networks.tiles import spans
 
 FLAT = 3.0  # grey levels; where its standard deviation is lower, a photograph counts as flat
 _WINDOW = 3.0  # sigma, in pixels, of the window of that standard deviation
 _HIGH = 2.0  # sigma, in pixels, of the blur that the high-pass subtracts
 _FEWEST = 0.01  # smallest share of flat pixels for a result
+_REACH = 24  # pixels; SciPy cuts a Gaussian off at 4 sigma, and two windows follow each other
 _BLOCK = 16  # pixels over which colours are averaged
+_ROWS = 16 * _BLOCK  # of a strip, so that its float64 maps are small
 
 
 def lr_consistency(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
@@ -59,14 +62,28 @@ def grain(sr: Tensor, hr: Tensor, border: int) -> Tensor:
 
     Source: this project's own definition, for an artefact seen in its first run.
     """
-    values = []
-    for x, y in zip(luma(sr).numpy(force=True)[:, 0], luma(hr).numpy(force=True)[:, 0]):
-        inside = (slice(border, x.shape[0] - border), slice(border, x.shape[1] - border))
-        flat = _is_flat(y)[inside]
-        excess = (_high(x) ** 2 - _high(y) ** 2)[inside][flat]
-        energy = excess.mean() if flat.mean() >= _FEWEST else np.nan
-        values.append(np.sign(energy) * np.sqrt(abs(energy) / _white_noise()))
-    return torch.tensor(values)
+    values = [_grain(x[None], y[None], border) for x, y in zip(sr, hr)]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _grain(sr: Tensor, hr: Tensor, border: int) -> float:
+    height, width = hr.shape[-2:]
+    energy = flat = 0.0
+    for strip in spans(height - 2 * border, _ROWS, 0):
+        # A strip inside the border is read with as many rows around it as its filters reach.
+        start, stop = strip.start + border, strip.stop + border
+        first = max(0, start - _REACH)
+        x, y = (
+            luma(image[..., first : stop + _REACH, :])[0, 0].numpy(force=True) for image in (sr, hr)
+        )
+        inside = (slice(start - first, stop - first), slice(border, width - border))
+        level = _is_flat(y)[inside]
+        energy += (_high(x) ** 2 - _high(y) ** 2)[inside][level].sum()
+        flat += level.sum()
+    if flat <= _FEWEST * (height - 2 * border) * (width - 2 * border):
+        return np.nan
+    energy /= flat
+    return float(np.sign(energy) * np.sqrt(abs(energy) / _white_noise()))
 
 
 def _is_flat(y: np.ndarray) -> np.ndarray:
@@ -89,6 +106,10 @@ def _white_noise() -> float:
 
 def _lab(image: Tensor) -> list[np.ndarray]:
     """Returns each image's block means in CIELAB: uint8 (B, 1 or 3, H, W) -> (H/16, W/16, 3)."""
-    rgb = image.double().expand(-1, 3, -1, -1) / 255
-    means = F.avg_pool2d(rgb, _BLOCK, ceil_mode=True, count_include_pad=False)
+    means = torch.cat([_block_means(rows) for rows in torch.split(image, _ROWS, -2)], dim=-2)
     return [np.asarray(rgb2lab(one)) for one in means.permute(0, 2, 3, 1).numpy(force=True)]
+
+
+def _block_means(image: Tensor) -> Tensor:
+    rgb = image.double().expand(-1, 3, -1, -1) / 255
+    return F.avg_pool2d(rgb, _BLOCK, ceil_mode=True, count_include_pad=False)

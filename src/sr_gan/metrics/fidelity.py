@@ -1,8 +1,16 @@
 """PSNR and SSIM as the super-resolution literature measures them, on rounded 8-bit images."""
 
+from collections.abc import Callable
+from math import exp
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from sr_gan.networks.tiles import spans
+
+_ROWS = 32  # of a strip, so that its float64 maps are small
+_BELL = [exp(-(at**2) / (2 * 1.5**2)) for at in range(-5, 6)]
+_TAPS = [tap / sum(_BELL) for tap in _BELL]  # of SSIM's window, along one side
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -31,12 +39,12 @@ def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     Raises:
         ValueError: the images differ in size or type, or nothing is left inside the border.
     """
-    return _psnr(*_inside(sr, hr, border))
+    return _psnr(*_inside(sr, hr, border), Tensor.double)
 
 
 def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     """Returns :func:`psnr` of the luma; the values of grey images are used unchanged."""
-    return _psnr(*(luma(x) for x in _inside(sr, hr, border)))
+    return _psnr(*_inside(sr, hr, border), luma)
 
 
 def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
@@ -50,12 +58,12 @@ def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
 
     Source: Wang et al. 2004, equation 13.
     """
-    return _ssim(*_inside(sr, hr, border))
+    return _ssim(*_inside(sr, hr, border), Tensor.double)
 
 
 def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     """Returns :func:`ssim` of the luma; the values of grey images are used unchanged."""
-    return _ssim(*(luma(x) for x in _inside(sr, hr, border)))
+    return _ssim(*_inside(sr, hr, border), luma)
 
 
 def luma(image: Tensor) -> Tensor:
@@ -63,23 +71,33 @@ def luma(image: Tensor) -> Tensor:
     return image.double() if image.shape[1] == 1 else rgb_to_y(image)
 
 
-def _psnr(x: Tensor, y: Tensor) -> Tensor:
-    error = (x.double() - y.double()).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(255.0**2 / error)
+def _psnr(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
+    height, sums = x.shape[-2], []
+    for strip in spans(height, _ROWS, 0):
+        error = floats(x[..., strip.window, :]) - floats(y[..., strip.window, :])
+        sums.append(error.square_().mean(dim=(1, 3)).sum(dim=1))
+    return 10 * torch.log10(255.0**2 * height / torch.stack(sums).sum(dim=0))
 
 
-def _ssim(x: Tensor, y: Tensor) -> Tensor:
+def _ssim(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
     if min(x.shape[-2:]) < 11:
         raise ValueError(f"SSIM needs 11x11 pixels inside the border, got {tuple(x.shape[-2:])}")
-    shape = (-1, 1, *x.shape[-2:])  # (B * C, 1, H, W)
-    a, b = x.double().reshape(shape), y.double().reshape(shape)
+    height, sums = x.shape[-2] - 10, []
+    for strip in spans(height, _ROWS, 0):
+        rows = (..., slice(strip.start, strip.stop + 10), slice(None))
+        sums.append(_similarity(floats(x[rows]), floats(y[rows])).mean(dim=(1, 3)).sum(dim=1))
+    return torch.stack(sums).sum(dim=0) / height
+
+
+def _similarity(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the SSIM at each pixel: float64 (B, C, H, W) -> (B, C, H - 10, W - 10)."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([a, b, a * a, b * b, a * b])).chunk(5)
+    mean_x, mean_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     variance_x, variance_y = xx - mean_x**2, yy - mean_y**2
     covariance = xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return (luminance * structure).mean(dim=(1, 2, 3)).view(len(x), -1).mean(dim=1)
+    return torch.mul(luminance, structure)
 
 
 def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
@@ -94,9 +112,12 @@ def _inside(sr: Tensor, hr: Tensor, border: int) -> tuple[Tensor, Tensor]:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Applies an 11-tap Gaussian, sigma 1.5: (B, 1, H, W) -> (B, 1, H - 10, W - 10)."""
-    offsets = torch.arange(-5, 6, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    taps = taps / taps.sum()
-    rows = F.conv2d(image, taps.view(1, 1, 11, 1))
-    return F.conv2d(rows, taps.view(1, 1, 1, 11))
+    """Applies an 11-tap Gaussian, sigma 1.5: (..., H, W) -> (..., H - 10, W - 10)."""
+    # PyTorch's convolution would copy float64 images eleven times.
+    for dim in (-2, -1):
+        size = image.shape[dim] - 10
+        total = torch.zeros_like(image.narrow(dim, 0, size))
+        for at, tap in enumerate(_TAPS):
+            total.add_(image.narrow(dim, at, size), alpha=tap)
+        image = total
+    return image

@@ -1,13 +1,14 @@
 """The network behind LPIPS, for the metric and for the loss."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.image.lpips import _LPIPS
+from torchmetrics.functional.image.lpips import _LPIPS, SqueezeNet, _normalize_tensor
 from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
 
 from sr_gan.arguments import checked
@@ -27,6 +28,9 @@ _ORIGINS: dict[str, tuple[str, int, Any, Any, str]] = {  # name, MB, network, fi
         "gan.loss.content.lpips.weights=FILE (lpips_squeeze=FILE in evaluate)",
     ),
 }
+
+_ROWS = 32  # of a layer whose distances are computed at a time, as copies of it are large
+_STRIDES = {"alex": (4, 8, 16, 16, 16), "squeeze": (2, 4, 8, 16, 16, 16, 16)}
 
 
 class LPIPSNetwork(nn.Module):
@@ -53,6 +57,7 @@ class LPIPSNetwork(nn.Module):
     @checked
     def __init__(self, net: Backbone = "alex", weights: str | None = None) -> None:
         super().__init__()
+        self.strides = _STRIDES[net]
         self.distance = _LPIPS(pretrained=True, net=net, pnet_rand=True)
         _load(self.distance.net, _read(net, weights), net, weights or "torch's cache")
         self.requires_grad_(False).eval()
@@ -61,6 +66,21 @@ class LPIPSNetwork(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         distances: Tensor = self.distance(a, b)
         return distances
+
+    def maps(self, a: Tensor, b: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yields the stride and the distances at each position of every layer: (B, 1, h, w).
+
+        The sum of their means is what :meth:`forward` returns. Only one layer is held at a time.
+        """
+        layers: Any = self.distance.net.children()
+        if isinstance(self.distance.net, SqueezeNet):
+            layers = self.distance.net.slices
+        a, b = self.distance.scaling_layer(a), self.distance.scaling_layer(b)
+        for layer, weigh, stride in zip(layers, self.distance.lins, self.strides):
+            a, b = layer(a), layer(b)
+            rows = zip(torch.split(a, _ROWS, -2), torch.split(b, _ROWS, -2))
+            unit = ((_normalize_tensor(x), _normalize_tensor(y)) for x, y in rows)
+            yield stride, torch.cat([weigh((x - y) ** 2) for x, y in unit], dim=-2)
 
     def train(self, mode: bool = True) -> "LPIPSNetwork":
         """Stays in eval mode, because the linear layers contain a dropout."""
