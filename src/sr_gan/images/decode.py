@@ -1,7 +1,6 @@
 """Reads image files of every kind: libvips those that it knows, and Pillow the others."""
 
 import io
-import logging
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pyvips
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,6 +19,7 @@ from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
 from sr_gan.images.metadata import ICC, Metadata
 from sr_gan.images.pixels import fit
+from sr_gan.images.vips import pyvips
 
 Pixels = NDArray[np.uint8]
 
@@ -33,10 +32,6 @@ _HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
 _TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
 _EXTRA_SAMPLES, _ALPHA = 338, (1, 2)  # TIFF: associated with the colours, or not
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
-
-pyvips.cache_set_max(0)  # or a file that has changed would be read from libvips' cache
-for name in ("pyvips", "PIL"):  # what they log either raises an error or does no harm
-    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class BadImage(Exception):  # noqa: N818  it describes the file

@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import pyvips
 from PIL import Image
+
+from sr_gan.images.vips import pyvips
 
 ICC, EXIF, _XMP, IPTC = "icc-profile-data", "exif-data", "xmp-data", "iptc-data"  # in libvips
 _UNKNOWN = (1.0, 72 / 25.4)  # what libvips assumes if a file states no resolution

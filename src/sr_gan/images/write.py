@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -20,6 +19,7 @@ from sr_gan.files import temporary
 from sr_gan.images.decode import BadImage, one_line
 from sr_gan.images.metadata import DIRECTORIES, EXIF, IPTC, Metadata
 from sr_gan.images.pixels import colour_channels, fit
+from sr_gan.images.vips import pyvips
 
 Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
 
