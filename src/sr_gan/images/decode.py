@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sr_gan.devices import out_of_memory
@@ -28,9 +28,13 @@ MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompressi
 _LOADERS = tuple(
     f"VipsForeignLoad{name}" for name in ("Jpeg", "Png", "Webp", "Tiff", "Nsgif", "Heif")
 )
+_TIFF = "VipsForeignLoadTiff"
 _HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
 _TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
-_EXTRA_SAMPLES, _ALPHA = 338, (1, 2)  # TIFF: associated with the colours, or not
+# Tags of TIFF, and their values: alpha that is associated with the colours, or not; ways of JPEG.
+_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SUBSAMPLING = 259, 262, 338, 530
+_ALPHA, _JPEGS, _YCBCR = (1, 2), (6, 7), 6
+_KNOWN = (0, 1, 2, 3, 5, _YCBCR, 8)  # grey, RGB, palette, CMYK, YCbCr, LAB; not mosaics of cameras
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
 
 
@@ -148,8 +152,15 @@ def one_line(error: Exception) -> str:
 @contextmanager
 def _opened(source: pyvips.Source, file: IO[bytes]) -> Iterator[pyvips.Image | Image.Image]:
     """Reads the header of a file with the library that will decode its pixels."""
-    if _loader(source).startswith(_LOADERS):
-        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated")
+    loader = _loader(source)
+    if loader.startswith(_LOADERS):
+        # Of a TIFF that is cut off, libvips only warns. Its warnings on a JPEG may be harmless.
+        fail_on = "warning" if loader.startswith(_TIFF) else "truncated"
+        try:
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on=fail_on)
+        except pyvips.Error as error:
+            yield _lab(file, error)
+            return
         compression = _HEIF_CODEC in image.get_fields() and image.get(_HEIF_CODEC)
         yield _heic(file) if compression == "hevc" else image
         return
@@ -169,6 +180,18 @@ def _loader(source: pyvips.Source) -> str:
     return str(pyvips.ffi.string(name), "ascii")
 
 
+def _lab(file: IO[bytes], error: pyvips.Error) -> Image.Image:
+    """Reads a TIFF in LAB of 8 bits, which libvips refuses; others that it refuses are refused."""
+    file.seek(0)
+    image = Image.open(file, formats=["TIFF"])
+    if image.mode != "LAB":
+        raise error
+    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
 def _heic(file: IO[bytes]) -> Image.Image:
     try:
         plugin = import_module("pillow_heif")
@@ -181,7 +204,13 @@ def _heic(file: IO[bytes]) -> Image.Image:
 
 
 def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
-    metadata, tiff = Metadata.of_vips(image, data), image.get("vips-loader").startswith("tiff")
+    metadata = Metadata.of_vips(image, data)
+    tags = _tags(data) if image.get("vips-loader").startswith("tiff") else None
+    kind = tags.get(_PHOTOMETRIC, 1) if tags else 1
+    if kind not in _KNOWN:
+        raise BadImage(f"a TIFF of photometric interpretation {kind}: save it as RGB")
+    if tags and kind == _YCBCR and tags.get(_COMPRESSION, 1) not in _JPEGS:
+        return _in_ycbcr(data, tags)  # libvips takes the numbers for RGB
     shift = image.get(_BITS) if _HEIF_CODEC in image.get_fields() else 16
     if image.get_typeof("orientation") and image.get("orientation") > 1:
         image = image.copy_memory().autorot()  # rows from the bottom cannot come first otherwise
@@ -191,8 +220,8 @@ def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
         raise BadImage(f"pixels of type {image.format}, {_UNKNOWN_RANGE}")
     grey = image.bands < 3 or image.interpretation in ("b-w", "grey16")
     channels = min(image.bands, 2 if grey else 4)
-    if tiff and channels in (2, 4) and not _says_alpha(data):
-        channels -= 1
+    if tags and channels in (2, 4) and tags.get(_EXTRA_SAMPLES, (0,))[0] not in _ALPHA:
+        channels -= 1  # libvips takes any sample after the colours for alpha
     pixels = image.extract_band(0, n=channels).numpy().reshape(image.height, image.width, channels)
     if shift < 16 and image.format == "ushort":
         pixels |= pixels >> shift  # libvips leaves the lower bits of AVIF's 10 or 12 at 0
@@ -211,12 +240,19 @@ def _in_srgb(image: pyvips.Image) -> pyvips.Image:
     return colours.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
 
 
-def _says_alpha(tiff: bytes) -> bool:
-    """Whether the sample after the colours is alpha; libvips takes any sample for it."""
+def _tags(tiff: bytes) -> ImageFileDirectory_v2:
+    """Reads the tags of a TIFF, also those that libvips keeps to itself."""
     tags, file = ImageFileDirectory_v2(tiff[: 16 if tiff[2] == 43 else 8]), io.BytesIO(tiff)
     file.seek(tags.next)
     tags.load(file)
-    return tags.get(_EXTRA_SAMPLES, (0,))[0] in _ALPHA
+    return tags
+
+
+def _in_ycbcr(tiff: bytes, tags: ImageFileDirectory_v2) -> Picture:
+    if tags.get(_SUBSAMPLING, (2, 2)) != (1, 1):
+        raise BadImage("a TIFF in YCbCr with fewer colours than pixels: save it as RGB")
+    with Image.open(io.BytesIO(tiff), formats=["TIFF"]) as image:
+        return _by_pillow(image)
 
 
 def _by_pillow(image: Image.Image) -> Picture:
@@ -227,7 +263,7 @@ def _by_pillow(image: Image.Image) -> Picture:
     if image.mode.startswith("I"):
         return Picture(np.asarray(image).astype(np.uint16)[..., None], metadata)
     colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    if image.mode in ("CMYK", "LAB"):
+    if image.mode == "CMYK":
         metadata = metadata.without(ICC)
     pixels = np.array(image.convert(colours + "A" * image.has_transparency_data))
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
