@@ -36,7 +36,7 @@ REFUSED = {
     "float.tif": "pixels of type float, whose range is unknown: save it with 8 or 16 bits",
     "claims.png": "1048576x1048576 pixels, more than max_megapixels=179",
     "cut.jpg": "premature end",
-    "cut.tif": "cannot be decoded",
+    "cut.tif": "truncated",
     "text.png": "not an image",
     "empty.jpg": "not an image",
     "icon.png": "not an image",

@@ -28,11 +28,11 @@ MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompressi
 _LOADERS = tuple(
     f"VipsForeignLoad{name}" for name in ("Jpeg", "Png", "Webp", "Tiff", "Nsgif", "Heif")
 )
-_TIFF = "VipsForeignLoadTiff"
 _HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
 _TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
 # Tags of TIFF, and their values: alpha that is associated with the colours, or not; ways of JPEG.
 _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SUBSAMPLING = 259, 262, 338, 530
+_PIECES = (273, 324), (279, 325)  # where strips or tiles begin, and how long they are
 _ALPHA, _JPEGS, _YCBCR = (1, 2), (6, 7), 6
 _KNOWN = (0, 1, 2, 3, 5, _YCBCR, 8)  # grey, RGB, palette, CMYK, YCbCr, LAB; not mosaics of cameras
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
@@ -146,18 +146,17 @@ def one_line(error: Exception) -> str:
     """Returns what an error of Pillow or libvips says in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("unable to")]
-    return (said or lines or [type(error).__name__])[0].removeprefix("image file is ")
+    return (said or ["damaged" if lines else type(error).__name__])[0].removeprefix(
+        "image file is "
+    )
 
 
 @contextmanager
 def _opened(source: pyvips.Source, file: IO[bytes]) -> Iterator[pyvips.Image | Image.Image]:
     """Reads the header of a file with the library that will decode its pixels."""
-    loader = _loader(source)
-    if loader.startswith(_LOADERS):
-        # Of a TIFF that is cut off, libvips only warns. Its warnings on a JPEG may be harmless.
-        fail_on = "warning" if loader.startswith(_TIFF) else "truncated"
+    if _loader(source).startswith(_LOADERS):
         try:
-            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on=fail_on)
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
         except pyvips.Error as error:
             yield _lab(file, error)
             return
@@ -209,6 +208,8 @@ def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
     kind = tags.get(_PHOTOMETRIC, 1) if tags else 1
     if kind not in _KNOWN:
         raise BadImage(f"a TIFF of photometric interpretation {kind}: save it as RGB")
+    if tags and _is_cut_off(tags, len(data)):
+        raise BadImage("truncated")
     if tags and kind == _YCBCR and tags.get(_COMPRESSION, 1) not in _JPEGS:
         return _in_ycbcr(data, tags)  # libvips takes the numbers for RGB
     shift = image.get(_BITS) if _HEIF_CODEC in image.get_fields() else 16
@@ -246,6 +247,12 @@ def _tags(tiff: bytes) -> ImageFileDirectory_v2:
     file.seek(tags.next)
     tags.load(file)
     return tags
+
+
+def _is_cut_off(tags: ImageFileDirectory_v2, size: int) -> bool:
+    """Whether a TIFF ends before its strips or tiles; libvips leaves missing tiles black."""
+    starts, lengths = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _PIECES)
+    return any(start + length > size for start, length in zip(starts, lengths))
 
 
 def _in_ycbcr(tiff: bytes, tags: ImageFileDirectory_v2) -> Picture:

@@ -23,7 +23,6 @@ _STRUCTURE = ("{", "ImageJ=", "<?xml")  # descriptions by scientific programs of
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks of PNG that say what the numbers mean: gamma, primaries, HDR.
 _COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI")
-_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _NO_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")  # blocks that are kept or are stale
 _SRGB_GAMMA = struct.pack(">I", 45455)
 
@@ -91,7 +90,7 @@ def _kept_chunks(data: bytes) -> bytes:
     found = [
         (kind, content)
         for kind, content in _chunks(data)
-        if kind in _COLOUR_CHUNKS or (kind in _TEXT_CHUNKS and not content.startswith(_NO_TEXTS))
+        if kind in _COLOUR_CHUNKS or _is_plain_text(kind, content)
     ]
     return b"".join(
         struct.pack(">I4s", len(content), kind)
@@ -99,6 +98,13 @@ def _kept_chunks(data: bytes) -> bytes:
         + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in found
     )
+
+
+def _is_plain_text(kind: bytes, content: bytes) -> bool:
+    """Whether a chunk is a text that is not compressed; a small one could become a huge one."""
+    keyword, _, rest = content.partition(b"\0")
+    plain = kind == b"tEXt" or (kind == b"iTXt" and rest[:1] == b"\0")
+    return plain and not keyword.startswith(_NO_TEXTS)
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
