@@ -169,14 +169,14 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
         ("text.png", "not an image", True),
         ("empty.png", "not an image", True),
         ("cut.png", "cannot be decoded: ", True),
-        ("cut.jpg", "cannot be decoded: .*premature end of JPEG", True),
+        ("cut.jpg", "cannot be decoded: premature end of JPEG", True),
         ("link.png", "a broken link", False),
         ("none.png", "no such file", False),
         ("folder.png", "not a regular file", True),
         ("pipe.png", "not a regular file", True),
         ("float.tif", "pixels of type float, whose range is unknown: save it with", True),
         ("wide.tif", "pixels of type int, whose range is unknown", True),
-        ("twelve.tif", "cannot be decoded: .*samples_per_pixel not a whole number", True),
+        ("twelve.tif", "cannot be decoded: samples_per_pixel not a whole number", True),
     ]:
         with pytest.raises(BadImage, match=reason) as error:
             decode(tmp_path / name)

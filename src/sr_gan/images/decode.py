@@ -1,6 +1,7 @@
 """Reads image files of every kind: libvips those that it knows, and Pillow the others."""
 
 import io
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
