@@ -40,7 +40,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary(path) as part:
+        with _temporary(path) as part:
             with part.open(mode, newline=None if "b" in mode else "") as file:
                 yield file
             part.replace(path)
@@ -121,7 +121,7 @@ def remove_abandoned(folder: Path) -> None:
 
 
 @contextmanager
-def temporary(path: Path) -> Iterator[Path]:
+def _temporary(path: Path) -> Iterator[Path]:
     """Makes an empty file beside ``path``, locked if possible, and removes what is left of it."""
     claimed = _claimed(path) if fcntl else None
     if claimed is None:

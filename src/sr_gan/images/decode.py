@@ -147,9 +147,8 @@ def one_line(error: Exception) -> str:
     """Returns what an error of Pillow or libvips says in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("unable to")]
-    return (said or ["damaged" if lines else type(error).__name__])[0].removeprefix(
-        "image file is "
-    )
+    text = (said or ["damaged" if lines else type(error).__name__])[0]
+    return re.sub(r"^(\w+: |image file is )", "", text)
 
 
 @contextmanager

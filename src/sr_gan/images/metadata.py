@@ -20,7 +20,7 @@ _KEPT = (_DESCRIPTION, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 _KEPT += (*range(0x9C9B, 0x9CA0), *DIRECTORIES)
 _STALE = (0xA002, 0xA003)  # width and height
 _STRUCTURE = ("{", "ImageJ=", "<?xml")  # descriptions by scientific programs of the file's layout
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks of PNG that say what the numbers mean: gamma, primaries, HDR.
 _COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI")
 _NO_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")  # blocks that are kept or are stale
@@ -79,7 +79,7 @@ class Metadata:
     @property
     def tells_of_other_colours(self) -> bool:
         """Whether the numbers mean other colours than those of sRGB, according to the chunks."""
-        kinds = dict(_chunks(_SIGNATURE + self.chunks))
+        kinds = dict(_chunks(SIGNATURE + self.chunks))
         if ICC in self.blocks:  # it overrules them, except cICP
             return b"cICP" in kinds
         return b"cICP" in kinds or kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
@@ -92,12 +92,13 @@ def _kept_chunks(data: bytes) -> bytes:
         for kind, content in _chunks(data)
         if kind in _COLOUR_CHUNKS or _is_plain_text(kind, content)
     ]
-    return b"".join(
-        struct.pack(">I4s", len(content), kind)
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in found
-    )
+    return b"".join(chunk(kind, content) for kind, content in found)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Returns a chunk of a PNG with its length and checksum. Source: PNG, section 5.3."""
+    crc = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", crc)
 
 
 def _is_plain_text(kind: bytes, content: bytes) -> bool:
@@ -109,7 +110,7 @@ def _is_plain_text(kind: bytes, content: bytes) -> bool:
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yields kind and content of the chunks before the pixels. Source: PNG, section 5.3."""
-    at = len(_SIGNATURE) if png.startswith(_SIGNATURE) else len(png)
+    at = len(SIGNATURE) if png.startswith(SIGNATURE) else len(png)
     while at + 8 <= len(png):
         length, kind = struct.unpack_from(">I4s", png, at)
         if kind == b"IDAT":

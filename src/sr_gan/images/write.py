@@ -1,12 +1,12 @@
-"""Writes image files from bands of rows: to a raw file first, which libvips encodes."""
+"""Writes image files from bands of rows, which libvips encodes while the next are computed."""
 
 import io
 import os
 import struct
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import numpy as np
@@ -15,15 +15,15 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.TiffTags import UNDEFINED
 
-from sr_gan.files import temporary
 from sr_gan.images.decode import BadImage, one_line
-from sr_gan.images.metadata import DIRECTORIES, EXIF, IPTC, Metadata
+from sr_gan.images.metadata import DIRECTORIES, EXIF, IPTC, SIGNATURE, Metadata, chunk
 from sr_gan.images.pixels import colour_channels, fit
 from sr_gan.images.vips import pyvips
 
 Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
 
 _HEADER = 33  # bytes of a PNG's signature and first chunk, which the chunks on colours follow
+_ROWS = 64  # that are handed over at once
 _MOST_EXIF = 65_527  # bytes of EXIF in a JPEG
 _IPTC_TAG = 33723  # TIFF
 _IPTC_STARTS = {"JPEG": b"Photoshop", "TIFF": b"\x1c"}
@@ -67,7 +67,7 @@ class Format:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-_TIFF = Format("TIFF", True, 16, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal"})
+_TIFF = Format("TIFF", True, 16, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal", "level": 4})
 _JPEG = Format("JPEG", False, 8, 65_500, {"subsample_mode": "off"})
 FORMATS = {
     # Three times as fast as the usual 6 for files 5 % larger; of photographs, every row's best
@@ -81,12 +81,6 @@ FORMATS = {
     ".avif": Format("AVIF", True, 16, 16_384, {"compression": "av1"}),
     ".bmp": Format("BMP", False, 8, 2**15 - 1),
 }
-_INTERPRETATIONS = {  # by colour and depth
-    (False, False): "b-w",
-    (False, True): "grey16",
-    (True, False): "srgb",
-    (True, True): "rgb16",
-}
 _LOSSY = ("JPEG", "WEBP", "AVIF")
 
 
@@ -99,7 +93,7 @@ def write_picture(
     over white.
 
     Args:
-        file: the target, open for reading and writing bytes. The raw file lies beside it.
+        file: the target, open for reading and writing bytes.
         suffix: one of :data:`FORMATS`.
         layout: the layout of the rows.
         bands: rows (n, W, C) from top to bottom, ``layout.height`` in total.
@@ -120,52 +114,64 @@ def write_picture(
             lasting=False,
         )
     channels = layout.channels if kind.alpha else colour_channels(layout.channels)
-    deep = min(layout.bits, kind.bits) == 16
-    with temporary(Path(f"{file.name}.raw")) as raw:
-        with raw.open("wb") as rows:
-            for band in bands:
-                rows.write(np.ascontiguousarray(fit(band, kind.alpha, kind.bits)).data)
-        if kind.name == "BMP":
-            shape = layout.height, layout.width, channels
-            return _write_bmp(file, np.memmap(raw, np.uint8, "r", shape=shape), layout.metadata)
-        return _encode(file, suffix, _mapped(raw, layout, channels, deep), layout.metadata, quality)
-
-
-def _mapped(raw: Path, layout: Layout, channels: int, deep: bool) -> pyvips.Image:
-    return pyvips.Image.rawload(
-        os.fsencode(raw),
-        layout.width,
-        layout.height,
-        channels,
-        format="ushort" if deep else "uchar",
-        interpretation=_INTERPRETATIONS[channels > 2, deep],
-        access="sequential",
-    )
+    fitted = replace(layout, channels=channels, bits=min(layout.bits, kind.bits))
+    rows = (fit(band, kind.alpha, kind.bits) for band in bands)
+    if kind.name == "BMP":
+        return _write_bmp(file, np.concatenate(list(rows)), layout.metadata)
+    return _encode(file, suffix, fitted, rows, quality)
 
 
 def _encode(
-    file: IO[bytes], suffix: str, image: pyvips.Image, metadata: Metadata, quality: int
+    file: IO[bytes], suffix: str, layout: Layout, bands: Iterable[Rows], quality: int
 ) -> list[str]:
+    """Encodes rows with libvips while they are computed."""
     kind = FORMATS[suffix]
     options = kind.options | ({"Q": quality} if kind.name in _LOSSY else {})
-    metadata, notes = _fitting(metadata, kind)
-    chunks = metadata.chunks if kind.name == "PNG" else b""
+    metadata, notes = _fitting(layout, suffix, options)
     if kind.name == "TIFF":
-        size = image.width * image.height * image.bands * (1 if image.format == "uchar" else 2)
-        options["bigtiff"] = size > _LARGE
-    try:
-        known = metadata.without(IPTC) if kind.name == "TIFF" else metadata
-        _Target(file, chunks).take(known.put_on(image), suffix, options)
-    except pyvips.Error as error:  # pixels that can be written must not fail for the rest
-        bare = Metadata(resolution=metadata.resolution)
-        _Target(file, b"").take(bare.put_on(image), suffix, options)
-        notes.append(
-            f"{kind.name} does not take its metadata, which are left out: {one_line(error)}"
-        )
-    else:
-        if kind.name == "TIFF" and not _add_tags(file, metadata):
-            notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
+        size = layout.width * layout.height * layout.channels * layout.bits // 8
+        options = options | {"bigtiff": size > _LARGE}
+    target = _Target(file, metadata.chunks if kind.name == "PNG" else b"")
+    reading, writing = os.pipe()
+
+    def encode() -> None:
+        with open(reading, "rb") as rows:  # noqa: PTH123  a descriptor
+            source = pyvips.SourceCustom()
+            source.on_read(rows.read)
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+            _known(metadata, kind.name).put_on(image).write_to_target(target, suffix, **options)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(encode)  # which ends if this thread fails, as the pipe is closed then
+        try:
+            with open(writing, "wb") as pipe:  # noqa: PTH123
+                for part in _as_png(bands, layout):
+                    pipe.write(part)
+        except BrokenPipeError:
+            pass  # the encoder has failed, and says why
+        try:
+            done.result()
+        except pyvips.Error as error:
+            raise target.error or error from error
+    if kind.name == "TIFF" and not _add_tags(file, metadata):
+        notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
     return notes
+
+
+def _as_png(bands: Iterable[Rows], layout: Layout) -> Iterator[bytes]:
+    """Yields a PNG that is not compressed, in which form libvips takes rows one after the other."""
+    kinds = {1: 0, 2: 4, 3: 2, 4: 6}  # grey, grey and alpha, RGB, RGB and alpha
+    size = struct.pack(">II", layout.width, layout.height)
+    header = size + bytes([layout.bits, kinds[layout.channels], 0, 0, 0])
+    stored = zlib.compressobj(0)
+    yield SIGNATURE + chunk(b"IHDR", header)
+    for band in bands:
+        for top in range(0, len(band), _ROWS):
+            part = band[top : top + _ROWS]
+            flat = (part.astype(">u2") if layout.bits == 16 else part).reshape(len(part), -1)
+            lines = np.pad(np.ascontiguousarray(flat).view(np.uint8), ((0, 0), (1, 0)))
+            yield chunk(b"IDAT", stored.compress(lines.data))
+    yield chunk(b"IDAT", stored.flush()) + chunk(b"IEND", b"")
 
 
 class _Target(pyvips.TargetCustom):
@@ -175,28 +181,12 @@ class _Target(pyvips.TargetCustom):
         super().__init__()
         self.file, self.chunks = file, chunks
         self.error: BaseException | None = None
-        file.seek(0)
-        file.truncate()
         self.on_write(self._write)
         self.on_read(file.read)
         self.on_seek(file.seek)
 
-    def take(self, image: pyvips.Image, suffix: str, options: dict[str, Any]) -> None:
-        """Encodes the image in a thread, so that signals are noticed."""
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(image.write_to_target, self, suffix, **options)
-            try:
-                done.result()
-            except BaseException as error:
-                self.error = self.error or error
-                image.set_kill(True)
-        if self.error:
-            raise self.error
-
     def _write(self, data: Any) -> int:
         try:
-            if self.error:  # nobody waits for it any more
-                return -1
             start = _HEADER if self.chunks else 0
             self.file.write(data[:start] + self.chunks)
             self.file.write(data[start:])
@@ -207,21 +197,31 @@ class _Target(pyvips.TargetCustom):
         return len(data)
 
 
-def _fitting(metadata: Metadata, kind: Format) -> tuple[Metadata, list[str]]:
-    """Removes what the format cannot hold; returns the rest, and sentences on what is missing."""
-    notes = []
-    if kind.name == "JPEG" and len(metadata.blocks.get(EXIF, b"")) > _MOST_EXIF:
+def _fitting(layout: Layout, suffix: str, options: dict[str, Any]) -> tuple[Metadata, list[str]]:
+    """Returns what libvips can write of the metadata, and sentences on what is left out."""
+    metadata, kind, notes = layout.metadata, FORMATS[suffix].name, list[str]()
+    if kind == "JPEG" and len(metadata.blocks.get(EXIF, b"")) > _MOST_EXIF:
         metadata = metadata.without(EXIF)
         notes.append(f"its EXIF data are left out: JPEG takes {_MOST_EXIF} bytes at most")
-    start = _IPTC_STARTS.get(kind.name, b"")
-    if IPTC in metadata.blocks and not metadata.blocks[IPTC].startswith(start):
+    if not metadata.blocks.get(IPTC, start := _IPTC_STARTS.get(kind, b"")).startswith(start):
         metadata = metadata.without(IPTC)
-        notes.append(f"its IPTC data are left out: {kind.name} holds them in another form")
-    if kind.name != "PNG" and metadata.tells_of_other_colours:
+        notes.append(f"its IPTC data are left out: {kind} holds them in another form")
+    if kind != "PNG" and metadata.tells_of_other_colours:
         notes.append(
-            f"it may look different: {kind.name} cannot hold its gamma or HDR chunks, but PNG can"
+            f"it may look different: {kind} cannot hold its gamma or HDR chunks, but PNG can"
         )
+    try:  # on a small picture, because the rows come only once
+        small = pyvips.Image.black(8, 8, bands=layout.channels)
+        _known(metadata, kind).put_on(small).write_to_buffer(suffix, **options)
+    except pyvips.Error as error:
+        why = one_line(error)
+        notes.append(f"{kind} does not take its metadata, which are left out: {why}")
+        metadata = Metadata(resolution=metadata.resolution)
     return metadata, notes
+
+
+def _known(metadata: Metadata, kind: str) -> Metadata:
+    return metadata.without(IPTC) if kind == "TIFF" else metadata  # libvips would damage them
 
 
 def _write_bmp(file: IO[bytes], pixels: Rows, metadata: Metadata) -> list[str]:
