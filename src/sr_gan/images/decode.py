@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
 from sr_gan.images.metadata import ICC, Metadata
 from sr_gan.images.pixels import fit
+from sr_gan.images.tiff import Tags
 from sr_gan.images.vips import pyvips
 
 Pixels = NDArray[np.uint8]
@@ -31,11 +31,6 @@ _LOADERS = tuple(
 )
 _HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
 _TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
-# Tags of TIFF, and their values: alpha that is associated with the colours, or not; ways of JPEG.
-_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SUBSAMPLING = 259, 262, 338, 530
-_PIECES = (273, 324), (279, 325)  # where strips or tiles begin, and how long they are
-_ALPHA, _JPEGS, _YCBCR = (1, 2), (6, 7), 6
-_KNOWN = (0, 1, 2, 3, 5, _YCBCR, 8)  # grey, RGB, palette, CMYK, YCbCr, LAB; not mosaics of cameras
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
 
 
@@ -185,10 +180,7 @@ def _lab(file: IO[bytes], error: pyvips.Error) -> Image.Image:
     image = Image.open(file, formats=["TIFF"])
     if image.mode != "LAB":
         raise error
-    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None
-    return converted
+    return image
 
 
 def _heic(file: IO[bytes]) -> Image.Image:
@@ -204,14 +196,16 @@ def _heic(file: IO[bytes]) -> Image.Image:
 
 def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
     metadata = Metadata.of_vips(image, data)
-    tags = _tags(data) if image.get("vips-loader").startswith("tiff") else None
-    kind = tags.get(_PHOTOMETRIC, 1) if tags else 1
-    if kind not in _KNOWN:
-        raise BadImage(f"a TIFF of photometric interpretation {kind}: save it as RGB")
-    if tags and _is_cut_off(tags, len(data)):
+    tags = Tags(data) if image.get("vips-loader").startswith("tiff") else None
+    if tags and not tags.are_colours_known:
+        raise BadImage(f"a TIFF of photometric interpretation {tags.colours}: save it as RGB")
+    if tags and tags.end_after(len(data)):
         raise BadImage("truncated")
-    if tags and kind == _YCBCR and tags.get(_COMPRESSION, 1) not in _JPEGS:
-        return _in_ycbcr(data, tags)  # libvips takes the numbers for RGB
+    if tags and tags.is_ycbcr:
+        if tags.is_subsampled:
+            raise BadImage("a TIFF in YCbCr with fewer colours than pixels: save it as RGB")
+        with Image.open(io.BytesIO(data), formats=["TIFF"]) as opened:
+            return _by_pillow(opened)
     shift = image.get(_BITS) if _HEIF_CODEC in image.get_fields() else 16
     if image.get_typeof("orientation") and image.get("orientation") > 1:
         image = image.copy_memory().autorot()  # rows from the bottom cannot come first otherwise
@@ -221,8 +215,8 @@ def _by_vips(image: pyvips.Image, data: bytes) -> Picture:
         raise BadImage(f"pixels of type {image.format}, {_UNKNOWN_RANGE}")
     grey = image.bands < 3 or image.interpretation in ("b-w", "grey16")
     channels = min(image.bands, 2 if grey else 4)
-    if tags and channels in (2, 4) and tags.get(_EXTRA_SAMPLES, (0,))[0] not in _ALPHA:
-        channels -= 1  # libvips takes any sample after the colours for alpha
+    if tags and channels in (2, 4) and not tags.has_alpha:
+        channels -= 1
     pixels = image.extract_band(0, n=channels).numpy().reshape(image.height, image.width, channels)
     if shift < 16 and image.format == "ushort":
         pixels |= pixels >> shift  # libvips leaves the lower bits of AVIF's 10 or 12 at 0
@@ -241,37 +235,19 @@ def _in_srgb(image: pyvips.Image) -> pyvips.Image:
     return colours.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
 
 
-def _tags(tiff: bytes) -> ImageFileDirectory_v2:
-    """Reads the tags of a TIFF, also those that libvips keeps to itself."""
-    tags, file = ImageFileDirectory_v2(tiff[: 16 if tiff[2] == 43 else 8]), io.BytesIO(tiff)
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
-
-
-def _is_cut_off(tags: ImageFileDirectory_v2, size: int) -> bool:
-    """Whether a TIFF ends before its strips or tiles; libvips leaves missing tiles black."""
-    starts, lengths = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _PIECES)
-    return any(start + length > size for start, length in zip(starts, lengths))
-
-
-def _in_ycbcr(tiff: bytes, tags: ImageFileDirectory_v2) -> Picture:
-    if tags.get(_SUBSAMPLING, (2, 2)) != (1, 1):
-        raise BadImage("a TIFF in YCbCr with fewer colours than pixels: save it as RGB")
-    with Image.open(io.BytesIO(tiff), formats=["TIFF"]) as image:
-        return _by_pillow(image)
-
-
 def _by_pillow(image: Image.Image) -> Picture:
     metadata = Metadata.of_pillow(image)
+    if image.mode in ("CMYK", "LAB"):
+        metadata = metadata.without(ICC)
     image = ImageOps.exif_transpose(image)
+    if image.mode == "LAB":
+        lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 0xFFFF):
         raise BadImage(f"pixels of 32 bits, {_UNKNOWN_RANGE}")
     if image.mode.startswith("I"):
         return Picture(np.asarray(image).astype(np.uint16)[..., None], metadata)
     colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    if image.mode == "CMYK":
-        metadata = metadata.without(ICC)
     pixels = np.array(image.convert(colours + "A" * image.has_transparency_data))
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
 

@@ -1,6 +1,5 @@
 """Writes image files from bands of rows, which libvips encodes while the next are computed."""
 
-import io
 import os
 import struct
 import zlib
@@ -12,12 +11,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
-from PIL.TiffTags import UNDEFINED
 
 from sr_gan.images.decode import BadImage, one_line
-from sr_gan.images.metadata import DIRECTORIES, EXIF, IPTC, SIGNATURE, Metadata, chunk
+from sr_gan.images.metadata import EXIF, IPTC, SIGNATURE, Metadata, chunk
 from sr_gan.images.pixels import colour_channels, fit
+from sr_gan.images.tiff import add_tags
 from sr_gan.images.vips import pyvips
 
 Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
@@ -25,7 +23,6 @@ Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
 _HEADER = 33  # bytes of a PNG's signature and first chunk, which the chunks on colours follow
 _ROWS = 64  # that are handed over at once
 _MOST_EXIF = 65_527  # bytes of EXIF in a JPEG
-_IPTC_TAG = 33723  # TIFF
 _IPTC_STARTS = {"JPEG": b"Photoshop", "TIFF": b"\x1c"}
 _LARGE = 3_500_000_000  # bytes of pixels above which a TIFF needs 64-bit offsets
 
@@ -67,7 +64,9 @@ class Format:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-_TIFF = Format("TIFF", True, 16, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal", "level": 4})
+_TIFF = Format(
+    "TIFF", True, 16, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal", "level": 4}
+)
 _JPEG = Format("JPEG", False, 8, 65_500, {"subsample_mode": "off"})
 FORMATS = {
     # Three times as fast as the usual 6 for files 5 % larger; of photographs, every row's best
@@ -153,7 +152,7 @@ def _encode(
             done.result()
         except pyvips.Error as error:
             raise target.error or error from error
-    if kind.name == "TIFF" and not _add_tags(file, metadata):
+    if kind.name == "TIFF" and not add_tags(file, metadata):
         notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
     return notes
 
@@ -230,45 +229,3 @@ def _write_bmp(file: IO[bytes], pixels: Rows, metadata: Metadata) -> list[str]:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.save(file, "BMP", dpi=(across * 25.4, down * 25.4))
     return []
-
-
-def _add_tags(file: IO[bytes], metadata: Metadata) -> bool:
-    """Adds EXIF and IPTC to a TIFF. libvips does not write the one, and damages the other.
-
-    They are written behind the pixels, followed by a new directory of all tags.
-
-    Returns:
-        False for a BigTIFF, or where the processor has another byte order.
-    """
-    tags, extra = Image.Exif(), ImageFileDirectory_v2(prefix=b"II")
-    tags.load(metadata.blocks.get(EXIF, b""))
-    for tag, value in tags.items():
-        extra[tag] = dict(tags.get_ifd(tag)) if tag in DIRECTORIES else value
-    if IPTC in metadata.blocks:
-        extra.tagtype[_IPTC_TAG] = UNDEFINED
-        extra[_IPTC_TAG] = metadata.blocks[IPTC]
-    if not len(extra):
-        return True
-    file.seek(0)
-    magic, start = struct.unpack("<4sI", file.read(8))
-    if magic != b"II*\0":
-        return False
-    entries = _entries(file, start)
-    at = file.seek(0, io.SEEK_END)
-    at += file.write(b"\0" * (at % 2))  # TIFF requires even offsets
-    file.write(extra.tobytes(at))
-    entries |= _entries(file, at)
-    at = file.seek(0, io.SEEK_END)
-    at += file.write(b"\0" * (at % 2))
-    in_order = b"".join(entries[tag] for tag in sorted(entries))
-    file.write(struct.pack("<H", len(entries)) + in_order + bytes(4))
-    file.seek(4)
-    file.write(struct.pack("<I", at))
-    return True
-
-
-def _entries(file: IO[bytes], at: int) -> dict[int, bytes]:
-    """Returns the entries of a TIFF's directory by their tags."""
-    file.seek(at)
-    entries = [file.read(12) for _ in range(*struct.unpack("<H", file.read(2)))]
-    return {struct.unpack_from("<H", entry)[0]: entry for entry in entries}
