@@ -83,6 +83,8 @@ def _file_or(*words: str) -> AfterValidator:
 
 
 Kernel = Literal["bicubic", "lanczos"]
+# The extensions of results, which :data:`sr_gan.images.write.FORMATS` describes.
+Written = Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"]
 Scale = Literal[2, 4, 8]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]

@@ -6,7 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
+from sr_gan.arguments import Written
 from sr_gan.errors import UserError
 from sr_gan.files import printable, real, user_path
 from sr_gan.tables import counted
@@ -17,8 +19,7 @@ EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
-# The extensions that results can have: those of the formats that are written.
-WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".avif", ".bmp")
+WRITTEN = tuple(f".{name}" for name in get_args(Written))  # that results can have
 # The names of their formats in Pillow. Of the other formats, some start programs: Ghostscript for
 # PostScript, whatever the extension of the file.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")

@@ -16,7 +16,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from sr_gan.arguments import LPIPSWeights, PhotoFolder, Scale
+from sr_gan.arguments import LPIPSWeights, PhotoFolder, Scale, Written
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
@@ -273,7 +273,7 @@ class UpscaleConfig(EnlargingConfig, Size):
         "a model. Without it a model has its own factor, and bicubic and lanczos have 4.",
         examples=["2"],
     )
-    format: Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"] | None = Field(
+    format: Written | None = Field(
         description="The format of the results. Without it each result has the format of its file.",
         examples=["png|jpg|webp|avif|tiff|bmp"],
     )
