@@ -73,6 +73,17 @@ def test_a_model_on_a_folder_without_lpips(run: Shell, folder: Path, tmp_path: P
     assert f"| {scores[0]:.2f} |" in (written / "my photos.md").read_text()
 
 
+def test_folders_of_one_name_have_a_table_each(run: Shell, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    Image.fromarray(skimage_data.coffee()[:90, :90]).save(tmp_path / "other" / "b.png")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "other").rename(tmp_path / "more" / "my photos")
+    code, _, err = run("model=bicubic", "benchmark=['my photos','more/my photos']", "output=out")
+    assert code == 0, err
+    assert "sub/grey.png" in Path("out/my photos.csv").read_text()
+    assert "b.png" in Path("out/my photos_2.csv").read_text()
+
+
 def test_lr_images_that_are_given(shared: Path, run: Shell) -> None:
     sets = shared / "data"
     arguments = [f"benchmark={sets}/benchmarks/Set5/HR", f"lr={sets}/parity/Set5_LRx4_matlab"]

@@ -1,6 +1,7 @@
 """``python -m sr_gan.evaluate``: measures a model on folders of photographs."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,16 @@ def evaluate(cfg: DictConfig) -> None:
     log.info("model   %s", model.describe())
     output = _output(settings["output"], model)
     check_writable([output / "scores"], f"output={output}")
+    names: list[str] = []
     for benchmark in settings["benchmark"]:
         evaluation = (
             measure_kinds(upscaler, benchmark, kinds, lpips)
             if kinds
             else measure(upscaler, benchmark, settings["lr"], lpips)
         )
+        names.append(evaluation.benchmark)
+        if (number := names.count(names[-1])) > 1:  # two folders of one name have their own files
+            evaluation = replace(evaluation, benchmark=f"{names[-1]}_{number}")
         files = scores.write(evaluation, output)
         log.info("\n%s\n", evaluation.table().plain())
         log.info("written %s", ", ".join(str(relative(path)) for path in files))
