@@ -70,7 +70,7 @@ def test_results_are_left_alone_until_told(run: Shell, tmp_path: Path) -> None:
     (tmp_path / "b.png").write_text("mine")
     code, out, _ = run("model=bicubic", "scale=2", "input=a.png", "output=b.png")
     assert (code, (tmp_path / "b.png").read_text()) == (0, "mine")
-    assert "1 of 1 result, left as they are; overwrite=true replaces them" in out
+    assert "1 of 1 result, left alone; overwrite=true replaces them" in out
     assert run("model=bicubic", "scale=2", "input=a.png", "output=b.png", "overwrite=true")[0] == 0
     given = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
     expected = bicubic(given, 2)[0].permute(1, 2, 0).clamp(0, 255).numpy()
@@ -135,7 +135,7 @@ def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Pa
     os.utime(tmp_path / "out" / "a.png", (0, 0))
     code, out, _ = run("model=bicubic", "input=in", "output=out")
     assert code == 0
-    assert "exist   2 of 2 results, left as they are" in out
+    assert "exist   2 of 2 results, left alone" in out
     assert "older   than the images of these names: out/a.png" in out
     assert "skipped 1 file in in, of kinds that are not read: .txt 1" in out
 
@@ -158,6 +158,17 @@ def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Pa
         (["input=a.png", "model=bicubic", "device=tpu"], "device=tpu: allowed are"),
         (["input=a.png", "model=bicubic", "sharpen=1"], "sharpen"),
         (["model=bicubic"], "input is not set"),
+        (["model=bicubic", "input="], "input is empty: give a path, input=PATH"),
+        (["model=bicubic", "input=[a.png,'']"], "input is empty"),
+        (["model=bicubic", "input=a.png", "output="], "output is empty: give a path"),
+        (
+            ["model=bicubic", "input=a.png", "output=x.heic"],
+            "output=x.heic: .heic is not a format of results: allowed are .png, .jpg",
+        ),
+        (
+            ["model=bicubic", "input=[a.png,b/a.png]", "output=x.png"],
+            "output=x.png: one file cannot hold the results of a folder or of several images",
+        ),
         (
             ["input=a.png", "model=bicubic", "output=b.png", "format=webp"],
             "format=webp and output=b.png contradict: give one of them",
@@ -169,6 +180,7 @@ def test_mistakes_are_one_line(
     run: Shell, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     before = photo(tmp_path / "a.png")
+    photo(tmp_path / "b" / "a.png")
     code, _, err = run(*arguments)
     assert code == 1
     assert err.splitlines()[-1].startswith("error: ")
@@ -189,4 +201,4 @@ def test_the_reason_of_a_single_failure_is_told_once(run: Shell, tmp_path: Path)
     code, out, err = run("input=a.png", "model=bicubic")
     assert code == 1
     assert (out + err).count("not an image") == 1
-    assert err.splitlines()[-1] == "error: a.png: not an image"
+    assert err.splitlines()[-1] == "error: a.png: not an image, or damaged at its beginning"

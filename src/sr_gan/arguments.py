@@ -67,6 +67,8 @@ def _odd(size: int) -> int:
 
 def _folder(path: str) -> str:
     folder = user_path(path)
+    if not path:  # as of $PHOTOS, if it is not set
+        raise ValueError("is empty: give a folder of photos")
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
         raise ValueError(f"{what}: give a folder of photos")

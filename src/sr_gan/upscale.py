@@ -45,7 +45,7 @@ def upscale(cfg: DictConfig) -> None:
     log.info("model   %s", model.describe())
     if done:
         there = f"{len(done)} of {counted(len(jobs), 'result')}"
-        log.info("exist   %s, left as they are; overwrite=true replaces them", there)
+        log.info("exist   %s, left alone; overwrite=true replaces them", there)
     older = sorted(printable(job.target) for job in done if job.is_outdated)
     if older:
         names = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")

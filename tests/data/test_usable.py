@@ -37,7 +37,7 @@ def test_one_report_names_every_file_and_reason(mess: Path) -> None:
     assert lines[1:] == [
         f"  {mess}/link.png: a broken link",
         f"  {mess}/small.png: 64x20 pixels, smaller than 32x32",
-        f"  {mess}/text.jpg: not an image",
+        f"  {mess}/text.jpg: not an image, or damaged at its beginning",
         "  remove or replace them, or go on with data.on_bad=skip; a lower data.crop takes smaller "
         "photos",
     ]

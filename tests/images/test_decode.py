@@ -176,7 +176,7 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
         ("pipe.png", "not a regular file", True),
         ("float.tif", "pixels of type float, whose range is unknown: save it with", True),
         ("wide.tif", "pixels of type int, whose range is unknown", True),
-        ("twelve.tif", "cannot be decoded: samples_per_pixel not a whole number", True),
+        ("twelve.tif", "samples of 12 bits: save it with 8 or 16", True),
     ]:
         with pytest.raises(BadImage, match=reason) as error:
             decode(tmp_path / name)
@@ -219,7 +219,7 @@ def test_a_bomb_inside_a_picture_is_refused(tmp_path: Path) -> None:
     data = bytearray(save(tmp_path / "a.bmp", random_photo(8, 8)).read_bytes())
     data[18:26] = (40_000).to_bytes(4, "little") * 2
     (tmp_path / "a.bmp").write_bytes(data)
-    with pytest.raises(BadImage, match="exceeds limit of 178956970 pixels"):
+    with pytest.raises(BadImage, match="more than 179 megapixels"):
         read_picture(tmp_path / "a.bmp", max_megapixels=1e6)
     assert count_pixels(tmp_path / "a.bmp") == 0
 

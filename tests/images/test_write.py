@@ -2,6 +2,7 @@
 
 import errno
 import io
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
 IPTC = b"\x1c\x02\x05\x00\x05hello"
 EXIF, LEFT = exif_block()
+DPI = (300 / 25.4, 150 / 25.4)
 GAMMA = chunk(b"gAMA", (100_000).to_bytes(4, "big"))
 SUFFIXES = [".png", ".tif", ".webp", ".avif", ".bmp", ".jpg"]
 
@@ -121,8 +123,8 @@ HELD = {
     ".png": "icc exif xmp resolution texts gamma",
     ".tif": "icc exif xmp iptc resolution",
     ".jpg": "icc exif xmp resolution",
-    ".webp": "icc exif xmp",
-    ".avif": "icc exif xmp",
+    ".webp": "icc exif xmp resolution",
+    ".avif": "icc exif xmp resolution",
     ".bmp": "resolution",
 }
 
@@ -133,7 +135,7 @@ def test_metadata_come_along(tmp_path: Path, suffix: str, bits: int) -> None:
     blocks = {"icc-profile-data": ICC, "exif-data": EXIF, "xmp-data": XMP, "iptc-data": IPTC}
     texts = chunk(b"iTXt", b"parameters" + bytes(5) + "a cat, 日本".encode())
     path, notes = written(
-        tmp_path, suffix, pixels(3, bits), blocks=blocks, chunks=texts, resolution=(12.0, 6.0)
+        tmp_path, suffix, pixels(3, bits), blocks=blocks, chunks=texts, resolution=DPI
     )
     held = HELD[suffix].split()
     held_otherwise = "its IPTC data are left out: JPEG holds them in another form"
@@ -153,7 +155,8 @@ def test_metadata_come_along(tmp_path: Path, suffix: str, bits: int) -> None:
     assert ("xmp" in held) == (xmp in (XMP, XMP.decode()))
     assert ("iptc" in held) == (b"hello" in path.read_bytes())
     if "resolution" in held:
-        assert image.info["dpi"][0] == pytest.approx(12 * 25.4, rel=1e-3)
+        stated: Any = image.info.get("dpi") or (exif.get(0x011A), exif.get(0x011B))
+        assert [float(each) for each in stated] == pytest.approx([300, 150], rel=1e-3)
     if "texts" in held:
         assert image.info["parameters"] == "a cat, 日本"
     again = read_picture(path).metadata
@@ -161,7 +164,53 @@ def test_metadata_come_along(tmp_path: Path, suffix: str, bits: int) -> None:
     assert ("iptc" in held) == (again.blocks.get("iptc-data", b"").rstrip(b"\0") == IPTC)
     assert again.blocks.get("icc-profile-data", b"") == (ICC if "icc" in held else b"")
     assert ("exif-data" in again.blocks) == ("exif" in held)
-    assert again.resolution == (pytest.approx((12, 6), rel=1e-3) if "resolution" in held else None)
+    assert again.resolution == (pytest.approx(DPI, rel=1e-3) if "resolution" in held else None)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nothing_is_invented(tmp_path: Path, suffix: str) -> None:
+    path, _ = written(tmp_path, suffix, pixels(3, 8))
+    image = Image.open(path)
+    if suffix not in (".tif", ".bmp"):  # their files always state a resolution
+        assert not image.getexif()
+        assert image.info.get("dpi") is None
+        assert read_picture(path).metadata == Metadata()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_notes_of_a_camera_are_kept_as_they_are(tmp_path: Path, suffix: str) -> None:
+    exif, note = Image.Exif(), b"no form that a library knows" * 100
+    exif[0x010F], exif[0x4746] = "Canon", 5
+    exif.get_ifd(0x8769)[0x927C] = note
+    path, notes = written(tmp_path, suffix, pixels(3, 8), blocks={"exif-data": exif.tobytes()})
+    assert notes == []
+    kept = Image.open(path).getexif()
+    assert kept.get_ifd(0x8769) == {0x927C: note}
+    assert (kept[0x010F], kept[0x4746]) == ("Canon", 5)
+
+
+def test_texts_that_are_compressed(tmp_path: Path) -> None:
+    """They are kept, unless one would become too large for other readers."""
+    source = tmp_path / "source.png"
+    small, large = (zlib.compress(b"a cat" * times) for times in (100, 10**7))
+    texts = [(b"zTXt", b"prompt\0\0" + small), (b"iTXt", b"it\0\1\0\0\0" + small)]
+    source.write_bytes(png(random_photo(8, 8), *texts, (b"zTXt", b"bomb\0\0" + large)))
+    chunks = read_picture(source).metadata.chunks
+    source.unlink()
+    image: Any = Image.open(written(tmp_path, ".png", pixels(3, 8), chunks=chunks)[0])
+    assert {key: str(text) for key, text in image.text.items()} == {
+        "prompt": "a cat" * 100,
+        "it": "a cat" * 100,
+    }
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".avif", ".jpg", ".png"])
+def test_a_resolution_in_exif(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 240.0, 120.0, 2
+    Image.fromarray(random_photo(64, 64)).save(tmp_path / f"a{suffix}", exif=exif)
+    resolution = read_picture(tmp_path / f"a{suffix}").metadata.resolution
+    assert resolution == pytest.approx((240 / 25.4, 120 / 25.4), rel=1e-3)
 
 
 def test_iptc_of_a_jpeg_stays_in_a_jpeg(tmp_path: Path) -> None:

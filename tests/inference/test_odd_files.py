@@ -32,7 +32,7 @@ STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what turns upright 
     8: lambda a: np.rot90(a, -1),
 }
 REFUSED = {
-    "twelve.tif": "cannot be decoded: samples_per_pixel not a whole number of bytes",
+    "twelve.tif": "samples of 12 bits: save it with 8 or 16",
     "float.tif": "pixels of type float, whose range is unknown: save it with 8 or 16 bits",
     "claims.png": "1048576x1048576 pixels, more than max_megapixels=179",
     "cut.jpg": "premature end",

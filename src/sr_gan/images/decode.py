@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
@@ -29,6 +30,7 @@ MAX_MEGAPIXELS = 179.0  # as in Pillow, which takes larger files for decompressi
 _LOADERS = tuple(
     f"VipsForeignLoad{name}" for name in ("Jpeg", "Png", "Webp", "Tiff", "Nsgif", "Heif")
 )
+_BITS_OF_TIFF = 258
 _HEIF_CODEC, _BITS = "heif-compression", "bits-per-sample"
 _TO_SRGB = ("cmyk", "lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv")
 _UNKNOWN_RANGE = "whose range is unknown: save it with 8 or 16 bits"
@@ -134,7 +136,9 @@ def _reasons(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:
             raise BadImage(str(error.strerror), lasting=False) from error
         if isinstance(error, UnidentifiedImageError):
-            raise BadImage("not an image") from error
+            raise BadImage("not an image, or damaged at its beginning") from error
+        if isinstance(error, Image.DecompressionBombError):
+            raise BadImage(f"more than {MAX_MEGAPIXELS:g} megapixels: save it as PNG") from error
         raise BadImage(f"cannot be decoded: {one_line(error)}") from error
 
 
@@ -178,6 +182,9 @@ def _lab(file: IO[bytes], error: pyvips.Error) -> Image.Image:
     """Reads a TIFF in LAB of 8 bits, which libvips refuses; others that it refuses are refused."""
     file.seek(0)
     image = Image.open(file, formats=["TIFF"])
+    bits = image.tag_v2.get(_BITS_OF_TIFF, (1,)) if isinstance(image, TiffImageFile) else (1,)
+    if bits[0] not in (1, 2, 4, 8, 16, 32):
+        raise BadImage(f"samples of {bits[0]} bits: save it with 8 or 16")
     if image.mode != "LAB":
         raise error
     return image

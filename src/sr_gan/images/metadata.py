@@ -18,12 +18,14 @@ DIRECTORIES = (_EXIF, _GPS)  # tags of EXIF whose values are directories of tags
 # rating, copyright, Windows' titles and comments.
 _KEPT = (_DESCRIPTION, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 _KEPT += (*range(0x9C9B, 0x9CA0), *DIRECTORIES)
+_ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128
 _STALE = (0xA002, 0xA003)  # width and height
 _STRUCTURE = ("{", "ImageJ=", "<?xml")  # descriptions by scientific programs of the file's layout
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks of PNG that say what the numbers mean: gamma, primaries, HDR.
 _COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI")
 _NO_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")  # blocks that are kept or are stale
+_LONGEST = 1 << 20  # bytes of a text; Pillow refuses files with longer ones
 _SRGB_GAMMA = struct.pack(">I", 45455)
 
 warnings.filterwarnings("ignore", "Corrupt EXIF data", module="PIL")  # it is left out
@@ -50,9 +52,10 @@ class Metadata:
         blocks = {name: image.get(name) for name in (ICC, EXIF, _XMP, IPTC) if name in fields}
         if image.get("vips-loader").startswith("tiff"):
             blocks[EXIF] = data  # its tags lie among those of the file, where libvips ignores them
+        blocks, in_exif = _without_stale_exif(blocks)
         resolution = image.xres, image.yres
         known = all(min(abs(each - none) for none in _UNKNOWN) > 1e-3 for each in resolution)
-        return cls(_without_stale_exif(blocks), resolution if known else None, _kept_chunks(data))
+        return cls(blocks, resolution if known else in_exif, _kept_chunks(data))
 
     @classmethod
     def of_pillow(cls, image: Image.Image) -> "Metadata":
@@ -61,8 +64,9 @@ class Metadata:
         blocks = {name: image.info[key] for name, key in given.items() if image.info.get(key)}
         blocks = {name: block for name, block in blocks.items() if isinstance(block, bytes)}
         dpi = image.info.get("dpi")
-        resolution = (float(dpi[0]) / 25.4, float(dpi[1]) / 25.4) if dpi and all(dpi) else None
-        return cls(_without_stale_exif(blocks), resolution)
+        blocks, in_exif = _without_stale_exif(blocks)
+        resolution = (float(dpi[0]) / 25.4, float(dpi[1]) / 25.4) if dpi and all(dpi) else in_exif
+        return cls(blocks, resolution)
 
     def put_on(self, image: pyvips.Image) -> pyvips.Image:
         """Returns the image with this metadata, for libvips to write."""
@@ -90,7 +94,7 @@ def _kept_chunks(data: bytes) -> bytes:
     found = [
         (kind, content)
         for kind, content in _chunks(data)
-        if kind in _COLOUR_CHUNKS or _is_plain_text(kind, content)
+        if kind in _COLOUR_CHUNKS or _is_harmless_text(kind, content)
     ]
     return b"".join(chunk(kind, content) for kind, content in found)
 
@@ -101,11 +105,25 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", crc)
 
 
-def _is_plain_text(kind: bytes, content: bytes) -> bool:
-    """Whether a chunk is a text that is not compressed; a small one could become a huge one."""
+def _is_harmless_text(kind: bytes, content: bytes) -> bool:
+    """Whether a chunk is a text that other programs read; a small one could become a huge one."""
     keyword, _, rest = content.partition(b"\0")
-    plain = kind == b"tEXt" or (kind == b"iTXt" and rest[:1] == b"\0")
-    return plain and not keyword.startswith(_NO_TEXTS)
+    if keyword.startswith(_NO_TEXTS) or kind not in (b"tEXt", b"zTXt", b"iTXt"):
+        return False
+    if kind == b"zTXt":
+        return _expands_a_little(rest[1:])
+    if kind == b"iTXt" and rest[:1] == b"\1":  # then the method, the language, its own keyword
+        return _expands_a_little(rest[2:].split(b"\0", 2)[-1])
+    return True
+
+
+def _expands_a_little(deflated: bytes) -> bool:
+    inflater = zlib.decompressobj()
+    try:
+        inflater.decompress(deflated, _LONGEST)
+    except zlib.error:
+        return False
+    return inflater.eof
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -119,11 +137,20 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _without_stale_exif(blocks: dict[str, bytes]) -> dict[str, bytes]:
-    """Removes layout, orientation and thumbnail; damaged EXIF data are removed altogether."""
-    exif = Image.Exif()
+def _without_stale_exif(
+    blocks: dict[str, bytes],
+) -> tuple[dict[str, bytes], tuple[float, float] | None]:
+    """Removes layout, orientation and thumbnail; damaged EXIF data are removed altogether.
+
+    Returns:
+        the blocks, and the resolution that was in EXIF.
+    """
+    exif, resolution = Image.Exif(), None
     try:
         exif.load(blocks.pop(EXIF, b""))
+        unit = {2: 25.4, 3: 10.0}.get(exif.get(_UNIT, 2))  # inches, centimetres
+        if unit and exif.get(_ACROSS) and exif.get(_DOWN):
+            resolution = float(exif[_ACROSS]) / unit, float(exif[_DOWN]) / unit
         for tag in set(exif) - set(_KEPT):
             del exif[tag]
         if str(exif.get(_DESCRIPTION, "")).startswith(_STRUCTURE):
@@ -131,7 +158,7 @@ def _without_stale_exif(blocks: dict[str, bytes]) -> dict[str, bytes]:
         for tag in _STALE:
             exif.get_ifd(_EXIF).pop(tag, None)
         if set(exif) - set(DIRECTORIES) or any(exif.get_ifd(tag) for tag in DIRECTORIES):
-            return {**blocks, EXIF: exif.tobytes()}
+            return {**blocks, EXIF: exif.tobytes()}, resolution
     except Exception:  # Pillow's reader raises errors of many types; the pixels are still good
         pass
-    return blocks
+    return blocks, resolution

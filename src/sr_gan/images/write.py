@@ -3,7 +3,7 @@
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
@@ -23,6 +23,8 @@ Rows = NDArray[Any]  # (n, W, C) uint8 or uint16
 _HEADER = 33  # bytes of a PNG's signature and first chunk, which the chunks on colours follow
 _ROWS = 64  # that are handed over at once
 _MOST_EXIF = 65_527  # bytes of EXIF in a JPEG
+_EXIF_PREFIX = b"Exif\0\0"
+_OWN_EXIF = ("PNG", "JPEG", "TIFF")  # in which we write it
 _IPTC_STARTS = {"JPEG": b"Photoshop", "TIFF": b"\x1c"}
 _LARGE = 3_500_000_000  # bytes of pixels above which a TIFF needs 64-bit offsets
 
@@ -126,11 +128,14 @@ def _encode(
     """Encodes rows with libvips while they are computed."""
     kind = FORMATS[suffix]
     options = kind.options | ({"Q": quality} if kind.name in _LOSSY else {})
+    given = layout.metadata
+    if kind.name in _OWN_EXIF or not (EXIF in given.blocks or given.resolution):
+        options["keep"] = "icc|xmp|iptc"  # or libvips would write EXIF, with facts that it invents
     metadata, notes = _fitting(layout, suffix, options)
     if kind.name == "TIFF":
         size = layout.width * layout.height * layout.channels * layout.bits // 8
         options = options | {"bigtiff": size > _LARGE}
-    target = _Target(file, metadata.chunks if kind.name == "PNG" else b"")
+    target = _Target(file, kind.name, metadata)
     reading, writing = os.pipe()
 
     def encode() -> None:
@@ -174,26 +179,56 @@ def _as_png(bands: Iterable[Rows], layout: Layout) -> Iterator[bytes]:
 
 
 class _Target(pyvips.TargetCustom):
-    """A file into which libvips writes, whatever its name; chunks go into the head of a PNG."""
+    """A file into which libvips writes, whatever its name.
 
-    def __init__(self, file: IO[bytes], chunks: bytes) -> None:
+    The first bytes of a PNG or JPEG are edited: libvips takes EXIF apart and loses what it does not
+    know, drops some chunks, and states a resolution where none is known.
+    """
+
+    def __init__(self, file: IO[bytes], kind: str, metadata: Metadata) -> None:
         super().__init__()
-        self.file, self.chunks = file, chunks
+        self.file, self.metadata = file, metadata
+        self.edit = {"PNG": _edit_png, "JPEG": _edit_jpeg}.get(kind)
         self.error: BaseException | None = None
-        self.on_write(self._write)
+        self.on_write(lambda data: self._try(self._write, data))
         self.on_read(file.read)
-        self.on_seek(file.seek)
+        self.on_seek(lambda *place: self._try(file.seek, *place))
 
-    def _write(self, data: Any) -> int:
+    def _try(self, act: Callable[..., int], *arguments: Any) -> int:
         try:
-            start = _HEADER if self.chunks else 0
-            self.file.write(data[:start] + self.chunks)
-            self.file.write(data[start:])
-            self.chunks = b""
+            return act(*arguments)
         except BaseException as error:  # it cannot pass through libvips
             self.error = error
             return -1
+
+    def _write(self, data: Any) -> int:
+        if self.edit:
+            self.file.write(self.edit(bytes(data), self.metadata))
+            self.edit = None
+        else:
+            self.file.write(data)
         return len(data)
+
+
+def _edit_png(start: bytes, metadata: Metadata) -> bytes:
+    exif = metadata.blocks.get(EXIF, b"").removeprefix(_EXIF_PREFIX)
+    at = start.find(b"pHYs", _HEADER) - 4
+    if metadata.resolution is None and at > 0:
+        start = start[:at] + start[at + 21 :]
+    ours = metadata.chunks + (chunk(b"eXIf", exif) if exif else b"")
+    return start[:_HEADER] + ours + start[_HEADER:]
+
+
+def _edit_jpeg(start: bytes, metadata: Metadata) -> bytes:
+    """Puts the segments JFIF and EXIF to the front. Source: JFIF 1.02; EXIF 2.3, section 4.7.2."""
+    across, down = (round(25.4 * side) for side in metadata.resolution or (0, 0))
+    known = min(across, down) > 0 and max(across, down) < 1 << 16
+    density = struct.pack(">BHH", 1, across, down) if known else struct.pack(">BHH", 0, 1, 1)
+    segments = [(0xE0, b"JFIF\0\1\2" + density + bytes(2))]
+    if exif := metadata.blocks.get(EXIF):
+        segments.append((0xE1, exif))
+    ours = b"".join(struct.pack(">BBH", 255, kind, 2 + len(data)) + data for kind, data in segments)
+    return start[:2] + ours + start[2:]
 
 
 def _fitting(layout: Layout, suffix: str, options: dict[str, Any]) -> tuple[Metadata, list[str]]:

@@ -47,7 +47,8 @@ def run(
             so that the next file would fail as well.
     """
     failed: list[str] = []
-    pixels = [count_pixels(job.source) * upscaler.scale**2 for job in jobs]
+    counts = (count_pixels(job.source) for job in jobs)
+    pixels = [count * upscaler.scale**2 * (count <= max_megapixels * 1e6) for count in counts]
     total = {"total": sum(pixels), "unit": "px", "unit_scale": True}
     with tqdm(desc="upscale", mininterval=bar_interval(), **total) as bar:
         pictures = _ahead(_read(job, max_megapixels) for job in jobs)
@@ -100,7 +101,8 @@ def _enlarge(
             given_up = True
             raise
     for note in notes:
-        log.warning("%s: %s", printable(job.target), note)
+        with tqdm.external_write_mode():
+            log.warning("%s: %s", printable(job.target), note)
 
 
 def _read(job: Job, max_megapixels: float) -> Picture | Exception:

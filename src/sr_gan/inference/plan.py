@@ -14,11 +14,12 @@ from unicodedata import normalize
 
 from sr_gan.errors import UserError
 from sr_gan.files import LONGEST, printable, real, shortened, user_path
-from sr_gan.images.find import WRITTEN, list_images, matches
+from sr_gan.images.find import EXTENSIONS, WRITTEN, list_images, matches
 from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
+_NEAREST = {".jfif": ".jpg"}  # the format of results that are not PNG instead
 Found = tuple[Path, Path]  # an image file, and its path below the folder of the results
 
 
@@ -56,8 +57,8 @@ def plan(inputs: Sequence[str], output: str, suffix: str | None = None) -> list[
             files of that kind cannot be written.
 
     Raises:
-        UserError: there is nothing to do, a result would overwrite one of the images, or the file
-            to write has another extension than ``suffix``.
+        UserError: there is nothing to do, a result would overwrite one of the images, or the
+            images cannot be written into ``output``.
     """
     place = user_path(output)
     given = [found for entry in inputs for found in _images(entry, place)]
@@ -70,12 +71,19 @@ def plan(inputs: Sequence[str], output: str, suffix: str | None = None) -> list[
         repeated = counted(len(given) - len(images), "image")
         log.info("once    %s given again, or by a link: enlarged once", repeated)
     single = len(images) == 1 and len(inputs) == 1 and not user_path(inputs[0]).is_dir()
-    if single and place.suffix.lower() in WRITTEN and not os.path.isdir(place):  # noqa: PTH112
-        if suffix and _kind(place.suffix) != _kind(suffix):
+    kind = place.suffix.lower()
+    if kind not in EXTENSIONS or os.path.isdir(place):  # noqa: PTH112  Path.is_dir() may raise
+        jobs = [Job(source, place / name) for source, name in result_names(images, suffix).items()]
+    elif single and kind in WRITTEN:
+        if suffix and _kind(kind) != _kind(suffix):
             raise UserError(f"format={suffix[1:]} and output={output} contradict: give one of them")
         jobs = [Job(source, place) for source in images]
+    elif kind in WRITTEN:
+        what = "one file cannot hold the results of a folder or of several images: give a folder"
+        raise UserError(f"output={output}: {what}")
     else:
-        jobs = [Job(source, place / name) for source, name in result_names(images, suffix).items()]
+        what = f"{kind} is not a format of results: allowed are {', '.join(WRITTEN)}, or a folder"
+        raise UserError(f"output={output}: {what}")
     sources = {_identity(job.source): job.source for job in jobs}
     for job in jobs:
         source = sources.get(_identity(job.target)) if os.path.lexists(job.target) else None
@@ -168,8 +176,8 @@ def _kind(suffix: str) -> str:
 
 
 def _renamed(name: Path, suffix: str | None) -> Path:
-    kept = name.suffix if name.suffix.lower() in WRITTEN else ".png"
-    return name.with_suffix(suffix or kept)
+    kept = name.suffix if name.suffix.lower() in WRITTEN else _NEAREST.get(name.suffix.lower())
+    return name.with_suffix(suffix or kept or ".png")
 
 
 def _marks(source: Path, name: Path) -> Iterator[str]:

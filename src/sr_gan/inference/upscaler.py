@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T", Image.Image, NDArray[Any], Tensor)
 
+_KEPT = ("icc_profile", "exif", "xmp", "dpi")  # of what a PIL image says
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -289,8 +290,7 @@ class Upscaler:
         pixels = np.asarray(image)
         large = self._array(pixels if pixels.ndim == 3 else pixels[..., None], size)
         enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
-        if "icc_profile" in image.info:
-            enlarged.info["icc_profile"] = image.info["icc_profile"]
+        enlarged.info = {key: image.info[key] for key in _KEPT if key in image.info}
         return enlarged
 
     def _tensor(self, image: Tensor, size: Size) -> Tensor:

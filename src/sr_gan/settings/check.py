@@ -10,7 +10,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from sr_gan.arguments import CHECKED
 from sr_gan.errors import UserError
 from sr_gan.settings.explain import complaint, suggest
-from sr_gan.settings.schema import Config, TrainConfig
+from sr_gan.settings.schema import Config, TrainConfig, paths
 from sr_gan.settings.signatures import is_own, parameters
 
 
@@ -40,6 +40,9 @@ def check(
         settings = schema(**settings).model_dump()
     except ValueError as error:
         raise UserError(str(error)) from error
+    for name in paths(schema):
+        if settings[name] == "" or (isinstance(settings[name], list) and "" in settings[name]):
+            raise UserError(f"{name} is empty: give a path, {name}=PATH")
     for name in schema.built:
         if "_target_" not in settings[name]:
             raise UserError(f"{name} is a part of other choices, not one itself: see --help")
