@@ -228,7 +228,10 @@ def _edit_jpeg(start: bytes, metadata: Metadata) -> bytes:
     if exif := metadata.blocks.get(EXIF):
         segments.append((0xE1, exif))
     ours = b"".join(struct.pack(">BBH", 255, kind, 2 + len(data)) + data for kind, data in segments)
-    return start[:2] + ours + start[2:]
+    rest = start[2:]
+    if rest.startswith(b"\xff\xe0"):  # some versions of libvips write JFIF themselves
+        rest = rest[2 + int.from_bytes(rest[2:4], "big") :]
+    return start[:2] + ours + rest
 
 
 def _fitting(layout: Layout, suffix: str, options: dict[str, Any]) -> tuple[Metadata, list[str]]:
