@@ -71,8 +71,8 @@ _TIFF = Format(
 )
 _JPEG = Format("JPEG", False, 8, 65_500, {"subsample_mode": "off"})
 FORMATS = {
-    # Three times as fast as the usual 6 for files 5 % larger; of photographs, every row's best
-    # filter compresses no better than this one.
+    # Level 6 with the best filter for each row took half as long again on 16 photographs, and
+    # made files 4 % smaller.
     ".png": Format("PNG", True, 16, 2**31 - 1, {"compression": 4, "filter": "up"}),
     ".tif": _TIFF,
     ".tiff": _TIFF,
@@ -157,6 +157,8 @@ def _encode(
             done.result()
         except pyvips.Error as error:
             raise target.error or error from error
+        if target.error:  # libvips took no notice of it
+            raise target.error
     if kind.name == "TIFF" and not add_tags(file, metadata):
         notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
     return notes
