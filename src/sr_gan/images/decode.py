@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
 from sr_gan.images.metadata import ICC, Metadata
-from sr_gan.images.pixels import fit
+from sr_gan.images.pixels import fit, plain_mode
 from sr_gan.images.tiff import Tags
 from sr_gan.images.vips import pyvips
 
@@ -99,7 +99,9 @@ def read_picture(
     with _reasons(path):
         data = path.read_bytes()  # errors of the disk have other causes than those of decoding
         with _opened(pyvips.Source.new_from_memory(data), io.BytesIO(data)) as image:
-            _check_size(image, max_megapixels, key)
+            if image.width * image.height > max_megapixels * 1e6:
+                size = f"{image.width}x{image.height} pixels"
+                raise BadImage(f"{size}, more than {key}={max_megapixels:g}", lasting=False)
             if isinstance(image, Image.Image):
                 return _by_pillow(image)
             return _by_vips(image, data)
@@ -254,12 +256,5 @@ def _by_pillow(image: Image.Image) -> Picture:
         raise BadImage(f"pixels of 32 bits, {_UNKNOWN_RANGE}")
     if image.mode.startswith("I"):
         return Picture(np.asarray(image).astype(np.uint16)[..., None], metadata)
-    colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    pixels = np.array(image.convert(colours + "A" * image.has_transparency_data))
+    pixels = np.array(plain_mode(image))
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
-
-
-def _check_size(image: pyvips.Image | Image.Image, max_megapixels: float, key: str) -> None:
-    if image.width * image.height > max_megapixels * 1e6:
-        reason = f"{image.width}x{image.height} pixels, more than {key}={max_megapixels:g}"
-        raise BadImage(reason, lasting=False)

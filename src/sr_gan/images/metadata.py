@@ -91,12 +91,11 @@ class Metadata:
 
 def _kept_chunks(data: bytes) -> bytes:
     """Returns the chunks of a PNG that libvips would drop; of another file, nothing."""
-    found = [
-        (kind, content)
+    return b"".join(
+        chunk(kind, content)
         for kind, content in _chunks(data)
         if kind in _COLOUR_CHUNKS or _is_harmless_text(kind, content)
-    ]
-    return b"".join(chunk(kind, content) for kind, content in found)
+    )
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

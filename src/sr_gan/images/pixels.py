@@ -117,13 +117,8 @@ def as_array(image: object) -> Pixels:
         advice = f"open them first: upscaler({_OPEN}(io.BytesIO(...)))"
     else:
         advice = f"open a file with {_OPEN}"
-    raise TypeError(
-        f"an image must be a PIL image, a NumPy array or a tensor, got {_noun(image)}: {advice}"
-    )
-
-
-def _noun(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
+    got = "None" if image is None else f"a value of type {type(image).__name__}"
+    raise TypeError(f"an image must be a PIL image, a NumPy array or a tensor, got {got}: {advice}")
 
 
 def plain_mode(image: Image.Image) -> Image.Image:
@@ -141,12 +136,8 @@ def plain_mode(image: Image.Image) -> Image.Image:
             f"a PIL image of mode {image.mode} does not say its range: give an array of floats in "
             "[0, 1], such as numpy.asarray(image) / 65535"
         )
-    if image.mode == "La":
-        return image.convert("LA")
-    grey, transparent = image.mode in ("1", "L", "LA"), image.has_transparency_data
-    if grey:
-        return image.convert("LA" if transparent else "L")
-    return image.convert("RGBA" if transparent else "RGB")
+    colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    return image.convert(colours + "A" * image.has_transparency_data)
 
 
 def fit(pixels: Pixels, alpha: bool, bits: int) -> Pixels:

@@ -45,7 +45,9 @@ def upscale(image: Tensor, scale: int, kernel: Kernel = "bicubic") -> Tensor:
 
 @lru_cache
 @torch.inference_mode(False)  # what is kept may serve a training later
-def _weights(down: int, up: int, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _weights(
+    down: int, up: int, kernel: Kernel, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """Returns the weights of a block's outputs: (8 * up, (8 + 2 * radius) * down).
 
     They are the kernel at the distance of each input from each output, normalised to sum 1.

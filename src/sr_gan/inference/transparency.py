@@ -36,7 +36,7 @@ def enlarge(run: Callable[[Tensor], Tensor], colour: Tensor, alpha: Tensor, scal
     smooth, lowest, highest = upscale(alpha, scale), alpha.amin(), alpha.amax()
     if lowest == highest:
         return torch.cat([run(colour) if lowest > 0 else upscale(colour, scale), smooth], dim=1)
-    flat = F.interpolate((_lowest(alpha) == _highest(alpha)).float(), scale_factor=scale) > 0
+    flat = F.interpolate((-_highest(-alpha) == _highest(alpha)).float(), scale_factor=scale) > 0
     opacity = torch.where(flat, smooth, run(alpha))
     visible = _visible(colour, alpha)
     sr = run(visible) + _shift(colour, alpha, visible, smooth, scale)
@@ -68,7 +68,3 @@ def _mean(x: Tensor) -> Tensor:
 
 def _highest(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2 * _REACH + 1, 1, _REACH)
-
-
-def _lowest(x: Tensor) -> Tensor:
-    return -_highest(-x)

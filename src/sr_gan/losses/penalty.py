@@ -24,7 +24,7 @@ class GradientPenalty(nn.Module):
     random = False  # whether it needs random numbers
 
     @checked
-    def __init__(self, weight: PositiveFloat, every: PositiveInt = 1) -> None:
+    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 1) -> None:
         super().__init__()
         self.weight, self.every = weight, every
 
@@ -83,10 +83,6 @@ class R1R2Penalty(GradientPenalty):
 
     Source: Mescheder et al. 2018, section 4.1; both at once as in Huang et al. 2024 (R3GAN).
     """
-
-    @checked
-    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 1) -> None:
-        super().__init__(weight, every)
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
         return torch.cat([real, fake])
