@@ -122,8 +122,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
         photos: the photos of all processes.
         scale: the scale factor between HR and LR.
         crop: the largest side in HR pixels; ``None`` takes whole photos.
-        rank: the index of this process.
-        world: the number of processes that share the photos.
+        rank, world: the index of this process, and the number of processes that share the photos.
         kinds: each photo occurs once per kind; see :data:`sr_gan.data.degradation.kinds.KINDS`.
     """
 
@@ -176,8 +175,7 @@ class EpochSampler(Sampler[Draw]):
         length: the number of draws in an epoch, over all processes.
         epoch: the first epoch.
         start: the number of draws of that epoch that this process has already used.
-        rank: the index of this process.
-        world: the number of processes that share an epoch.
+        rank, world: the index of this process, and the number of processes that share an epoch.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sr_gan.arguments import PhotoFolder, checked
 from sr_gan.data.datamodule import SRData
-from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
+from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos
 from sr_gan.data.download.http import obtain
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
@@ -46,7 +46,7 @@ class FolderData(SRData):
 
     def collections(self) -> tuple[Collection, Collection | None]:
         assert self.train_dir is not None
-        if is_div2k(self.train_dir):
+        if (self.train_dir / "DIV2K_train_HR").is_dir():
             train = div2k_photos(self.train_dir, "train", self.scale)
         else:
             train = folder_photos(self.train_dir, self.train_lr_dir, self.scale)

@@ -85,16 +85,11 @@ def read_picture(
     Grey stays grey, a palette becomes RGB, and transparency becomes an alpha channel that is not
     multiplied into the colours. CMYK and LAB are converted to sRGB through the file's profile.
     PNG, TIFF and AVIF keep more than 8 bits, as 16. EXIF's orientation is applied. If the file
-    contains several pictures, the first is read.
-
-    Args:
-        path: the file.
-        max_megapixels: larger pictures are refused before they are decoded.
-        key: the setting named in that error.
+    contains several pictures, the first is read. ``key`` is the setting of ``max_megapixels``.
 
     Raises:
-        BadImage: the file is missing, damaged, not an image, larger than ``max_megapixels``, or
-            has pixels whose range is unknown.
+        BadImage: the file is missing, damaged, not an image, has pixels whose range is unknown, or
+            more than ``max_megapixels``, which is found before they are decoded.
     """
     with _reasons(path):
         data = path.read_bytes()  # errors of the disk have other causes than those of decoding

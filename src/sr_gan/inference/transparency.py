@@ -25,13 +25,8 @@ def enlarge(run: Callable[[Tensor], Tensor], colour: Tensor, alpha: Tensor, scal
     For the bicubic itself the result is the premultiplied interpolation. Alpha is enlarged by the
     network like a grey image, so that its edges are as sharp as those of the colours. Where it is
     flat it stays exactly as it is, and where it is 0 the hidden colours are enlarged by the
-    bicubic.
-
-    Args:
-        run: the network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in [0, 1].
-        colour: the colours.
-        alpha: the alpha.
-        scale: the scale factor of ``run``.
+    bicubic. ``run`` is the network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in
+    [0, 1].
     """
     smooth, lowest, highest = upscale(alpha, scale), alpha.amin(), alpha.amax()
     if lowest == highest:

@@ -92,8 +92,8 @@ class Upscaler:
             UserError: there is no such model or device.
             ValueError: an option is not allowed.
         """
-        chosen = str(model) if model else None
-        return cls(load_pretrained(chosen, scale, allow=allow), Options(**options))
+        loaded = load_pretrained(str(model) if model else None, scale, allow=allow)
+        return cls(loaded, Options(**options))
 
     def __call__(self, image: T, size: Size | None = None) -> T:
         """Returns the enlarged image in the type, mode, bit depth and range of ``image``.
@@ -287,9 +287,7 @@ class Upscaler:
 
     def _pil(self, image: Image.Image, size: Size) -> Image.Image:
         image = plain_mode(image)
-        pixels = np.asarray(image)
-        large = self._array(pixels if pixels.ndim == 3 else pixels[..., None], size)
-        enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
+        enlarged = Image.fromarray(self(np.asarray(image), size))
         enlarged.info = {key: image.info[key] for key in _KEPT if key in image.info}
         return enlarged
 

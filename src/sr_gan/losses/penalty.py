@@ -33,11 +33,8 @@ class GradientPenalty(nn.Module):
     ) -> Tensor:
         """Returns the weighted penalty, a scalar with gradients to D's weights.
 
-        Args:
-            discriminator: D, from images to logits.
-            real: photographs, (B, 3, H, W) in [-1, 1].
-            fake: generated images of the same shape and range.
-            draws: the source of random numbers, for a penalty that is ``random``.
+        Photographs and generated images are (B, 3, H, W) in [-1, 1]. Only a penalty that is
+        ``random`` needs ``draws``.
         """
         images = self.images(real.detach().float(), fake.detach().float(), draws).requires_grad_()
         with (

@@ -55,19 +55,13 @@ def split(network: nn.Module) -> tuple[Part, Part]:
 def enlarge(
     trunk: Part, reconstruction: Part, lr: Tensor, scale: int, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Runs the trunk on the whole image and the reconstruction on tiles.
+    """Runs the trunk of :func:`split` on the whole image and the reconstruction on tiles.
 
-    The tiles are as large as fits into half of the free memory; on a CPU they are small, too.
+    The tiles are as large as fits into half of the free memory if the generator computes in
+    ``dtype``; on a CPU they are small, too.
 
-    Args:
-        trunk: see :func:`split`.
-        reconstruction: see :func:`split`.
-        lr: (B, 3, h, w) in [0, 1].
-        scale: the scale factor of the generator.
-        dtype: the type in which the generator computes.
-
-    Returns:
-        (B, 3, scale * h, scale * w), nominally in [-1, 1]
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
     """
     features = trunk.run(lr)
     budget = tiles.memory_budget(lr.device) / 2

@@ -60,8 +60,6 @@ def tiled(
             depend on input pixels more than ``halo`` away.
         inputs: the arguments of ``run``, of equal height and width.
         size: the side of a tile without its halo.
-        halo: see ``run``.
-        scale: the scale factor of ``run``.
     """
     height, width = inputs[0].shape[-2:]
     if max(height, width) <= size:
