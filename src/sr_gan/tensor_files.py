@@ -71,11 +71,7 @@ def download(url: str, name: str, setting: str) -> dict[str, Tensor]:
 
 
 def _check(path: Path) -> bool:
-    """Whether the file is a zip file; a file of torch before 1.6 is none and cannot be mapped.
-
-    Raises:
-        UserError: torch.save did not write the file, or it is damaged.
-    """
+    """Whether an intact file is a zip file; one of torch before 1.6 is none, and not mappable."""
     with path.open("rb") as file:
         start = file.read(2)
     if not start.startswith((_ZIP, _PICKLE)):

@@ -74,20 +74,19 @@ def warn_of_leaks(train: Photos, valid: Photos) -> None:
 def _without_copies(photos: Photos) -> Photos:
     """Drops copies, which would be drawn twice, or be both trained on and validated on."""
     first: dict[tuple[int, ...], int] = {}
-    copies = []
+    copies: dict[int, int] = {}
     for i, entry in enumerate(photos.entries):
         j = first.setdefault(_content(entry), i)  # an equal CRC may be chance: pixels decide
         if j != i and np.array_equal(photos[i].hr, photos[j].hr):
-            copies.append((i, j))
+            copies[i] = j
     if copies:
         names = [
             f"{printable(photos.entries[i].name)} = {printable(photos.entries[j].name)}"
-            for i, j in copies
+            for i, j in copies.items()
         ]
         shown = listed(names, _SHOWN)
         log.warning("copies of other photos left out, %d in all: %s", len(names), shown)
-    left_out = {i for i, _ in copies}
-    return photos.pick([i for i in range(len(photos)) if i not in left_out])
+    return photos.pick([i for i in range(len(photos)) if i not in copies])
 
 
 def _content(entry: Entry) -> tuple[int, ...]:

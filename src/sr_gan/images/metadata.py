@@ -139,11 +139,7 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _without_stale_exif(
     blocks: dict[str, bytes],
 ) -> tuple[dict[str, bytes], tuple[float, float] | None]:
-    """Removes layout, orientation and thumbnail; damaged EXIF data are removed altogether.
-
-    Returns:
-        the blocks, and the resolution that was in EXIF.
-    """
+    """Removes layout, orientation, thumbnail or all damaged EXIF; also returns its resolution."""
     exif, resolution = Image.Exif(), None
     try:
         exif.load(blocks.pop(EXIF, b""))

@@ -213,7 +213,7 @@ class Upscaler:
     def _network(self, lr: Tensor) -> Tensor:
         """(1, 3, h, w) in [0, 1] -> (1, 3, scale * h, scale * w), nominally in [0, 1]."""
         lr = lr.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
             sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self.dtype)
         return sr.float().add_(1).div_(2)
 
@@ -252,9 +252,6 @@ class Upscaler:
         if self.device.type == "cuda":
             return torch.float16
         return torch.bfloat16 if bits == 8 and cpu_computes_bf16() else None
-
-    def _autocast(self) -> Any:
-        return torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
 
     def _halve(self, size: int) -> None:
         self.tile = tiles.smaller(size)

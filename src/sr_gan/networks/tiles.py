@@ -16,17 +16,11 @@ _SMALLEST = 16  # LR pixels; a smaller tile would be nearly all halo
 
 @dataclass(frozen=True)
 class Span:
-    """A range of positions, and the window that is read to compute it.
-
-    Args:
-        start: the first position.
-        stop: the position after the last.
-        window: the range and its halo, cut off at the ends.
-    """
+    """The range from ``start`` to ``stop``, and the window that is read to compute it."""
 
     start: int
     stop: int
-    window: slice
+    window: slice  # the range and its halo, cut off at the ends
 
     def core(self, scale: int) -> slice:
         """Returns where the span lies in its window after enlarging by ``scale``."""
