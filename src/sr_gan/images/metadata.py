@@ -84,9 +84,8 @@ class Metadata:
     def tells_of_other_colours(self) -> bool:
         """Whether the numbers mean other colours than those of sRGB, according to the chunks."""
         kinds = dict(_chunks(SIGNATURE + self.chunks))
-        if ICC in self.blocks:  # it overrules them, except cICP
-            return b"cICP" in kinds
-        return b"cICP" in kinds or kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
+        other_gamma = kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
+        return b"cICP" in kinds or (other_gamma and ICC not in self.blocks)  # ICC overrules gAMA
 
 
 def _kept_chunks(data: bytes) -> bytes:
