@@ -7,7 +7,7 @@ from math import log2
 import torch
 from torch import Tensor, nn
 
-from sr_gan.arguments import Scale
+from sr_gan.arguments import Scale, checked
 
 
 class Generator(nn.Module):
@@ -23,6 +23,7 @@ class Generator(nn.Module):
         ValueError: an argument is outside its allowed values.
     """
 
+    @checked
     def __init__(self, scale: Scale) -> None:
         super().__init__()
         self.scale = scale
