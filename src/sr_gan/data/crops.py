@@ -92,9 +92,8 @@ def cut(photos: Sequence[Photo], rows: Table, side: int, scale: int) -> dict[str
         window = photo.hr[:, top : top + size, left : left + size]
         if turn:
             near[...] = window
-            hr[i] = dihedral(near, turn)
-        else:
-            hr[i] = window
+            window = dihedral(near, turn)
+        hr[i] = window
     return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
 
 

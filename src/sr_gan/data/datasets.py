@@ -40,12 +40,11 @@ class FolderData(SRData):
         super().__init__(**settings)
         if valid_lr_dir is not None and valid_dir is None:
             raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
-        self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
+        self.train_dir, self.valid_dir = user_path(train_dir), _folder(valid_dir)
         self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
         self.valid_fraction = valid_fraction
 
     def collections(self) -> tuple[Collection, Collection | None]:
-        assert self.train_dir is not None
         if (self.train_dir / "DIV2K_train_HR").is_dir():
             train = div2k_photos(self.train_dir, "train", self.scale)
         else:
