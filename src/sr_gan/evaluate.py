@@ -60,10 +60,7 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def asked_kinds(cfg: DictConfig) -> list[str]:
-    """The kinds of LR images to measure.
-
-    Returns:
-        No kinds where LR images are reduced exactly, or are given.
+    """The kinds of LR images to measure; none where they are reduced exactly.
 
     Raises:
         UserError: the degradation is another one, or contradicts the LR images that are given.

@@ -72,11 +72,7 @@ def check_writable(files: Iterable[Path], setting: str) -> None:
 
 
 def _nearest(file: Path) -> Path:
-    """Returns the first folder above a file that exists.
-
-    Raises:
-        OSError: it is no folder, a folder has the file's name, or a name is too long for the disk.
-    """
+    """Returns the first folder above a file that exists, or raises what stands in the way."""
     with suppress(FileNotFoundError, NotADirectoryError):
         if S_ISDIR(os.lstat(file).st_mode):
             raise _error(errno.EISDIR, file)
@@ -142,11 +138,7 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 
 def _claimed(path: Path) -> tuple[Path, int] | None:
-    """Opens and locks the first temporary file of ``path`` that no living process writes.
-
-    Returns:
-        the file and its descriptor; None if the disk has no locks.
-    """
+    """Opens the first temporary file that no living process writes; None if there are no locks."""
     for number in count():
         file = _part(path, number)
         try:
@@ -171,11 +163,7 @@ def _part(path: Path, number: int) -> Path:
 
 
 def _locked(descriptor: int, file: Path) -> bool | None:
-    """Locks an open file, unless another process has locked, renamed or removed it.
-
-    Returns:
-        whether it did; None if the disk has no locks.
-    """
+    """Whether a file could be locked, and is still in its place; None if the disk has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -41,6 +41,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def listed(words: Sequence[str], most: int) -> str:
+    """Returns the first ``most`` words between commas, and dots if there are more."""
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
+
+
 def cell(text: str) -> str:
     """A text as a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -1,12 +1,14 @@
-"""Reads files of tensors without executing any code that they contain."""
+"""Downloads and reads files of tensors without executing any code that they contain."""
 
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from sr_gan.errors import UserError
 
@@ -42,12 +44,34 @@ def load_tensors(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check(path: Path) -> bool:
-    """Whether the file is a zip file; a file of torch before 1.6 is none and cannot be mapped.
+def cached(url: str) -> Path:
+    """Returns the file in torch's cache to which a URL is downloaded."""
+    return Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+
+
+def by_hand(url: str, setting: str) -> str:
+    """Returns what one can do instead of a download; ``setting`` names a file."""
+    return f"fetch {url} by hand to {cached(url)}, or name a file with {setting}"
+
+
+def download(url: str, name: str, setting: str) -> dict[str, Tensor]:
+    """Returns the weights of a network of torchvision, and keeps them in torch's cache.
 
     Raises:
-        UserError: torch.save did not write the file, or it is damaged.
+        UserError: the download failed; it says what to do, see :func:`by_hand`.
     """
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (URLError, OSError, RuntimeError) as error:
+        what = f"{name}'s weights could not be downloaded ({error})"
+        raise UserError(f"{what}: {by_hand(url, setting)}") from error
+    return state
+
+
+def _check(path: Path) -> bool:
+    """Whether an intact file is a zip file; one of torch before 1.6 is none, and not mappable."""
     with path.open("rb") as file:
         start = file.read(2)
     if not start.startswith((_ZIP, _PICKLE)):

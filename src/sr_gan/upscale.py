@@ -15,7 +15,7 @@ from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
 from sr_gan.settings.options import Options, Size
 from sr_gan.settings.schema import UpscaleConfig
-from sr_gan.tables import counted
+from sr_gan.tables import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,7 @@ def upscale(cfg: DictConfig) -> None:
         log.info("exist   %s, left alone; overwrite=true replaces them", there)
     older = sorted(printable(job.target) for job in done if job.is_outdated)
     if older:
-        names = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
-        log.warning("older   than the images of these names: %s", names)
+        log.warning("older   than the images of these names: %s", listed(older, 5))
 
     began = perf_counter()
     failed = run(due, upscaler, size, settings["quality"], settings["max_megapixels"])

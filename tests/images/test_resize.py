@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_gan.images.resize import _enlargement, _reduction, downscale, upscale
+from sr_gan.images.resize import _weights, downscale, upscale
 from tests.conftest import random_photo
 
 
@@ -114,8 +114,7 @@ def test_refuses_a_scale_below_one() -> None:
 def test_what_inference_leaves_in_the_cache_serves_a_training(
     resize: Callable[[torch.Tensor, int], torch.Tensor],
 ) -> None:
-    _reduction.cache_clear()
-    _enlargement.cache_clear()
+    _weights.cache_clear()
     with torch.inference_mode():
         resize(torch.rand(1, 3, 32, 32), 4)
     image = torch.rand(1, 3, 32, 32, requires_grad=True)

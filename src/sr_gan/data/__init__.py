@@ -1,7 +1,4 @@
-"""Turns photographs into batches of low- and high-resolution crops.
-
-This room may import ``images`` and the ground floor.
-"""
+"""Turns photographs into batches of low- and high-resolution crops."""
 
 from sr_gan.data.datasets import Div2kData, FolderData, SkimageData
 

@@ -92,9 +92,8 @@ def cut(photos: Sequence[Photo], rows: Table, side: int, scale: int) -> dict[str
         window = photo.hr[:, top : top + size, left : left + size]
         if turn:
             near[...] = window
-            hr[i] = dihedral(near, turn)
-        else:
-            hr[i] = window
+            window = dihedral(near, turn)
+        hr[i] = window
     return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
 
 
@@ -122,8 +121,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
         photos: the photos of all processes.
         scale: the scale factor between HR and LR.
         crop: the largest side in HR pixels; ``None`` takes whole photos.
-        rank: the index of this process.
-        world: the number of processes that share the photos.
+        rank, world: the index of this process, and the number of processes that share the photos.
         kinds: each photo occurs once per kind; see :data:`sr_gan.data.degradation.kinds.KINDS`.
     """
 
@@ -153,22 +151,20 @@ class WholePhotos(Dataset[dict[str, Any]]):
         most = (self.crop or max(photo.hr.shape)) // self.scale
         height, width = (min(side, most) for side in photo.lr.shape[1:])
         top, left = (photo.lr.shape[1] - height) // 2, (photo.lr.shape[2] - width) // 2
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        hr_rows, hr_columns = (
-            slice(part.start * self.scale, part.stop * self.scale) for part in (rows, columns)
-        )
+        lr = torch.tensor(photo.lr[:, top : top + height, left : left + width])
+        top, left, height, width = (side * self.scale for side in (top, left, height, width))
         item: dict[str, Any] = {
-            "lr": torch.tensor(photo.lr[:, rows, columns]),
-            "hr": torch.tensor(photo.hr[:, hr_rows, hr_columns]),
+            "lr": lr,
+            "hr": torch.tensor(photo.hr[:, top : top + height, left : left + width]),
             "name": photo.name,
             "draw": (0, index),
             "weight": self.world if wanted == index else 0,
         }
-        if not self.kinds:
-            return item
-        kind = self.kinds[index % len(self.kinds)]
-        lr = spoiled(item["lr"][None], kind, photo.name)[0]
-        return {**item, "lr": lr, "kind": kind, "name": f"{photo.name}, {kind}"}
+        if self.kinds:
+            kind = self.kinds[index % len(self.kinds)]
+            item["lr"] = spoiled(lr[None], kind, photo.name)[0]
+            item |= {"kind": kind, "name": f"{photo.name}, {kind}"}
+        return item
 
 
 class EpochSampler(Sampler[Draw]):
@@ -178,8 +174,7 @@ class EpochSampler(Sampler[Draw]):
         length: the number of draws in an epoch, over all processes.
         epoch: the first epoch.
         start: the number of draws of that epoch that this process has already used.
-        rank: the index of this process.
-        world: the number of processes that share an epoch.
+        rank, world: the index of this process, and the number of processes that share an epoch.
     """
 
     def __init__(

@@ -66,6 +66,9 @@ class SRData(L.LightningDataModule):
         UserError: photos are missing or cannot be used; raised when the run begins.
     """
 
+    train_photos: Photos  # set by setup(), as is the next
+    valid_photos: Photos
+
     @checked
     def __init__(
         self,
@@ -98,8 +101,6 @@ class SRData(L.LightningDataModule):
         self.cache_dir = None if cache_dir is None else user_path(cache_dir)
         self.on_bad, self.max_megapixels = on_bad, max_megapixels
         self._resumed = {"epoch": 0, "batch": 0}
-        self._train: Photos | None = None
-        self._valid: Photos | None = None
         self._resident: Resident | None = None
         self._feed: DataLoader[dict[str, Any]] | DeviceFeed | None = None
         self._draw: Draw = (0, 0)
@@ -122,7 +123,7 @@ class SRData(L.LightningDataModule):
     def setup(self, stage: str = "fit") -> None:
         """Opens the caches and builds them if necessary; a later stage finds them open."""
         self._resumed = {"epoch": 0, "batch": 0}  # a checkpoint is restored after this
-        if self._train is not None:
+        if hasattr(self, "train_photos"):
             return
         least_valid = 11 + 2 * self.scale  # SSIM's window and the border that is left out
         (cache, files), *given = self.caches()
@@ -135,7 +136,7 @@ class SRData(L.LightningDataModule):
             warn_of_leaks(train, valid)
         else:
             train, valid = self.split(train)
-        self._train, self._valid = train, valid[: self.valid_images]
+        self.train_photos, self.valid_photos = train, valid[: self.valid_images]
         if self.epoch_length < self.batch_size:
             raise UserError(
                 f"an epoch has {self.epoch_length} crops, fewer than data.batch_size="
@@ -157,24 +158,10 @@ class SRData(L.LightningDataModule):
         return self.crop + 2 * self.margin * self.scale
 
     @property
-    def train_photos(self) -> Photos:
-        """The training photos, after :meth:`setup`."""
-        assert self._train is not None
-        return self._train
-
-    @property
-    def valid_photos(self) -> Photos:
-        """The validation photos, after :meth:`setup`."""
-        assert self._valid is not None
-        return self._valid
-
-    @property
     def digest(self) -> str:
         """What is trained on and validated on: numbers of photos, and a hash of their pixels."""
-        parts = {"to train on": self.train_photos, "held out": self.valid_photos}
-        return ", ".join(
-            f"{len(photos)} {what} ({photos.digest})" for what, photos in parts.items()
-        )
+        train, valid = self.train_photos, self.valid_photos
+        return f"{len(train)} to train on ({train.digest}), {len(valid)} held out ({valid.digest})"
 
     @property
     def valid_pixels(self) -> int:
@@ -234,7 +221,7 @@ class SRData(L.LightningDataModule):
             self.batch_size,
             sampler=sampler,
             drop_last=True,
-            collate_fn=pack_batch if self.workers else _as_is,  # type: ignore[arg-type]
+            collate_fn=pack_batch if self.workers else lambda batch: batch,  # type: ignore[arg-type]
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             # a spawned process would import PyTorch again, which takes 0.5 GB
@@ -306,7 +293,3 @@ def _leave_signals_to_the_main_process(worker: int) -> None:
 def _without(images: Tensor, margin: int) -> Tensor:
     """Cuts ``margin`` pixels off every side of (B, C, H, W)."""
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
-
-
-def _as_is(batch: dict[str, Any]) -> dict[str, Any]:
-    return batch

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sr_gan.arguments import PhotoFolder, checked
 from sr_gan.data.datamodule import SRData
-from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos, is_div2k
+from sr_gan.data.div2k import ARCHIVES, URL, div2k_photos
 from sr_gan.data.download.http import obtain
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection, Source, folder_photos, hold_out
@@ -40,13 +40,12 @@ class FolderData(SRData):
         super().__init__(**settings)
         if valid_lr_dir is not None and valid_dir is None:
             raise ValueError("valid_lr_dir is set, but valid_dir is not: set both or neither")
-        self.train_dir, self.valid_dir = _folder(train_dir), _folder(valid_dir)
+        self.train_dir, self.valid_dir = user_path(train_dir), _folder(valid_dir)
         self.train_lr_dir, self.valid_lr_dir = _folder(train_lr_dir), _folder(valid_lr_dir)
         self.valid_fraction = valid_fraction
 
     def collections(self) -> tuple[Collection, Collection | None]:
-        assert self.train_dir is not None
-        if is_div2k(self.train_dir):
+        if (self.train_dir / "DIV2K_train_HR").is_dir():
             train = div2k_photos(self.train_dir, "train", self.scale)
         else:
             train = folder_photos(self.train_dir, self.train_lr_dir, self.scale)

@@ -29,21 +29,11 @@ ARCHIVES = (
 )
 
 
-def is_div2k(root: Path) -> bool:
-    """Whether ``root`` holds DIV2K's folder of training photos."""
-    return (root / "DIV2K_train_HR").is_dir()
-
-
 def div2k_photos(root: Path, split: str, scale: int) -> Collection:
-    """Lists the photos of one split of DIV2K.
+    """Lists the photos of one split of DIV2K, ``train`` or ``valid``, below the folder ``root``.
 
     DIV2K's own LR images are used where their folder, such as ``DIV2K_train_LR_bicubic/X4``, lies
-    below ``root``. Otherwise the LR images are computed, which gives the same pixels.
-
-    Args:
-        root: the folder that holds DIV2K's folders.
-        split: ``train`` or ``valid``.
-        scale: the factor between HR and LR images: 2, 4 or 8.
+    there. Otherwise the LR images are computed, which gives the same pixels.
 
     Raises:
         UserError: the folder of the split is not below ``root``.

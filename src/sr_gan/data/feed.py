@@ -19,11 +19,7 @@ _SHARE = 0.4  # of the free memory that resident photos may take; training needs
 def choose_feed(feed: Feed, nbytes: int, device: torch.device) -> tuple[str, str]:
     """Returns ``loader`` or ``device``, and the reason.
 
-    Args:
-        feed: ``loader``, ``device``, or ``auto``, which takes ``device`` if the photos fit into
-            40 % of the device's free memory.
-        nbytes: the size of the photos in bytes, HR and LR together.
-        device: the device that trains.
+    ``auto`` takes ``device`` if the photos, HR and LR, fit into 40 % of the device's free memory.
     """
     free = free_memory(device)
     sizes = f"{readable(nbytes)} of photos, {readable(free)} free on {device}"
@@ -56,12 +52,7 @@ def unpack_batch(batch: dict[str, Any], crop: int, scale: int) -> dict[str, Any]
 
 
 class Resident:
-    """Photos in a device's memory. On the CPU, the memory-mapped cache is used without a copy.
-
-    Args:
-        photos: the photos to copy there.
-        device: a GPU or the CPU.
-    """
+    """Photos in a device's memory. On the CPU, the memory-mapped cache is used without a copy."""
 
     def __init__(self, photos: Sequence[Photo], device: torch.device) -> None:
         self.photos, self.device = photos, device
@@ -72,11 +63,7 @@ class Resident:
     def cut(self, rows: Tensor, table: Table, side: int, scale: int) -> dict[str, Tensor]:
         """Does what :func:`sr_gan.data.crops.cut` does, without waiting for the device.
 
-        Args:
-            rows: the crops' rows of the table, on the device.
-            table: the same rows in the host's memory.
-            side: the side of a crop in LR pixels.
-            scale: the scale factor between HR and LR.
+        ``rows`` are on the device, and ``table`` are the same rows in the host's memory.
         """
         if self.device.type == "cpu":
             return cut(self.photos, table, side, scale)
@@ -90,11 +77,7 @@ class Resident:
 class DeviceFeed:
     """Batches of crops that are cut on the device. One iteration is one epoch.
 
-    Args:
-        crops: draws the crops.
-        resident: the photos to cut from.
-        batch_size: the number of crops per batch; an incomplete last batch is dropped.
-        sampler: picks this process's draws. Lightning sets its epoch.
+    The sampler picks this process's draws. An incomplete last batch is dropped.
     """
 
     def __init__(
@@ -130,13 +113,11 @@ def gather(
     """Reads crops, flipped and rotated, in a single indexed read.
 
     Args:
-        pixels: the bytes of all photos, each (3, h, w), one after the other.
-        shapes: the offset, height and width of each photo, (N, 3).
-        photo: the photo of each crop, (B,), as are ``top``, ``left`` and ``turn``.
-        top: the first row.
-        left: the first column.
-        turn: the flip or rotation, see :func:`sr_gan.data.crops.dihedral`.
-        side: the side of a crop.
+        pixels, shapes: see :func:`concatenate`.
+        photo: the photo of each crop, (B,).
+        top, left: the first row and column of each crop, (B,).
+        turn: its flip or rotation, (B,), see :func:`sr_gan.data.crops.dihedral`.
+        side: the side of all crops.
 
     Returns:
         (B, 3, side, side) of the type of ``pixels``.
@@ -159,9 +140,10 @@ def gather(
 def concatenate(
     photos: Sequence[Photo], part: Literal["hr", "lr"], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Returns one part of all photos, and the offset, height and width of each, (N, 3).
+    """Returns the bytes of one part of all photos, each (3, h, w), one after the other.
 
-    One photo is mapped at a time, because a process cannot map any number of files.
+    With them comes (N, 3), the offset, height and width of each photo. One photo is mapped at a
+    time, because a process cannot map any number of files.
     """
     shapes = np.array([getattr(photo, part).shape for photo in photos])
     sizes = shapes.prod(axis=1)

@@ -55,14 +55,9 @@ class Photos(Sequence[Photo]):
     """The photographs of one cache. Pixels are read from the disk when they are accessed.
 
     A copy in another process maps the same files instead of receiving the pixels.
-
-    Args:
-        folder: the cache's folder.
-        scale: the scale factor between HR and LR.
-        entries: the photographs.
     """
 
-    folder: Path
+    folder: Path  # of the cache
     scale: int
     entries: tuple[Entry, ...]
 

@@ -11,7 +11,7 @@ from sr_gan.data.photos import Entry, Photos
 from sr_gan.data.sources import Collection
 from sr_gan.errors import UserError
 from sr_gan.files import atomic_write, printable
-from sr_gan.tables import counted
+from sr_gan.tables import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -67,31 +67,26 @@ def warn_of_leaks(train: Photos, valid: Photos) -> None:
         log.warning(
             "%s trained on too, which flatters the scores: %s",
             f"{counted(len(both), 'validation photo')} {'is' if len(both) == 1 else 'are'}",
-            ", ".join(both[:_SHOWN]) + (", ..." if len(both) > _SHOWN else ""),
+            listed(both, _SHOWN),
         )
 
 
 def _without_copies(photos: Photos) -> Photos:
     """Drops copies, which would be drawn twice, or be both trained on and validated on."""
     first: dict[tuple[int, ...], int] = {}
-    copies = []
+    copies: dict[int, int] = {}
     for i, entry in enumerate(photos.entries):
         j = first.setdefault(_content(entry), i)  # an equal CRC may be chance: pixels decide
         if j != i and np.array_equal(photos[i].hr, photos[j].hr):
-            copies.append((i, j))
+            copies[i] = j
     if copies:
         names = [
             f"{printable(photos.entries[i].name)} = {printable(photos.entries[j].name)}"
-            for i, j in copies
+            for i, j in copies.items()
         ]
-        more = ", ..." if len(names) > _SHOWN else ""
-        log.warning(
-            "copies of other photos left out, %d in all: %s",
-            len(names),
-            ", ".join(names[:_SHOWN]) + more,
-        )
-    left_out = {i for i, _ in copies}
-    return photos.pick([i for i in range(len(photos)) if i not in left_out])
+        shown = listed(names, _SHOWN)
+        log.warning("copies of other photos left out, %d in all: %s", len(names), shown)
+    return photos.pick([i for i in range(len(photos)) if i not in copies])
 
 
 def _content(entry: Entry) -> tuple[int, ...]:

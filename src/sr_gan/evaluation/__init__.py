@@ -1,5 +1,1 @@
-"""Measures a model on a folder of photographs.
-
-This room may import ``images``, ``runs``, ``metrics``, ``data``, ``inference`` and the ground
-floor.
-"""
+"""Measures a model on a folder of photographs."""

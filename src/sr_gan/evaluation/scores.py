@@ -33,11 +33,9 @@ class Evaluation:
     """The scores of a model on a benchmark.
 
     Args:
-        model: the model's name.
-        benchmark: the name of the set or the folder.
+        model, benchmark: the names of the model, and of the set or the folder.
         scale: the scale factor.
-        images: the scores of each image, by name.
-        bicubic: the scores of each image's bicubic enlargement.
+        images, bicubic: the scores of each image by name, and of its bicubic enlargement.
         known: whether the published numbers are for the same images and protocol.
         beside: whether the row of each image is followed by a row of its bicubic enlargement.
     """
@@ -124,13 +122,9 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
 def table(
     rows: Mapping[str, Scores], title: str, caption: str = "", keys: Sequence[str] = ()
 ) -> Table:
-    """Returns scores as a table with the usual decimals.
+    """Returns scores as a table with the usual decimals; ``title`` is that of the rows' names.
 
-    Args:
-        rows: the scores, by the name of the row.
-        title: the title of the names.
-        caption: what the table shows.
-        keys: the :data:`METRICS` to show; by default all that are not measured on request only.
+    ``keys`` are the :data:`METRICS` to show; by default all that are not measured on request only.
     """
     asked = any(scores.get(_ASKED_FOR) is not None for scores in rows.values())
     shown = {key: METRICS[key] for key in keys or METRICS if asked or key != _ASKED_FOR}

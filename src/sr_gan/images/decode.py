@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from sr_gan.devices import out_of_memory
 from sr_gan.images.find import FORMATS
 from sr_gan.images.metadata import ICC, Metadata
-from sr_gan.images.pixels import fit
+from sr_gan.images.pixels import fit, plain_mode
 from sr_gan.images.tiff import Tags
 from sr_gan.images.vips import pyvips
 
@@ -85,21 +85,18 @@ def read_picture(
     Grey stays grey, a palette becomes RGB, and transparency becomes an alpha channel that is not
     multiplied into the colours. CMYK and LAB are converted to sRGB through the file's profile.
     PNG, TIFF and AVIF keep more than 8 bits, as 16. EXIF's orientation is applied. If the file
-    contains several pictures, the first is read.
-
-    Args:
-        path: the file.
-        max_megapixels: larger pictures are refused before they are decoded.
-        key: the setting named in that error.
+    contains several pictures, the first is read. ``key`` is the setting of ``max_megapixels``.
 
     Raises:
-        BadImage: the file is missing, damaged, not an image, larger than ``max_megapixels``, or
-            has pixels whose range is unknown.
+        BadImage: the file is missing, damaged, not an image, has pixels whose range is unknown, or
+            more than ``max_megapixels``, which is found before they are decoded.
     """
     with _reasons(path):
         data = path.read_bytes()  # errors of the disk have other causes than those of decoding
         with _opened(pyvips.Source.new_from_memory(data), io.BytesIO(data)) as image:
-            _check_size(image, max_megapixels, key)
+            if image.width * image.height > max_megapixels * 1e6:
+                size = f"{image.width}x{image.height} pixels"
+                raise BadImage(f"{size}, more than {key}={max_megapixels:g}", lasting=False)
             if isinstance(image, Image.Image):
                 return _by_pillow(image)
             return _by_vips(image, data)
@@ -254,12 +251,5 @@ def _by_pillow(image: Image.Image) -> Picture:
         raise BadImage(f"pixels of 32 bits, {_UNKNOWN_RANGE}")
     if image.mode.startswith("I"):
         return Picture(np.asarray(image).astype(np.uint16)[..., None], metadata)
-    colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    pixels = np.array(image.convert(colours + "A" * image.has_transparency_data))
+    pixels = np.array(plain_mode(image))
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
-
-
-def _check_size(image: pyvips.Image | Image.Image, max_megapixels: float, key: str) -> None:
-    if image.width * image.height > max_megapixels * 1e6:
-        reason = f"{image.width}x{image.height} pixels, more than {key}={max_megapixels:g}"
-        raise BadImage(reason, lasting=False)

@@ -11,7 +11,7 @@ from typing import get_args
 from sr_gan.arguments import Written
 from sr_gan.errors import UserError
 from sr_gan.files import printable, real, user_path
-from sr_gan.tables import counted
+from sr_gan.tables import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,11 @@ def _images(files: Iterable[Path], place: Path | str) -> list[Path]:
         elif file.name.lower() not in _OF_THE_SYSTEM:
             others[printable(kind) or "no extension"] += 1
     if others:
-        kinds = ", ".join(f"{kind} {number}" for kind, number in others.most_common(5))
         log.info(
-            "skipped %s in %s, of kinds that are not read: %s%s",
+            "skipped %s in %s, of kinds that are not read: %s",
             counted(others.total(), "file"),
             printable(place),
-            kinds,
-            ", ..." if len(others) > 5 else "",
+            listed([f"{kind} {number}" for kind, number in others.most_common()], 5),
         )
     return images
 

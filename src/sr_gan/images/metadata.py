@@ -84,19 +84,17 @@ class Metadata:
     def tells_of_other_colours(self) -> bool:
         """Whether the numbers mean other colours than those of sRGB, according to the chunks."""
         kinds = dict(_chunks(SIGNATURE + self.chunks))
-        if ICC in self.blocks:  # it overrules them, except cICP
-            return b"cICP" in kinds
-        return b"cICP" in kinds or kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
+        other_gamma = kinds.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA
+        return b"cICP" in kinds or (other_gamma and ICC not in self.blocks)  # ICC overrules gAMA
 
 
 def _kept_chunks(data: bytes) -> bytes:
     """Returns the chunks of a PNG that libvips would drop; of another file, nothing."""
-    found = [
-        (kind, content)
+    return b"".join(
+        chunk(kind, content)
         for kind, content in _chunks(data)
         if kind in _COLOUR_CHUNKS or _is_harmless_text(kind, content)
-    ]
-    return b"".join(chunk(kind, content) for kind, content in found)
+    )
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -140,11 +138,7 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _without_stale_exif(
     blocks: dict[str, bytes],
 ) -> tuple[dict[str, bytes], tuple[float, float] | None]:
-    """Removes layout, orientation and thumbnail; damaged EXIF data are removed altogether.
-
-    Returns:
-        the blocks, and the resolution that was in EXIF.
-    """
+    """Removes layout, orientation, thumbnail or all damaged EXIF; also returns its resolution."""
     exif, resolution = Image.Exif(), None
     try:
         exif.load(blocks.pop(EXIF, b""))

@@ -26,7 +26,13 @@ def check_pixels(pixels: Pixels) -> None:
         ValueError: it has another shape, or floats outside [-0.25, 1.25].
     """
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
-        raise ValueError(f"an array must be (H, W) or (H, W, C) {_got(pixels.shape, last=True)}")
+        advice = ""
+        if pixels.ndim == 3 and len(pixels) <= 4:
+            advice = ": the channels come first, so use image.transpose(1, 2, 0)"
+        elif pixels.ndim == 4:
+            advice = ": give one image at a time, or a tensor (B, C, H, W)"
+        got = f"with 1 to 4 channels C, got {pixels.shape}{advice}"
+        raise ValueError(f"an array must be (H, W) or (H, W, C) {got}")
     if 0 in pixels.shape:
         raise ValueError(f"the image is empty: its shape is {pixels.shape}")
     if pixels.dtype.name not in _LIMITS and not np.issubdtype(pixels.dtype, np.floating):
@@ -42,28 +48,20 @@ def check_tensor(image: Tensor) -> None:
         TypeError: its numbers are of a type that is not allowed.
         ValueError: it has another shape.
     """
-    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 2, 3, 4):
-        shape = tuple(image.shape)
-        raise ValueError(f"a tensor must be (C, H, W) or (B, C, H, W) {_got(shape, last=False)}")
-    if 0 in image.shape:
-        raise ValueError(f"the image is empty: its shape is {tuple(image.shape)}")
+    shape = tuple(image.shape)
+    if image.ndim not in (3, 4) or shape[-3] not in (1, 2, 3, 4):
+        advice = ""
+        if image.ndim in (3, 4) and shape[-1] <= 4:
+            order = "2, 0, 1" if image.ndim == 3 else "0, 3, 1, 2"
+            advice = f": the channels come last, so use image.permute({order})"
+        elif image.ndim == 2:
+            advice = ": for a grey image use image[None]"
+        got = f"with 1 to 4 channels C, got {shape}{advice}"
+        raise ValueError(f"a tensor must be (C, H, W) or (B, C, H, W) {got}")
+    if 0 in shape:
+        raise ValueError(f"the image is empty: its shape is {shape}")
     if image.dtype == torch.bfloat16:
         raise TypeError(_wrong_type("bfloat16"))
-
-
-def _got(shape: tuple[int, ...], last: bool) -> str:
-    """Says what a shape is, and how it becomes one with its channels at the right place."""
-    text = f"with 1 to 4 channels C, got {shape}"
-    if last and len(shape) == 3 and shape[0] <= 4:
-        return f"{text}: the channels come first, so use image.transpose(1, 2, 0)"
-    if last and len(shape) == 4:
-        return f"{text}: give one image at a time, or a tensor (B, C, H, W)"
-    if not last and len(shape) in (3, 4) and shape[-1] <= 4:
-        order = "2, 0, 1" if len(shape) == 3 else "0, 3, 1, 2"
-        return f"{text}: the channels come last, so use image.permute({order})"
-    if not last and len(shape) == 2:
-        return f"{text}: for a grey image use image[None]"
-    return text
 
 
 def _wrong_type(name: str) -> str:
@@ -117,13 +115,8 @@ def as_array(image: object) -> Pixels:
         advice = f"open them first: upscaler({_OPEN}(io.BytesIO(...)))"
     else:
         advice = f"open a file with {_OPEN}"
-    raise TypeError(
-        f"an image must be a PIL image, a NumPy array or a tensor, got {_noun(image)}: {advice}"
-    )
-
-
-def _noun(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
+    got = "None" if image is None else f"a value of type {type(image).__name__}"
+    raise TypeError(f"an image must be a PIL image, a NumPy array or a tensor, got {got}: {advice}")
 
 
 def plain_mode(image: Image.Image) -> Image.Image:
@@ -141,21 +134,14 @@ def plain_mode(image: Image.Image) -> Image.Image:
             f"a PIL image of mode {image.mode} does not say its range: give an array of floats in "
             "[0, 1], such as numpy.asarray(image) / 65535"
         )
-    if image.mode == "La":
-        return image.convert("LA")
-    grey, transparent = image.mode in ("1", "L", "LA"), image.has_transparency_data
-    if grey:
-        return image.convert("LA" if transparent else "L")
-    return image.convert("RGBA" if transparent else "RGB")
+    colours = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    return image.convert(colours + "A" * image.has_transparency_data)
 
 
 def fit(pixels: Pixels, alpha: bool, bits: int) -> Pixels:
     """Lays transparency over white unless ``alpha``, and rounds to 8 bits unless ``bits`` is 16.
 
-    Args:
-        pixels: uint8 or uint16 (H, W, C).
-        alpha: whether alpha may stay.
-        bits: 8 or 16.
+    Pixels are uint8 or uint16 (H, W, C).
     """
     limit, channels = np.iinfo(pixels.dtype).max, pixels.shape[2]
     colours = channels if alpha else colour_channels(channels)

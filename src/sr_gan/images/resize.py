@@ -28,9 +28,7 @@ def downscale(image: Tensor, scale: int) -> Tensor:
     Raises:
         ValueError: ``scale`` is below 1.
     """
-    _check(scale)
-    weights = _reduction(scale, _exact(image, scale), image.device)
-    return _passes(image, weights, 2 * scale, _BLOCK * scale, scale, 1)
+    return _resized(image, scale, 1, "bicubic")
 
 
 def upscale(image: Tensor, scale: int, kernel: Kernel = "bicubic") -> Tensor:
@@ -42,52 +40,23 @@ def upscale(image: Tensor, scale: int, kernel: Kernel = "bicubic") -> Tensor:
     Raises:
         ValueError: ``scale`` is below 1.
     """
-    _check(scale)
-    dtype = _exact(image, scale) if kernel == "bicubic" else torch.float64
-    weights = _enlargement(scale, kernel, dtype, image.device)
-    return _passes(image, weights, _KERNELS[kernel][1], _BLOCK, 1, scale)
-
-
-def _check(scale: int) -> None:
-    if scale < 1:
-        raise ValueError(f"scale must be at least 1, got {scale}")
-
-
-def _exact(image: Tensor, scale: int) -> torch.dtype:
-    """Returns float32 where it is exact, else float64.
-
-    On a GPU's tensor cores, and on a CPU if the user allowed it, a matrix product rounds float32
-    to fewer bits; float64 is never rounded so.
-    """
-    whole = torch.get_float32_matmul_precision() == "highest" and image.device.type == "cpu"
-    fits = image.dtype == torch.uint8 and scale in _DYADIC
-    return torch.float32 if whole and fits else torch.float64
+    return _resized(image, 1, scale, kernel)
 
 
 @lru_cache
 @torch.inference_mode(False)  # what is kept may serve a training later
-def _reduction(scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns the weights (8, 12 * scale) for a window around a block of 8 outputs."""
-    centres = (torch.arange(_BLOCK, dtype=torch.float64) + 0.5) * scale - 0.5
-    return _weights(cubic, centres, 2 * scale, _BLOCK * scale, 1 / scale).to(device, dtype)
-
-
-@lru_cache
-@torch.inference_mode(False)  # what is kept may serve a training later
-def _enlargement(scale: int, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns the weights (8 * scale, 8 + 2 * radius) for a window around a block of 8 inputs."""
-    centres = (torch.arange(_BLOCK * scale, dtype=torch.float64) + 0.5) / scale - 0.5
-    function, radius = _KERNELS[kernel]
-    return _weights(function, centres, radius, _BLOCK, 1.0).to(device, dtype)
-
-
 def _weights(
-    kernel: Callable[[Tensor], Tensor], centres: Tensor, margin: int, inputs: int, stretch: float
+    down: int, up: int, kernel: Kernel, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Returns the kernel at the distance of each input from each output, normalised to sum 1."""
-    window = torch.arange(-margin, inputs + margin, dtype=torch.float64)
-    weights = kernel(((window - centres[:, None]) * stretch).abs())
-    return weights / weights.sum(dim=1, keepdim=True)
+    """Returns the weights of a block's outputs: (8 * up, (8 + 2 * radius) * down).
+
+    They are the kernel at the distance of each input from each output, normalised to sum 1.
+    """
+    function, radius = _KERNELS[kernel]
+    centres = (torch.arange(_BLOCK * up, dtype=torch.float64) + 0.5) * down / up - 0.5
+    window = torch.arange(-radius * down, (_BLOCK + radius) * down, dtype=torch.float64)
+    weights = function(((window - centres[:, None]) * (1 / down)).abs())
+    return (weights / weights.sum(dim=1, keepdim=True)).to(device, dtype)
 
 
 def cubic(x: Tensor) -> Tensor:
@@ -108,8 +77,17 @@ _KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {
 }
 
 
-def _passes(image: Tensor, weights: Tensor, margin: int, step: int, down: int, up: int) -> Tensor:
+def _resized(image: Tensor, down: int, up: int, kernel: Kernel) -> Tensor:
     """Resizes the rows, then the columns, in MATLAB's order for two equal factors."""
+    if min(down, up) < 1:
+        raise ValueError(f"scale must be at least 1, got {min(down, up)}")
+    # On a GPU's tensor cores, and on a CPU if the user allowed it, a matrix product rounds float32
+    # to fewer bits; float64 is never rounded so.
+    whole = torch.get_float32_matmul_precision() == "highest" and image.device.type == "cpu"
+    fits = image.dtype == torch.uint8 and kernel == "bicubic" and down * up in _DYADIC
+    dtype = torch.float32 if whole and fits else torch.float64
+    weights = _weights(down, up, kernel, dtype, image.device)
+    margin, step = _KERNELS[kernel][1] * down, _BLOCK * down
     with torch.autocast(image.device.type, enabled=False):  # 16 bits would change pixels
         x = _pass(image, weights, margin, step, ceil(image.shape[-2] / down) * up)
         x = _pass(x.transpose(-1, -2), weights, margin, step, ceil(x.shape[-1] / down) * up)

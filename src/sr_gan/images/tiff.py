@@ -18,10 +18,7 @@ _ALPHA = (1, 2)  # multiplied into the colours, or not
 
 
 class Tags:
-    """The tags of a TIFF's first picture.
-
-    Args:
-        data: the content of the file.
+    """The tags of the first picture in a TIFF of the content ``data``.
 
     Raises:
         Exception: of many types, if the file is damaged.

@@ -117,8 +117,12 @@ def write_picture(
     channels = layout.channels if kind.alpha else colour_channels(layout.channels)
     fitted = replace(layout, channels=channels, bits=min(layout.bits, kind.bits))
     rows = (fit(band, kind.alpha, kind.bits) for band in bands)
-    if kind.name == "BMP":
-        return _write_bmp(file, np.concatenate(list(rows)), layout.metadata)
+    if kind.name == "BMP":  # which libvips cannot write
+        pixels = np.concatenate(list(rows))
+        across, down = layout.metadata.resolution or (72 / 25.4, 72 / 25.4)
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        image.save(file, "BMP", dpi=(across * 25.4, down * 25.4))
+        return []
     return _encode(file, suffix, fitted, rows, quality)
 
 
@@ -153,12 +157,9 @@ def _encode(
                     pipe.write(part)
         except BrokenPipeError:
             pass  # the encoder has failed, and says why
-        try:
-            done.result()
-        except pyvips.Error as error:
-            raise target.error or error from error
-        if target.error:  # libvips took no notice of it
-            raise target.error
+        failure = done.exception()
+        if failure := target.error or failure:  # libvips says nothing, or less, of the target's
+            raise failure
     if kind.name == "TIFF" and not add_tags(file, metadata):
         notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
     return notes
@@ -261,11 +262,3 @@ def _fitting(layout: Layout, suffix: str, options: dict[str, Any]) -> tuple[Meta
 
 def _known(metadata: Metadata, kind: str) -> Metadata:
     return metadata.without(IPTC) if kind == "TIFF" else metadata  # libvips would damage them
-
-
-def _write_bmp(file: IO[bytes], pixels: Rows, metadata: Metadata) -> list[str]:
-    """Writes BMP with Pillow, because libvips cannot."""
-    across, down = metadata.resolution or (72 / 25.4, 72 / 25.4)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.save(file, "BMP", dpi=(across * 25.4, down * 25.4))
-    return []

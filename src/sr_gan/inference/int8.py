@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,14 +45,14 @@ def quantised(network: nn.Module, scale: int) -> tuple[Model, Model]:
     folder = default_cache_dir() / f"int8-{_key(network, versions)}"
     if not folder.is_dir():
         log.info("int8    calibrating once on %d photographs; this takes minutes", len(PHOTOS))
-        _write(folder, *_calibrated(network, scale, nncf))
+        _write(folder, *_calibrated(network, scale))
     lost = json.loads((folder / "loss.json").read_text())
     log.info("int8    %.3f dB PSNR-Y below fp32 on %d photographs", lost["psnr_y"], len(PHOTOS))
     core = openvino.Core()
     return core.read_model(folder / "trunk.xml"), core.read_model(folder / "reconstruction.xml")
 
 
-def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model, Model], float]:
+def _calibrated(network: nn.Module, scale: int) -> tuple[tuple[Model, Model], float]:
     """Returns the models and their loss in dB."""
     photos = [_pair(pixels, scale) for pixels in bundled_pixels()]
     crops = [crop for hr, lr in photos for image in (lr, hr / 255) for crop in _crops(image)]
@@ -61,9 +60,9 @@ def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model,
     best = _score(network, models, photos, scale)
     trunk_part, _ = split(network)
     features: list[tuple[Tensor, ...]] = [(trunk_part.run(crop), crop) for crop in crops]
-    trunk = _quantise(nncf, models[0], [(crop,) for crop in crops], _convolutions(models[0])[:1])
+    trunk = _quantise(models[0], [(crop,) for crop in crops], _convolutions(models[0])[:1])
     floating = _convolutions(models[1])[-1:] + _skip(models[1])
-    reconstruction = _quantise(nncf, models[1], features, floating)
+    reconstruction = _quantise(models[1], features, floating)
     lost = float("inf")  # if 8 bits lose too much, the second try leaves the trunk as it is
     for int8 in ((trunk, reconstruction), (models[0], reconstruction)):
         lost = best - _score(network, int8, photos, scale)
@@ -75,14 +74,9 @@ def _calibrated(network: nn.Module, scale: int, nncf: Any) -> tuple[tuple[Model,
     )
 
 
-def _quantise(
-    nncf: Any,
-    model: Model,
-    inputs: list[tuple[Tensor, ...]],
-    floating: list[str],
-) -> Model:
+def _quantise(model: Model, inputs: list[tuple[Tensor, ...]], floating: list[str]) -> Model:
+    nncf, ranges = load("nncf"), load("nncf.quantization.range_estimator")
     logging.getLogger("nncf").setLevel(logging.ERROR)  # set_log_level changes handlers of others
-    ranges = load("nncf.quantization.range_estimator")
     arrays = [tuple(x.contiguous().numpy() for x in group) for group in inputs]
     return nncf.quantize(
         model.clone(),

@@ -30,14 +30,8 @@ def run(
 ) -> list[str]:
     """Enlarges the files of all jobs, with a progress bar over their pixels.
 
-    While one picture is enlarged, the next one is read.
-
-    Args:
-        jobs: the files to enlarge.
-        upscaler: enlarges the pixels.
-        size: the size of the results.
-        quality: the quality of JPEG, WebP and AVIF, 1 to 100.
-        max_megapixels: larger files are refused.
+    While one picture is enlarged, the next one is read. Pictures of more than ``max_megapixels``
+    are refused. ``quality``, 1 to 100, is that of JPEG, WebP and AVIF.
 
     Returns:
         One line for each file that could not be enlarged.

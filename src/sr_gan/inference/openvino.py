@@ -18,7 +18,7 @@ from sr_gan.networks.split import Part, split
 
 Model = Any  # openvino.Model
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without a hint, OpenVINO chooses for the processor
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -62,10 +62,7 @@ def run_by_openvino(
 ) -> tuple[Part, Part]:
     """Returns the parts of a prepared generator, run by the models that :func:`convert` returns.
 
-    Args:
-        network: the generator.
-        models: the models of its trunk and its reconstruction.
-        precision: ``fp32`` or ``bf16``; with any other value OpenVINO chooses for the processor.
+    With a ``precision`` besides ``fp32`` and ``bf16``, OpenVINO chooses for the processor.
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -13,15 +13,12 @@ def prepare(generator: nn.Module) -> nn.Module:
     Its results are those of the original within the rounding of float32.
     """
     network = deepcopy(generator).eval().requires_grad_(False)
-    for module in list(network.modules()):
-        if isinstance(module, nn.Sequential):
-            _fold(module)
+    for layers in list(network.modules()):
+        if not isinstance(layers, nn.Sequential):
+            continue
+        for i in range(1, len(layers)):
+            convolution, norm = layers[i - 1], layers[i]
+            if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:  # nothing derived
+                layers[i - 1] = fuse_conv_bn_eval(convolution, norm)
+                layers[i] = nn.Identity()  # the other layers keep their numbers
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _fold(layers: nn.Sequential) -> None:
-    for i in range(len(layers) - 1, 0, -1):
-        convolution, norm = layers[i - 1], layers[i]
-        if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:  # nothing derived
-            layers[i - 1] = fuse_conv_bn_eval(convolution, norm)
-            layers[i] = nn.Identity()  # the other layers keep their numbers

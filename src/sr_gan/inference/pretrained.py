@@ -50,17 +50,11 @@ class Interpolation(nn.Module):
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A generator and its origin.
-
-    Args:
-        name: the generator's name in tables.
-        generator: the network as it was trained.
-        path: the file of its weights; None for an interpolation.
-    """
+    """A generator as it was trained, its name in tables, and the file of its weights."""
 
     name: str
     generator: nn.Module
-    path: Path | None = None
+    path: Path | None = None  # of an interpolation
 
     @property
     def scale(self) -> int:

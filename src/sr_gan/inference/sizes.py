@@ -35,7 +35,8 @@ def reduced(
     held, start, done, seen = torch.empty(0), 0, 0, 0
     for band in bands:
         for chunk in np.array_split(band, max(1, ceil(len(band) / _CHUNK))):
-            narrow = _weighted(_floats(chunk).transpose(0, 1), *columns).transpose(0, 1)
+            floats = torch.from_numpy(np.ascontiguousarray(chunk, np.float32))
+            narrow = _weighted(floats.transpose(0, 1), *columns).transpose(0, 1)
             held = torch.cat([held, narrow]) if len(held) else narrow
             seen += len(chunk)
             ready = int((last < seen).long().cumprod(0).sum())
@@ -68,10 +69,6 @@ def _weighted(x: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     for at, weight in zip(index.T, weights.T):
         total.addcmul_(x[at], weight.view(shape))
     return total
-
-
-def _floats(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
 
 
 def _pixels(x: Tensor, dtype: np.dtype) -> Pixels:

@@ -25,18 +25,13 @@ def enlarge(run: Callable[[Tensor], Tensor], colour: Tensor, alpha: Tensor, scal
     For the bicubic itself the result is the premultiplied interpolation. Alpha is enlarged by the
     network like a grey image, so that its edges are as sharp as those of the colours. Where it is
     flat it stays exactly as it is, and where it is 0 the hidden colours are enlarged by the
-    bicubic.
-
-    Args:
-        run: the network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in [0, 1].
-        colour: the colours.
-        alpha: the alpha.
-        scale: the scale factor of ``run``.
+    bicubic. ``run`` is the network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in
+    [0, 1].
     """
     smooth, lowest, highest = upscale(alpha, scale), alpha.amin(), alpha.amax()
     if lowest == highest:
         return torch.cat([run(colour) if lowest > 0 else upscale(colour, scale), smooth], dim=1)
-    flat = F.interpolate((_lowest(alpha) == _highest(alpha)).float(), scale_factor=scale) > 0
+    flat = F.interpolate((-_highest(-alpha) == _highest(alpha)).float(), scale_factor=scale) > 0
     opacity = torch.where(flat, smooth, run(alpha))
     visible = _visible(colour, alpha)
     sr = run(visible) + _shift(colour, alpha, visible, smooth, scale)
@@ -68,7 +63,3 @@ def _mean(x: Tensor) -> Tensor:
 
 def _highest(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2 * _REACH + 1, 1, _REACH)
-
-
-def _lowest(x: Tensor) -> Tensor:
-    return -_highest(-x)

@@ -92,8 +92,8 @@ class Upscaler:
             UserError: there is no such model or device.
             ValueError: an option is not allowed.
         """
-        chosen = str(model) if model else None
-        return cls(load_pretrained(chosen, scale, allow=allow), Options(**options))
+        loaded = load_pretrained(str(model) if model else None, scale, allow=allow)
+        return cls(loaded, Options(**options))
 
     def __call__(self, image: T, size: Size | None = None) -> T:
         """Returns the enlarged image in the type, mode, bit depth and range of ``image``.
@@ -213,7 +213,7 @@ class Upscaler:
     def _network(self, lr: Tensor) -> Tensor:
         """(1, 3, h, w) in [0, 1] -> (1, 3, scale * h, scale * w), nominally in [0, 1]."""
         lr = lr.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
             sr = enlarge(self.trunk, self.reconstruction, lr, self.scale, self.dtype)
         return sr.float().add_(1).div_(2)
 
@@ -253,9 +253,6 @@ class Upscaler:
             return torch.float16
         return torch.bfloat16 if bits == 8 and cpu_computes_bf16() else None
 
-    def _autocast(self) -> Any:
-        return torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-
     def _halve(self, size: int) -> None:
         self.tile = tiles.smaller(size)
         if self.tile is None:
@@ -287,9 +284,7 @@ class Upscaler:
 
     def _pil(self, image: Image.Image, size: Size) -> Image.Image:
         image = plain_mode(image)
-        pixels = np.asarray(image)
-        large = self._array(pixels if pixels.ndim == 3 else pixels[..., None], size)
-        enlarged = Image.fromarray(large.squeeze(2) if large.shape[2] == 1 else large)
+        enlarged = Image.fromarray(self(np.asarray(image), size))
         enlarged.info = {key: image.info[key] for key in _KEPT if key in image.info}
         return enlarged
 

@@ -1,7 +1,4 @@
-"""The losses of generator and discriminator: small modules and their weighted sum.
-
-This room may import ``images``, ``networks`` and the ground floor.
-"""
+"""The losses of generator and discriminator: small modules and their weighted sum."""
 
 from sr_gan.losses.adversarial import (
     AdversarialLoss,

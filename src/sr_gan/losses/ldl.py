@@ -37,10 +37,7 @@ def artefact_map(sr: Tensor, hr: Tensor, averaged: Tensor) -> Tensor:
     variance over the whole image. It is 0 where R is smaller than the averaged generator's
     residual, because there the generator is already better than its average.
 
-    Args:
-        sr: the generator's image, (B, C, H, W), in a range of width 1 from black to white.
-        hr: the photograph, of the same shape and range.
-        averaged: the averaged generator's image, of the same shape and range.
+    All images are (B, C, H, W), in a range of width 1 from black to white.
     """
     residual, average = ((image - hr).abs().sum(1, keepdim=True) for image in (sr, averaged))
     whole = residual.var((1, 2, 3), keepdim=True).clamp_min(_SMALLEST) ** (1 / 5)

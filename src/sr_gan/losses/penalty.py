@@ -24,7 +24,7 @@ class GradientPenalty(nn.Module):
     random = False  # whether it needs random numbers
 
     @checked
-    def __init__(self, weight: PositiveFloat, every: PositiveInt = 1) -> None:
+    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 1) -> None:
         super().__init__()
         self.weight, self.every = weight, every
 
@@ -33,11 +33,8 @@ class GradientPenalty(nn.Module):
     ) -> Tensor:
         """Returns the weighted penalty, a scalar with gradients to D's weights.
 
-        Args:
-            discriminator: D, from images to logits.
-            real: photographs, (B, 3, H, W) in [-1, 1].
-            fake: generated images of the same shape and range.
-            draws: the source of random numbers, for a penalty that is ``random``.
+        Photographs and generated images are (B, 3, H, W) in [-1, 1]. Only a penalty that is
+        ``random`` needs ``draws``.
         """
         images = self.images(real.detach().float(), fake.detach().float(), draws).requires_grad_()
         with (
@@ -83,10 +80,6 @@ class R1R2Penalty(GradientPenalty):
 
     Source: Mescheder et al. 2018, section 4.1; both at once as in Huang et al. 2024 (R3GAN).
     """
-
-    @checked
-    def __init__(self, weight: PositiveFloat = 1.0, every: PositiveInt = 1) -> None:
-        super().__init__(weight, every)
 
     def images(self, real: Tensor, fake: Tensor, draws: torch.Generator | None) -> Tensor:
         return torch.cat([real, fake])

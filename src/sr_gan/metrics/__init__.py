@@ -2,8 +2,6 @@
 
 Every function takes uint8 images and returns one number per image, so that a mean over a data set
 is a mean over images, not over the pooled error.
-
-This room may import ``images``, ``networks`` and the ground floor.
 """
 
 from sr_gan.metrics.artefacts import colour_shift, grain, lr_consistency

@@ -26,7 +26,6 @@ def lr_consistency(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
     Args:
         sr: uint8 (B, C, scale * h, scale * w).
         lr: uint8 (B, C, h, w).
-        scale: the factor between them.
 
     Source: the LR-PSNR of Lugmayr et al. 2021, NTIRE challenge on learning the super-resolution
     space, which counts more than 45 dB as consistent.

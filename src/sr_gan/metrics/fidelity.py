@@ -31,10 +31,7 @@ def rgb_to_y(image: Tensor) -> Tensor:
 def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     """Returns the PSNR over all channels, in dB: two uint8 (B, C, H, W) -> (B,).
 
-    Args:
-        sr: the enlarged images.
-        hr: the photographs, of the same size.
-        border: the pixels cut from each side, by convention the scale factor.
+    ``border`` pixels are cut from each side, by convention as many as the scale factor.
 
     Raises:
         ValueError: the images differ in size or type, or nothing is left inside the border.

@@ -1,7 +1,4 @@
-"""The bundled models: their weights are beside this file.
-
-This room may import only the ground floor; ``__main__``, a command, may import every room.
-"""
+"""The bundled models: their weights are beside this file."""
 
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Generators map low resolution in [0, 1] to high resolution in [-1, 1]. Each cons
 which works at the size of its input and has a large receptive field, and a reconstruction, which
 enlarges and has a small one. The reconstruction needs nearly all of the memory, so inference runs
 it on smaller pieces.
-
-This room may import ``images`` and the ground floor.
 """
 
 from sr_gan.networks.bands import BandDiscriminator

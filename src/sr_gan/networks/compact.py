@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_gan.arguments import Scale, checked
-from sr_gan.networks.layers import LastConv, conv, small_he_init
+from sr_gan.networks.layers import Generator, LastConv, conv, small_he_init
 
 
-class CompactNet(nn.Module):
+class CompactNet(Generator):
     """A stack of convolutions at the input's size, whose output is added to an enlargement.
 
     Conv + PReLU, ``blocks`` times conv + PReLU, conv to 3 * scale^2 channels, pixel shuffle, plus
@@ -20,15 +20,8 @@ class CompactNet(nn.Module):
     in [0, 1].
 
     Args:
-        scale: the scale factor: 2, 4 or 8.
         filters: the channels of every hidden convolution.
         blocks: the number of convolutions between the first and the last.
-
-    Shapes:
-        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
-
-    Raises:
-        ValueError: an argument is outside its allowed values.
 
     Source: SRVGGNetCompact of Wang et al. 2021 (Real-ESRGAN), in the authors' code.
     """
@@ -37,8 +30,7 @@ class CompactNet(nn.Module):
     def __init__(
         self, scale: Scale = 4, filters: PositiveInt = 64, blocks: PositiveInt = 16
     ) -> None:
-        super().__init__()
-        self.scale = scale
+        super().__init__(scale)
         layers: list[nn.Module] = []
         for inputs in [3, *[filters] * blocks]:
             hidden = conv(inputs, filters)
@@ -49,15 +41,10 @@ class CompactNet(nn.Module):
         self.body = nn.Sequential(*layers, last)
         self.shuffle = nn.PixelShuffle(scale)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.reconstruct(self.trunk(lr), lr)
-
     def trunk(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) -> (B, filters, h, w)"""
         features: Tensor = self.body[:-1](lr)
         return features
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) and (B, 3, h, w) -> (B, 3, scale * h, scale * w)"""
         residual: Tensor = self.shuffle(self.body[-1](features))
         return (residual + F.interpolate(lr, scale_factor=float(self.scale))) * 2 - 1

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
-from urllib.error import URLError
 
 import torch
 from pydantic import Field
@@ -13,13 +12,14 @@ from torchvision.models import VGG19_Weights
 from sr_gan.arguments import VGGWeights, checked
 from sr_gan.errors import UserError
 from sr_gan.files import user_path
-from sr_gan.tensor_files import load_tensors
+from sr_gan.tensor_files import by_hand, cached, download, load_tensors
 
 Layer = Annotated[str, Field(pattern=r"^((conv|relu)([12]_[12]|[345]_[1-4])|pool[1-5])$")]
 Layers = Annotated[Sequence[Layer], Field(min_length=1)]
 
 _BLOCKS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 _URL = VGG19_Weights.IMAGENET1K_V1.url
+_SETTING = "gan.loss.content.vgg.weights=FILE.safetensors"
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -66,12 +66,9 @@ class VGG19Features(nn.Module):
         self.names = names[: 1 + max(names.index(layer) for layer in layers)]
         self.features = _features(len(self.names))
         if weights != "random":
-            self._load(
-                _torchvision_weights()
-                if weights == "torchvision"
-                else load_tensors(user_path(weights)),
-                weights,
-            )
+            own = weights != "torchvision"
+            tensors = load_tensors(user_path(weights)) if own else download(_URL, "VGG19", _SETTING)
+            self._load(tensors, weights)
         self.requires_grad_(False).eval()
         self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
@@ -137,24 +134,9 @@ def _features(length: int) -> nn.Sequential:
 
 def cached_vgg19() -> Path:
     """Returns the file in torch's cache to which torchvision's weights are downloaded."""
-    return Path(torch.hub.get_dir(), "checkpoints", _URL.rsplit("/", 1)[1])
+    return cached(_URL)
 
 
 def fetch_by_hand() -> str:
     """Returns what one can do instead of the download."""
-    return (
-        f"fetch {_URL} by hand to {cached_vgg19()}, "
-        "or name a file with gan.loss.content.vgg.weights=FILE.safetensors"
-    )
-
-
-def _torchvision_weights() -> dict[str, Tensor]:
-    try:
-        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            _URL, map_location="cpu", check_hash=True, weights_only=True
-        )
-    except (URLError, OSError, RuntimeError) as error:
-        raise UserError(
-            f"VGG19's weights could not be downloaded ({error}): {fetch_by_hand()}"
-        ) from error
-    return state
+    return by_hand(_URL, _SETTING)

@@ -1,4 +1,4 @@
-"""The building blocks of generators: convolutions, enlargement and initial weights."""
+"""What generators share: their base class, convolutions, enlargement and initial weights."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -6,6 +6,38 @@ from math import log2
 
 import torch
 from torch import Tensor, nn
+
+from sr_gan.arguments import Scale, checked
+
+
+class Generator(nn.Module):
+    """The base class of generators, which consist of a trunk and a reconstruction.
+
+    Args:
+        scale: the scale factor: 2, 4 or 8.
+
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
+
+    Raises:
+        ValueError: an argument is outside its allowed values.
+    """
+
+    @checked
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.reconstruct(self.trunk(lr), lr)
+
+    def trunk(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, filters, h, w)"""
+        raise NotImplementedError
+
+    def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
+        """(B, filters, h, w) and (B, 3, h, w) -> (B, 3, scale * h, scale * w)"""
+        raise NotImplementedError
 
 
 @torch.no_grad()

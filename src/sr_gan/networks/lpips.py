@@ -4,27 +4,26 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _LPIPS, SqueezeNet, _normalize_tensor
-from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, alexnet, squeezenet1_1
+from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights
 
 from sr_gan.arguments import checked
 from sr_gan.errors import UserError
 from sr_gan.files import user_path
-from sr_gan.tensor_files import load_tensors
+from sr_gan.tensor_files import cached, download, load_tensors
 
 Backbone = Literal["alex", "squeeze"]
 
-_ORIGINS: dict[str, tuple[str, int, Any, Any, str]] = {  # name, MB, network, file, setting
+_ORIGINS: dict[str, tuple[str, int, str, str]] = {  # name, MB, URL, setting
     "alex": (
-        *("AlexNet", 233, alexnet, AlexNet_Weights.DEFAULT),
+        *("AlexNet", 233, AlexNet_Weights.DEFAULT.url),
         "callbacks.lpips.weights=FILE (lpips=FILE in evaluate and interpolate)",
     ),
     "squeeze": (
-        *("SqueezeNet", 5, squeezenet1_1, SqueezeNet1_1_Weights.DEFAULT),
+        *("SqueezeNet", 5, SqueezeNet1_1_Weights.DEFAULT.url),
         "gan.loss.content.lpips.weights=FILE (lpips_squeeze=FILE in evaluate)",
     ),
 }
@@ -89,32 +88,23 @@ class LPIPSNetwork(nn.Module):
 
 def cached_backbone(net: Backbone) -> Path:
     """Returns the file in torch's cache to which the weights of ``net`` are downloaded."""
-    _, _, _, origin, _ = _ORIGINS[net]
-    return Path(torch.hub.get_dir(), "checkpoints", origin.url.rsplit("/", 1)[1])
+    return cached(_ORIGINS[net][2])
 
 
 def no_backbone(net: Backbone, path: Path) -> str:
     """Returns a line on weights that are not at ``path``, and on how to get them."""
-    name, size, _, origin, setting = _ORIGINS[net]
+    name, size, url, setting = _ORIGINS[net]
     return (
         f"{name}'s weights are not at {path}: name a file of them with {setting}, or say "
-        f"download instead of FILE ({size} MB, from {origin.url})"
+        f"download instead of FILE ({size} MB, from {url})"
     )
 
 
 def _read(net: Backbone, weights: str | None) -> dict[str, Tensor]:
-    name, _, build, origin, setting = _ORIGINS[net]
-    cached = cached_backbone(net)
+    name, _, url, setting = _ORIGINS[net]
     if weights == "download":
-        try:
-            state: dict[str, Tensor] = build(weights=origin).state_dict()
-        except (URLError, OSError, RuntimeError) as error:
-            raise UserError(
-                f"{name}'s weights could not be downloaded ({error}): fetch {origin.url} by hand "
-                f"to {cached}, or name a file with {setting}"
-            ) from error
-        return state
-    path = user_path(weights) if weights else cached
+        return download(url, name, setting)
+    path = user_path(weights) if weights else cached(url)
     if not path.is_file():
         raise UserError(no_backbone(net, path))
     return load_tensors(path)

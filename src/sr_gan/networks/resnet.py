@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from sr_gan.arguments import OddSize, Scale, checked
 from sr_gan.networks.layers import (
+    Generator,
     LastConv,
     conv,
     icnr_shuffles,
@@ -18,25 +19,18 @@ from sr_gan.networks.layers import (
 Skip = Literal["bilinear", "nearest"]
 
 
-class SRResNet(nn.Module):
+class SRResNet(Generator):
     """The SRGAN paper's generator, about 1.5 M parameters at x4.
 
     Conv + PReLU, ``blocks`` residual blocks, conv + BatchNorm and a long skip, one pixel-shuffle
-    stage per factor of two, conv, tanh. The first and last convolution are 9x9 in the paper;
-    ``end_kernel=3`` gives the student paper's variant.
+    stage per factor of two, conv, tanh, which keeps the range. The first and last convolution are
+    9x9 in the paper; ``end_kernel=3`` gives the student paper's variant.
 
     Args:
-        scale: the scale factor: 2, 4 or 8.
         filters: the channels of every hidden convolution.
         blocks: the number of residual blocks.
         end_kernel: the size of the first and last convolution, odd.
         icnr: whether the pixel shuffles start as nearest-neighbour enlargement, see :func:`icnr_`.
-
-    Shapes:
-        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w) in [-1, 1]
-
-    Raises:
-        ValueError: an argument is outside its allowed values.
 
     Source: Ledig et al. 2017, section 2.1 and figure 4. Convolutions before a BatchNorm have no
     bias, because the shift of the BatchNorm takes its place.
@@ -51,8 +45,7 @@ class SRResNet(nn.Module):
         end_kernel: OddSize = 9,
         icnr: bool = False,
     ) -> None:
-        super().__init__()
-        self.scale = scale
+        super().__init__(scale)
         self.head = nn.Sequential(conv(3, filters, end_kernel), nn.PReLU())
         self.body = nn.Sequential(
             *(ResidualBlock(filters) for _ in range(blocks)),
@@ -64,17 +57,12 @@ class SRResNet(nn.Module):
         if icnr:
             icnr_shuffles(self.upsample)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.reconstruct(self.trunk(lr), lr)
-
     def trunk(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) -> (B, filters, h, w)"""
         features: Tensor = self.head(lr)
         deep: Tensor = self.body(features)
         return features + deep
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not used."""
         sr: Tensor = self.tail(self.upsample(features))
         return sr
 
@@ -97,24 +85,17 @@ class ResidualBlock(nn.Module):
         return out
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Generator):
     """SRResNet without BatchNorm, whose output is added to an enlargement of its input.
 
     It surpasses bicubic within a minute of training, whereas :class:`SRResNet` first has to learn
     to copy the image. The range is nominal: nothing clips the sum, so gradients never vanish.
 
     Args:
-        scale: the scale factor: 2, 4 or 8.
         filters: the channels of every hidden convolution.
         blocks: the number of residual blocks (conv 3x3, ReLU, conv 3x3).
         skip: how the input is enlarged: ``bilinear`` or ``nearest``.
         icnr: whether the pixel shuffles start as nearest-neighbour enlargement, see :func:`icnr_`.
-
-    Shapes:
-        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
-
-    Raises:
-        ValueError: an argument is outside its allowed values.
 
     Source: the SRResNet without BatchNorm of Wang et al. 2018 (ESRGAN), section 4; as there,
     weights start at a tenth of He's scale.
@@ -129,8 +110,7 @@ class MSRResNet(nn.Module):
         skip: Skip = "bilinear",
         icnr: bool = False,
     ) -> None:
-        super().__init__()
-        self.scale = scale
+        super().__init__(scale)
         self.skip = skip
         self.head = nn.Sequential(conv(3, filters), nn.LeakyReLU(0.1))
         self.body = nn.Sequential(*(PlainResidualBlock(filters) for _ in range(blocks)))
@@ -144,16 +124,11 @@ class MSRResNet(nn.Module):
         if icnr:
             icnr_shuffles(self.upsample)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.reconstruct(self.trunk(lr), lr)
-
     def trunk(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) -> (B, filters, h, w)"""
         features: Tensor = self.body(self.head(lr))
         return features
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) and (B, 3, h, w) -> (B, 3, scale * h, scale * w)"""
         residual: Tensor = self.tail(self.upsample(features))
         enlarged = F.interpolate(lr, scale_factor=float(self.scale), mode=self.skip)
         return residual + enlarged * 2 - 1

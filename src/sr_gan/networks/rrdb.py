@@ -7,26 +7,19 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from sr_gan.arguments import Scale, checked
-from sr_gan.networks.layers import LastConv, conv, small_he_init
+from sr_gan.networks.layers import Generator, LastConv, conv, small_he_init
 
 
-class RRDBNet(nn.Module):
+class RRDBNet(Generator):
     """ESRGAN's generator: residual in residual dense blocks, no BatchNorm.
 
     It enlarges by nearest-neighbour upsampling and has 16.7 M parameters with 23 blocks, 5.0 M with
     6. The range is nominal: nothing clips the output.
 
     Args:
-        scale: the scale factor: 2, 4 or 8.
         filters: the channels between the blocks.
         blocks: the number of residual in residual dense blocks.
         growth: the channels that each convolution of a dense block adds.
-
-    Shapes:
-        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
-
-    Raises:
-        ValueError: an argument is outside its allowed values.
 
     Source: Wang et al. 2018 (ESRGAN), section 3.1 and figure 4; residual weights start at a tenth
     of He's scale.
@@ -40,8 +33,7 @@ class RRDBNet(nn.Module):
         blocks: PositiveInt = 23,
         growth: PositiveInt = 32,
     ) -> None:
-        super().__init__()
-        self.scale = scale
+        super().__init__(scale)
         self.head = conv(3, filters)
         self.body = nn.Sequential(
             *(RRDB(filters, growth) for _ in range(blocks)), conv(filters, filters)
@@ -56,17 +48,12 @@ class RRDBNet(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 small_he_init(layer)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.reconstruct(self.trunk(lr), lr)
-
     def trunk(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) -> (B, filters, h, w)"""
         features: Tensor = self.head(lr)
         deep: Tensor = self.body(features)
         return features + deep
 
     def reconstruct(self, features: Tensor, lr: Tensor) -> Tensor:
-        """(B, filters, h, w) -> (B, 3, scale * h, scale * w); ``lr`` is not used."""
         sr: Tensor = self.tail(self.upsample(features)) * 2 - 1
         return sr
 

@@ -1,7 +1,7 @@
 """Splits a generator into trunk and reconstruction and finds what each needs to run on tiles."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sr_gan.networks import tiles
 
 _OVERHEAD = 1.5  # memory of a convolution, relative to its input and output
+_CPU_PIECE = 64  # LR pixels; at this side the reconstruction was fastest, as it fits the caches
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def split(network: nn.Module) -> tuple[Part, Part]:
     reconstruction. If it has layers other than convolutions that look at neighbouring pixels, its
     attribute ``halo`` must give the radius of its receptive field.
     """
-    lr = torch.zeros(1, 3, 8, 8, device=_device(network))
+    lr = torch.zeros(1, 3, 8, 8)
+    lr = lr.to(next(network.parameters(), lr).device)
     trunk: Any = getattr(network, "trunk", None)
     reconstruct: Any = getattr(network, "reconstruct", None)
     if trunk and reconstruct:
@@ -53,29 +55,20 @@ def split(network: nn.Module) -> tuple[Part, Part]:
 def enlarge(
     trunk: Part, reconstruction: Part, lr: Tensor, scale: int, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Runs the trunk on the whole image and the reconstruction on tiles.
+    """Runs the trunk of :func:`split` on the whole image and the reconstruction on tiles.
 
-    The tiles are as large as fits into half of the free memory, see :func:`tiles.part_side`.
+    The tiles are as large as fits into half of the free memory if the generator computes in
+    ``dtype``; on a CPU they are small, too.
 
-    Args:
-        trunk: see :func:`split`.
-        reconstruction: see :func:`split`.
-        lr: (B, 3, h, w) in [0, 1].
-        scale: the scale factor of the generator.
-        dtype: the type in which the generator computes.
-
-    Returns:
-        (B, 3, scale * h, scale * w), nominally in [-1, 1]
+    Shapes:
+        (B, 3, h, w) in [0, 1] -> (B, 3, scale * h, scale * w), nominally in [-1, 1]
     """
     features = trunk.run(lr)
     budget = tiles.memory_budget(lr.device) / 2
-    side = tiles.part_side(lr.device, budget, reconstruction.bytes(dtype), reconstruction.halo)
+    side = tiles.tile_side(budget, reconstruction.bytes(dtype), reconstruction.halo)
+    if lr.device.type != "cuda":
+        side = min(side, _CPU_PIECE)
     return tiles.tiled(reconstruction.run, (features, lr), side, reconstruction.halo, scale)
-
-
-def _device(network: nn.Module) -> torch.device:
-    parameter = next(network.parameters(), None)
-    return torch.device("cpu") if parameter is None else parameter.device
 
 
 @torch.inference_mode()
@@ -97,18 +90,11 @@ def _survey(network: nn.Module, run: Callable[..., Tensor], *inputs: Tensor) -> 
         elif isinstance(layer, nn.Upsample):
             size *= float(layer.scale_factor)  # type: ignore[arg-type]
 
-    with _watched(network, watch):
+    leaves = [layer for layer in network.modules() if not list(layer.children())]
+    with ExitStack() as hooks:
+        for leaf in leaves:
+            if leaf is not network:
+                hooks.enter_context(leaf.register_forward_hook(watch))
         output = run(*inputs)
     held = sum(x.numel() for x in (*inputs, output)) / pixels  # skips keep both ends in memory
     return Part(run, ceil(reach), max(floats) + held)
-
-
-@contextmanager
-def _watched(network: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
-    leaves = [module for module in network.modules() if not list(module.children())]
-    handles = [leaf.register_forward_hook(hook) for leaf in leaves if leaf is not network]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -10,24 +10,17 @@ from torch import Tensor
 from sr_gan.devices import free_memory
 
 _CPU_BUDGET = 400_000_000  # bytes; more does not make a CPU faster
-_CPU_PIECE = 64  # LR pixels; at this side the reconstruction was fastest, as it fits the caches
 _SHARE = 0.6  # of the free memory, on any device
 _SMALLEST = 16  # LR pixels; a smaller tile would be nearly all halo
 
 
 @dataclass(frozen=True)
 class Span:
-    """A range of positions, and the window that is read to compute it.
-
-    Args:
-        start: the first position.
-        stop: the position after the last.
-        window: the range and its halo, cut off at the ends.
-    """
+    """The range from ``start`` to ``stop``, and the window that is read to compute it."""
 
     start: int
     stop: int
-    window: slice
+    window: slice  # the range and its halo, cut off at the ends
 
     def core(self, scale: int) -> slice:
         """Returns where the span lies in its window after enlarging by ``scale``."""
@@ -61,8 +54,6 @@ def tiled(
             depend on input pixels more than ``halo`` away.
         inputs: the arguments of ``run``, of equal height and width.
         size: the side of a tile without its halo.
-        halo: see ``run``.
-        scale: the scale factor of ``run``.
     """
     height, width = inputs[0].shape[-2:]
     if max(height, width) <= size:
@@ -102,12 +93,6 @@ def tile_side(budget: float, bytes_per_pixel: float, halo: int) -> int:
 def work(size: int, halo: int) -> float:
     """Returns how often a pixel is computed on average, as the halos of tiles overlap."""
     return ((size + 2 * halo) / size) ** 2
-
-
-def part_side(device: torch.device, budget: float, bytes_per_pixel: float, halo: int) -> int:
-    """Returns the side of the smaller tiles on which the reconstruction runs inside a tile."""
-    side = tile_side(budget, bytes_per_pixel, halo)
-    return side if device.type == "cuda" else min(side, _CPU_PIECE)
 
 
 def smaller(size: int) -> int | None:

@@ -18,12 +18,6 @@ from sr_gan.images.resize import downscale
 class Exact:
     """No degradation: training uses the exact bicubic LR from the cache."""
 
-    exact = True
-
-    def margin(self, scale: int) -> int:
-        """Returns 0, because a crop of the exact LR is right up to its borders."""
-        return 0
-
 
 class Degradation(Pass):
     """Makes LR from HR by blur, exact bicubic reduction, noise and JPEG, optionally in two passes.
@@ -41,8 +35,6 @@ class Degradation(Pass):
 
     Source: Wang et al. 2021 (Real-ESRGAN), section 3.2, without its sinc filters.
     """
-
-    exact = False
 
     @checked
     def __init__(

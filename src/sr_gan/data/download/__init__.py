@@ -1,4 +1,1 @@
-"""Fetches data sets: this room downloads their archives, verifies them and unpacks them.
-
-This room may import ``errors`` and ``files`` only.
-"""
+"""Fetches data sets: this room downloads their archives, verifies them and unpacks them."""

@@ -6,7 +6,7 @@ import logging
 import string
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from shutil import disk_usage
@@ -56,7 +56,7 @@ def obtain(archives: Sequence[Archive], root: Path, url: str) -> None:
             log.info("%s already has its %d files", root / archive.folder, archive.count)
     if not missing:  # nothing is written, so that root may be read-only
         return
-    with _disk_errors(root), _lock(root):
+    with _alone_in(root):
         _check_free(missing, root)
         for archive in missing:
             file = root / archive.name
@@ -114,9 +114,18 @@ def _check_free(archives: Sequence[Archive], root: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
+def _alone_in(root: Path) -> Iterator[None]:
+    """Creates ``root``, lets one process at a time work in it, and reports errors of the disk."""
     try:
-        yield
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".prepare.lock")
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            log.info("another process is working in %s: waiting until it is done", root)
+            held = lock.acquire()
+        with held:
+            yield
     except OSError as error:
         reason = f"{root} cannot be used ({error.filename or root}: {error.strerror or error})"
         advice = "repair that, or choose another place with data.root=FOLDER"
@@ -124,17 +133,6 @@ def _disk_errors(root: Path) -> Iterator[None]:
             reason = f"the disk of {root} is full"
             advice = "make room and run the same command again"
         raise UserError(f"{reason}: {advice}") from error
-
-
-def _lock(root: Path) -> AbstractContextManager[Any]:
-    """Creates ``root``, and lets one process at a time work in it."""
-    root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / ".prepare.lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        log.info("another process is working in %s: waiting until it is done", root)
-        return lock.acquire()
 
 
 def _fault(file: Path, archive: Archive) -> str | None:

@@ -10,14 +10,10 @@ from sr_gan.errors import UserError
 
 
 def unpack(archive: Archive, root: Path) -> None:
-    """Unpacks the folder of an archive.
+    """Unpacks the folder of an archive, whose zip file lies in ``root`` and has been verified.
 
     All files are written to a staging folder first, and are moved once every one of them is
     complete. Files that already lie in the archive's folder are never overwritten.
-
-    Args:
-        archive: an archive whose zip file lies in ``root`` and has been verified.
-        root: the root folder of the data set.
 
     Raises:
         UserError: a member of the archive is unsafe, or a file in the folder has another size
