@@ -16,7 +16,7 @@ from sr_gan.runs.folder import (
     SUMMARY,
     checkpoints,
 )
-from sr_gan.settings.build import fill_stage
+from sr_gan.settings.build import fill_stage, map_texts
 
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
@@ -106,7 +106,8 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
         )
     before = checkpoint.config
     if "run_dir" in before:
-        before = _moved(before, before["run_dir"], config["run_dir"])
+        folders = before["run_dir"], config["run_dir"]
+        before = map_texts(before, lambda text: _moved(text, *folders))
     changes = changed_settings(before, config)
     networks = [line for line in changes if line.startswith(("generator.", "discriminator."))]
     if networks:
@@ -219,13 +220,9 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return differences(before, now)
 
 
-def _moved(settings: Any, old: str, new: str) -> Any:
-    """Settings in which the paths below the folder ``old`` are below the folder ``new``."""
-    if isinstance(settings, dict):
-        return {key: _moved(value, old, new) for key, value in settings.items()}
-    if isinstance(settings, str) and settings.startswith(f"{old}/"):
-        return f"{new}{settings.removeprefix(old)}"
-    return settings
+def _moved(path: str, old: str, new: str) -> str:
+    """Returns a path below the folder ``old`` as one below ``new``; other texts stay."""
+    return f"{new}{path.removeprefix(old)}" if path.startswith(f"{old}/") else path
 
 
 def _renamed(settings: Any) -> Any:

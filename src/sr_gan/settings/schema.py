@@ -16,7 +16,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from sr_gan.arguments import LPIPSWeights, PhotoFolder, Scale, Written
+from sr_gan.arguments import Device, LPIPSWeights, PhotoFolder, Scale, Written
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
@@ -43,16 +43,24 @@ Packages = Annotated[list[Annotated[str, AfterValidator(_package)]], BeforeValid
 _PATH: Any = {"path": True}  # marks the field of a path in the schema
 
 
+def path(description: str, example: str) -> Any:
+    """Returns a field for a path, which may contain any characters."""
+    return Field(description=description, examples=[example], json_schema_extra=_PATH)
+
+
 _ALLOW = Field(
     description="A package of your own, or a list of them, whose networks a model's file may be "
     "built from. It is imported.",
     examples=["PACKAGE"],
 )
-
-
-def path(description: str, example: str) -> Any:
-    """Returns a field for a path, which may contain any characters."""
-    return Field(description=description, examples=[example], json_schema_extra=_PATH)
+_DEVICE = Field(
+    description="Where to compute. auto takes a GPU if there is one.",
+    examples=["auto|cpu|cuda|cuda:N"],
+)
+_LPIPS = path(
+    "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+    "FILE|download",
+)
 
 
 class Config(Settings):
@@ -181,18 +189,8 @@ class BenchUpscaleConfig(Config):
         description="How often each way enlarges the photograph. The best time counts.",
         examples=["N"],
     )
-    device: str = Field(
-        description="Where to compute. auto takes a GPU if there is one.",
-        examples=["auto|cpu|cuda|cuda:N"],
-    )
+    device: Device = _DEVICE
     output: str = path("The JSON file to write.", "FILE.json")
-
-    @staticmethod
-    def check_settings(settings: dict[str, Any]) -> None:
-        try:
-            Options(device=settings["device"])
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
 
 class TrainBench(BaseModel):
@@ -244,10 +242,7 @@ class EvaluateConfig(EnlargingConfig):
         "10, with one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
         examples=["bicubic|kinds"],
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     lpips_squeeze: LPIPSWeights | None = path(
         "The weights of SqueezeNet. LPIPS is then measured with SqueezeNet, too, for models that "
         "were trained on LPIPS with AlexNet.",
@@ -302,19 +297,13 @@ class InterpolateConfig(Config):
         "not measured.",
         "FOLDER",
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     photos: PhotoFolder | None = path(
         "The photographs on which the statistics of BatchNorm are measured. Without it they are "
         "those bundled with scikit-image.",
         "FOLDER",
     )
-    device: str = Field(
-        description="Where to compute. auto takes a GPU if there is one.",
-        examples=["auto|cpu|cuda|cuda:N"],
-    )
+    device: str = _DEVICE
     output: str = path("The folder of the models and of the tables.", "FOLDER")
 
 
@@ -345,10 +334,7 @@ class DoctorConfig(Config):
         description="Where metrics and training are tried. auto tries the CPU, and a GPU if there "
         "is one."
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     output: str | None = path("A file to which the page is written, too.", "FILE")
 
 
