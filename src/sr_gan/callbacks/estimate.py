@@ -58,12 +58,7 @@ class Estimate(L.Callback):
         self.stage = next(name for name, stage in self.stages.items() if stage is pl_module)
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         self.steps += 1
         if self.steps == _WARM_UP:

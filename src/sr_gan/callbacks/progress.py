@@ -74,12 +74,7 @@ class StageProgress(ProgressBar):
             self.bar.beyond = lambda: estimates[0].beyond(trainer, done.processed)
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
     ) -> None:
         assert self.bar is not None
         # Reading losses makes the host wait for a GPU, so they are read only when the bar is drawn.

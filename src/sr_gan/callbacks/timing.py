@@ -50,12 +50,7 @@ class Timing(L.Callback):
         self.waiting += self.waited
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         before, self.last = self.last, perf_counter()
         self.steps += 1

@@ -189,13 +189,13 @@ class SRModule(L.LightningModule):
         The optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
         itself, when their norms have already been logged.
         """
-        optimizer = Adam(network.parameters(), lr, self.betas, fused=not self._scaled)
+        optimizer = Adam(network.parameters(), lr, self.betas, fused=not self.scaled)
         per_step = self.schedule.interval == "step"
         updates = self.trainer.estimated_stepping_batches if per_step else self.epochs
         return optimizer, self.schedule.attach(optimizer, updates)
 
     @property
-    def _scaled(self) -> bool:
+    def scaled(self) -> bool:
         """Whether losses are scaled up before the backward pass, as fp16 needs."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
@@ -262,14 +262,9 @@ class SRModule(L.LightningModule):
         the norm is left out of the mean.
         """
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        gradients = [
-            p.grad
-            for group in optimizer.param_groups
-            for p in group["params"]
-            if p.grad is not None
-        ]
-        norm = nn.utils.get_total_norm(gradients)
-        self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
+        gradients = (parameter.grad for parameter in getattr(self, player).parameters())
+        norm = nn.utils.get_total_norm([each for each in gradients if each is not None])
+        self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self.scaled)
 
     @property
     def learning_rates(self) -> tuple[float, ...]:
@@ -278,9 +273,8 @@ class SRModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Puts the optimisers of a resumed run at the point of today's schedules."""
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler = cast(LambdaLR, scheduler)
+        for config in self.trainer.lr_scheduler_configs:
+            scheduler = cast(LambdaLR, config.scheduler)
             (group,), (base,) = scheduler.optimizer.param_groups, scheduler.base_lrs
             group["lr"] = base * scheduler.lr_lambdas[0](scheduler.last_epoch)
         self.means.load_state_dict(self.means.state_dict(), self.device)
@@ -326,7 +320,7 @@ class SRModule(L.LightningModule):
             (group,) = optimizer["param_groups"]
             factor = rate / group["initial_lr"]
             group |= {"initial_lr": rate, "lr": group["lr"] * factor, "betas": self.betas}
-            group["fused"] = not self._scaled
+            group["fused"] = not self.scaled
             schedule["base_lrs"] = [base * factor for base in schedule["base_lrs"]]
             if factor != 1:
                 self.rates.pop(f"optimizer/lr_{player}", None)
@@ -338,7 +332,5 @@ class SRModule(L.LightningModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         # A checkpoint lacks the losses; their own tensors complete it for the strict check.
-        losses = {
-            key: value for key, value in super().state_dict().items() if key.startswith("loss.")
-        }
+        losses = self.loss.state_dict(prefix="loss.")
         return super().load_state_dict({**losses, **state_dict}, *args, **kwargs)

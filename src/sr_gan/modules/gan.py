@@ -41,19 +41,14 @@ class Turn:
 class GAN(SRModule):
     """Alternates one update of the discriminator and one of the generator on every batch.
 
-    Args:
-        generator: the network under training.
+    Args, besides those of :class:`SRModule`:
         discriminator: images in [-1, 1] to logits.
         loss: the generator's content terms and the adversarial loss, with their weights.
-        epochs: the length of the stage in epochs.
         generator_lr: the generator's learning rate.
         discriminator_lr: the discriminator's learning rate.
-        betas: Adam's averaging factors for both players.
-        schedule: the schedule of both learning rates; ``None`` keeps them constant.
         accumulate: the number of parts that a batch is cut into, of which one is in memory at a
             time. Their gradients add up to those of the whole batch, except that BatchNorm
             averages over a part.
-        ema: the decay of the generator's average, see :class:`SRModule`.
         penalty: a penalty on the discriminator's gradient; ``None`` for no penalty.
         adversarial_ramp: the share of the stage, in [0, 1], in which the weight of the adversarial
             term grows linearly from 0, so that the discriminator learns first.
@@ -246,10 +241,12 @@ class GAN(SRModule):
         Returns:
             The means of the numbers over the parts, which are logged, too.
         """
+        # A rehearsal leaves out loss scaling and other processes.
+        backward = self.backward if self.rehearsing else self.manual_backward
         every = []
         for part in parts:
             loss, numbers = losses(*part)
-            self._propagate(loss / len(parts))
+            backward(loss / len(parts))
             every.append({name: number.detach() for name, number in numbers.items()})
         means = every[0]
         if len(every) > 1:
@@ -297,10 +294,6 @@ class GAN(SRModule):
                 optimizer.step()
             finally:
                 group["lr"] = lr
-
-    def _propagate(self, loss: Tensor) -> None:
-        """Runs the backward pass; a rehearsal leaves out loss scaling and other processes."""
-        (self.backward if self.rehearsing else self.manual_backward)(loss)
 
     def _without_graph(self, lr: Tensor) -> Tensor:
         """Returns the generator's image without the graph, which would fill the memory.

@@ -14,14 +14,9 @@ from sr_gan.modules.schedules import Constant
 class Pretrain(SRModule):
     """Trains the generator on content terms alone; for SRResNet, on the mean squared error.
 
-    Args:
-        generator: the network under training.
+    Args, besides those of :class:`SRModule`:
         loss: content terms and weights; no adversarial term.
-        epochs: the length of the stage in epochs.
         lr: Adam's learning rate.
-        betas: Adam's averaging factors.
-        schedule: the schedule of the learning rate; ``None`` keeps it constant.
-        ema: the decay of the generator's average, see :class:`SRModule`.
 
     Raises:
         ValueError: an argument is outside its allowed values.

@@ -1,6 +1,7 @@
 """The verdict on the GAN stage of a run, from its epoch means."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 from math import log
 from statistics import median
 from typing import Any
@@ -65,9 +66,9 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
         f"({chance}medians of the last {counted(window, 'epoch')})."
     )
-    since = _since(distance)
-    if since is not None:
-        text += f" It has been saturated since epoch {since}."
+    saturated = list(takewhile(lambda each: each[1] >= SATURATED, reversed(distance)))
+    if saturated:
+        text += f" It has been saturated since epoch {saturated[-1][0]}."
     if len(distance) < 10:
         text += f" After {counted(len(distance), 'epoch')} that is a first impression."
     return Verdict(state, text, ADVICE[state])
@@ -87,13 +88,3 @@ def _distance(stage: Stage) -> list[tuple[int, float]]:
     fake = dict(stage.series("discriminator/fake"))
     real = stage.series("discriminator/real")
     return [(epoch, value - fake[epoch]) for epoch, value in real if epoch in fake]
-
-
-def _since(distance: list[tuple[int, float]]) -> int | None:
-    """Returns the first of the saturated epochs at the end; None if the last one is not."""
-    since = None
-    for epoch, value in reversed(distance):
-        if value < SATURATED:
-            break
-        since = epoch
-    return since
