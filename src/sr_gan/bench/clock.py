@@ -115,9 +115,7 @@ class Clock(L.Callback):
             self._time(optimizer, "step", lambda: "optimisers")
         self.last = perf_counter()
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         self.mark("data")
 
     def on_train_batch_end(

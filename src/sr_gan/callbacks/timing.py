@@ -43,9 +43,7 @@ class Timing(L.Callback):
         self.steps, self.images, self.waiting = 0, 0, 0.0
         self.begin = self.last = perf_counter()
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         self.waited = perf_counter() - self.last
         self.waiting += self.waited
 

@@ -66,7 +66,7 @@ def named_losses(terms: Mapping[str, Tensor], total: Tensor) -> dict[str, Tensor
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Restores buffers (BatchNorm's averages) and ``requires_grad``, and deletes gradients."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    resting = {name: not parameter.requires_grad for name, parameter in module.named_parameters()}
+    learning = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
     try:
         yield
     finally:
@@ -74,7 +74,7 @@ def unchanged(module: nn.Module) -> Iterator[None]:
             buffer.copy_(buffers[name])
         for name, parameter in module.named_parameters():
             parameter.grad = None
-            parameter.requires_grad_(not resting[name])
+            parameter.requires_grad_(learning[name])
 
 
 class SRModule(L.LightningModule):
@@ -94,6 +94,7 @@ class SRModule(L.LightningModule):
     """
 
     players: tuple[str, ...] = ("generator",)  # each has an optimiser, in this order
+    learning_rates: tuple[float, ...]  # those that the settings ask for, by player
 
     @checked
     def __init__(
@@ -127,7 +128,7 @@ class SRModule(L.LightningModule):
         self.rates: dict[str, float] = {}
         self.rehearsing = False
         self.ranked = False  # whether a callback logs quality/rank
-        self.bicubic: dict[str, list[Tensor]] = {}
+        self.bicubic: dict[str, dict[str, Tensor]] = {}
         self.parts: tuple[Part, Part] | None = None
 
     @property
@@ -183,16 +184,20 @@ class SRModule(L.LightningModule):
         if self.retaken:
             self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
 
-    def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
-        """Returns the optimiser of one player and its schedule over the whole stage.
+    def configure_optimizers(self) -> Any:
+        """Returns an optimiser for each player, and its schedule over the whole stage.
 
-        The optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
+        An optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
         itself, when their norms have already been logged.
         """
-        optimizer = Adam(network.parameters(), lr, self.betas, fused=not self.scaled)
-        per_step = self.schedule.interval == "step"
-        updates = self.trainer.estimated_stepping_batches if per_step else self.epochs
-        return optimizer, self.schedule.attach(optimizer, updates)
+        interval = self.schedule.interval
+        updates = self.trainer.estimated_stepping_batches if interval == "step" else self.epochs
+        optimizers = [
+            Adam(getattr(self, player).parameters(), rate, self.betas, fused=not self.scaled)
+            for player, rate in zip(self.players, self.learning_rates)
+        ]
+        schedules = [self.schedule.attach(optimizer, updates) for optimizer in optimizers]
+        return optimizers, [{"scheduler": each, "interval": interval} for each in schedules]
 
     @property
     def scaled(self) -> bool:
@@ -248,12 +253,11 @@ class SRModule(L.LightningModule):
         """Returns bicubic's scores; they never change and are measured once for each photo."""
         if name not in self.bicubic:
             enlarged = upscale(images["lr"], scale)
-            self.bicubic[name] = [
-                psnr_y(enlarged, images["hr"], scale),
-                ssim_y(enlarged, images["hr"], scale),
-            ]
-        psnr, ssim = self.bicubic[name]
-        return {"quality/psnr_y_bicubic": psnr, "quality/ssim_y_bicubic": ssim}
+            self.bicubic[name] = {
+                "quality/psnr_y_bicubic": psnr_y(enlarged, images["hr"], scale),
+                "quality/ssim_y_bicubic": ssim_y(enlarged, images["hr"], scale),
+            }
+        return self.bicubic[name]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Notes the unscaled norm of the moving player's gradient.
@@ -265,11 +269,6 @@ class SRModule(L.LightningModule):
         gradients = (parameter.grad for parameter in getattr(self, player).parameters())
         norm = nn.utils.get_total_norm([each for each in gradients if each is not None])
         self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self.scaled)
-
-    @property
-    def learning_rates(self) -> tuple[float, ...]:
-        """The learning rates that the settings ask for, by player."""
-        raise NotImplementedError
 
     def on_train_start(self) -> None:
         """Puts the optimisers of a resumed run at the point of today's schedules."""

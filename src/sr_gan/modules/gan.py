@@ -90,7 +90,7 @@ class GAN(SRModule):
         self.accumulate = accumulate
         self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial
-        self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.learning_rates = (generator_lr, discriminator_lr)
         self.penalty = penalty
         self.adversarial_ramp = adversarial_ramp
         self.instance_noise, self.noise_until = instance_noise, noise_until
@@ -100,10 +100,6 @@ class GAN(SRModule):
         self.extra_noise = 0.0  # instance noise, in units of [-1, 1]
         self.replay: Callable[..., dict[str, Any]] | None = None  # runs in place of ``update``
         self.automatic_optimization = False
-
-    @property
-    def learning_rates(self) -> tuple[float, float]:
-        return self.generator_lr, self.discriminator_lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         turn = self._turn(batch_idx)
@@ -262,11 +258,6 @@ class GAN(SRModule):
     def on_train_epoch_end(self) -> None:
         if self.schedule.interval == "epoch":
             self._advance_schedules()
-
-    def configure_optimizers(self) -> Any:
-        optimizer_g, schedule_g = self.adam(self.generator, self.generator_lr)
-        optimizer_d, schedule_d = self.adam(self.discriminator, self.discriminator_lr)
-        return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
     def _turn(self, batch_idx: int) -> Turn:
         """Decides what the update of this batch does."""
