@@ -303,7 +303,7 @@ class InterpolateConfig(Config):
         "those bundled with scikit-image.",
         "FOLDER",
     )
-    device: str = _DEVICE
+    device: Device = _DEVICE
     output: str = path("The folder of the models and of the tables.", "FOLDER")
 
 
