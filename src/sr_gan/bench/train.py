@@ -21,10 +21,7 @@ _TRACED = 10  # updates in a trace
 
 
 def measure(cfg: DictConfig) -> Result:
-    """Measures the updates of the GAN stage that a configuration describes.
-
-    Args:
-        cfg: the settings of ``BenchTrainConfig``, checked.
+    """Measures the updates of the GAN stage that checked settings of ``BenchTrainConfig`` describe.
 
     Raises:
         UserError: a setting or a photograph is not usable.

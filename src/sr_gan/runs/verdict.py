@@ -51,7 +51,9 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         values = ", ".join(f"{name}={broken[name]:.3g}" for name in diverged(broken))
         text = f"Diverged: in epoch {broken['epoch']:.0f} of {stage.name}, {values}."
         return Verdict("diverged", text, ADVICE["diverged"])
-    distance = _distance(stage)
+    fakes = dict(stage.series("discriminator/fake"))
+    reals = stage.series("discriminator/real")
+    distance = [(epoch, value - fakes[epoch]) for epoch, value in reals if epoch in fakes]
     if not distance:
         return None
     window = min(len(distance), max(3, len(distance) // 5))
@@ -82,9 +84,3 @@ def guessing(config: dict[str, Any]) -> float | None:
     """
     loss = config.get("gan", {}).get("loss", {}).get("adversarial") or {}
     return _CHANCE.get(str(loss.get("_target_", "")).rpartition(".")[2])
-
-
-def _distance(stage: Stage) -> list[tuple[int, float]]:
-    fake = dict(stage.series("discriminator/fake"))
-    real = stage.series("discriminator/real")
-    return [(epoch, value - fake[epoch]) for epoch, value in real if epoch in fake]
