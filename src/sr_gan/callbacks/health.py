@@ -18,7 +18,6 @@ from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_l
 _report = rank_zero_only(logging.getLogger(__name__).info)
 
 _RAREST = 16  # the discriminator learns in at least one of so many updates
-_SLOWEST = 1 / 16  # the least factor of its learning rate
 _NOISE = 0.1  # standard deviation of the added instance noise, in units of [-1, 1]
 _MOST_RETURNS = 3
 _KEPT = 16  # the latest readings
@@ -128,7 +127,7 @@ class Health(L.Callback):
         rarer = min(self.strength, 4)
         slower = min(max(0, self.strength - 4), 4)
         module.discriminator_every = max(self.rarity, min(self.rarity * 2**rarer, _RAREST))
-        module.discriminator_slowdown = max(0.5**slower, _SLOWEST)
+        module.discriminator_slowdown = 0.5**slower  # at least 1/16
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:
             _report(
