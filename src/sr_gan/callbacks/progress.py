@@ -51,12 +51,10 @@ class StageProgress(ProgressBar):
         self.enabled = False
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if self.bar is None:  # what is said at the start of a stage comes first
-            self._begin(trainer, pl_module)
-
-    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.bar is not None:  # it begins here, as what is said at the start comes first
+            return
         done: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         estimates = [each for each in trainer.callbacks if isinstance(each, Estimate)]  # type: ignore[attr-defined]
         self.bar = RunBar(

@@ -57,10 +57,8 @@ class Timing(L.Callback):
         if self.total_steps > _WARM_UP:
             self.total_waiting += self.waited
             self.total_time += self.last - before
-        if self.total_steps > _WARM_UP + _ENOUGH and not self.warned:
-            self._judge(trainer)
-
-    def _judge(self, trainer: L.Trainer) -> None:
+        if self.total_steps <= _WARM_UP + _ENOUGH or self.warned:
+            return
         share = self.total_waiting / self.total_time
         if share > self.most_waiting:
             self.warned = True
