@@ -232,11 +232,7 @@ class GAN(SRModule):
     def _accumulated(
         self, parts: Sequence[tuple[Tensor, ...]], losses: Callable[..., Loss]
     ) -> dict[str, Tensor]:
-        """Adds up the gradients over the parts of a batch.
-
-        Returns:
-            The means of the numbers over the parts, which are logged, too.
-        """
+        """Adds up the gradients over the parts of a batch; returns and logs the numbers' means."""
         # A rehearsal leaves out loss scaling and other processes.
         backward = self.backward if self.rehearsing else self.manual_backward
         every = []
