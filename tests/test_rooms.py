@@ -118,6 +118,7 @@ def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Pat
         *("upscale input=missing", "upscale input=. model=missing", "upscale input=. sigma=-1"),
         *("evaluate benchmark=missing", "evaluate benchmark=. lpips=missing", "report run=missing"),
         *("interpolate a=missing b=gan", "interpolate a=gan b=psnr alpha=7"),
+        "interpolate a=gan b=psnr device=tpu",
         *("prepare data=folder data.train_dir=missing", "bench upscale model=missing"),
         *("doctor lpips=missing", "doctor device=tpu"),
     ],

@@ -4,6 +4,7 @@ The settings of a command are checked against the same annotations before PyTorc
 :mod:`sr_gan.settings.signatures`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -65,6 +66,12 @@ def _odd(size: int) -> int:
     return size
 
 
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError("allowed are auto, cpu, cuda and cuda:N")
+    return name
+
+
 def _folder(path: str) -> str:
     folder = user_path(path)
     if not path:  # as of $PHOTOS, if it is not set
@@ -87,6 +94,7 @@ def _file_or(*words: str) -> AfterValidator:
 Kernel = Literal["bicubic", "lanczos"]
 # The extensions of results, which :data:`sr_gan.images.write.FORMATS` describes.
 Written = Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"]
+Device = Annotated[str, AfterValidator(_device)]
 Scale = Literal[2, 4, 8]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]

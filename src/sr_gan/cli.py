@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,9 +26,9 @@ from tqdm import tqdm
 
 from sr_gan import signals
 from sr_gan.errors import UserError
-from sr_gan.files import relative
+from sr_gan.files import atomic_write, relative
 from sr_gan.resolvers import register_resolvers
-from sr_gan.runs.folder import ERROR, LOCK, LOG, failures, record_failure
+from sr_gan.runs.folder import ERROR, LOCK, LOG, failures
 from sr_gan.settings.command_line import prepared
 from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.explain import explain
@@ -89,6 +90,7 @@ def command(
         sys.exit(128 + signal.SIGINT)
 
 
+@dataclass(frozen=True)
 class _Job:
     """A task as Hydra calls it, in this process or in another one that a launcher starts.
 
@@ -102,25 +104,22 @@ class _Job:
         keep_going: whether the other jobs of a sweep go on when this one fails.
     """
 
-    def __init__(
-        self,
-        task: Callable[[DictConfig], None],
-        common: set[str],
-        begin: float,
-        here: Path,
-        debug: bool,
-        keep_going: bool,
-    ) -> None:
-        self.task, self.debug, self.keep_going = task, debug, keep_going
-        self.arguments = (task, common, begin, here, debug, keep_going)
-        os.chdir(here)
-        register_resolvers(common, begin)
+    task: Callable[[DictConfig], None]
+    common: set[str]
+    begin: float
+    here: Path
+    debug: bool
+    keep_going: bool
+
+    def __post_init__(self) -> None:
+        os.chdir(self.here)
+        register_resolvers(self.common, self.begin)
         quieten()
 
     # A launcher pickles a job for another process. There the constructor has to run again, as it
     # enters the command's folder and registers the functions that conf/ calls before the task.
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.arguments
+        return type(self), tuple(vars(self).values())
 
     def __call__(self, cfg: DictConfig) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
@@ -152,7 +151,8 @@ class _Job:
             message = explain(error) or type(error).__name__
             ours = isinstance(error, (UserError, OSError))
             log.error("error: %s", message, exc_info=self.debug or not ours)
-            record_failure(folder, message)
+            with atomic_write(folder / ERROR) as file:
+                file.write(message + "\n")
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]

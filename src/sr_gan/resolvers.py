@@ -36,7 +36,7 @@ def register_resolvers(common: Collection[str] = (), begin: float | None = None)
     OmegaConf.register_new_resolver("settings", describe_settings, replace=True)
     OmegaConf.register_new_resolver("vgg_scale", _vgg_scale, replace=True)
     OmegaConf.register_new_resolver("auto_accelerator", _auto_accelerator, replace=True)
-    OmegaConf.register_new_resolver("auto_gpus", _auto_gpus, replace=True)
+    OmegaConf.register_new_resolver("auto_gpus", lambda: int(sees_gpu()), replace=True)
     OmegaConf.register_new_resolver("auto_precision", _auto_precision, replace=True)
 
 
@@ -48,11 +48,6 @@ def _vgg_scale(weights: str, scale: float) -> float:
 def _auto_accelerator() -> str:
     """Returns a CUDA GPU or the CPU; Apple's MPS has no float64 for the exact bicubic."""
     return "gpu" if sees_gpu() else "cpu"
-
-
-def _auto_gpus() -> int:
-    """Returns the number of GPUs that a job takes."""
-    return int(sees_gpu())
 
 
 def _auto_precision(accelerator: str) -> str:

@@ -102,14 +102,17 @@ def _train_stages(
     if cfg.init_from and not resumed:  # a checkpoint's weights are further
         load_generator(generator, cfg.init_from)
     data.collections()  # missing photos are reported before VGG19 is downloaded
-    stages = _remaining(config["stages"], resumed)
+    stages = config["stages"]
+    if resumed:
+        stages = stages[stages.index(resumed.stage) :]
     modules = {stage: build(cfg[stage], generator=generator) for stage in stages}
     callbacks = {stage: build_all(cfg.callbacks, stage) for stage in stages}
     data.setup()
     if resumed:
         check_photos(resumed, config, data.digest)
     log.info("data       %s", data.describe())
-    log.info("generator  %s, %s parameters", type(generator).__name__, f"{_count(generator):,}")
+    count = sum(parameter.numel() for parameter in generator.parameters())
+    log.info("generator  %s, %s parameters", type(generator).__name__, f"{count:,}")
     log.info("run        %s", relative(run_dir))
     if first:
         write_records(cfg, run_dir)
@@ -184,14 +187,6 @@ def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoi
     for change in check_resumable(checkpoint, config):
         log.warning("resuming with another setting: %s", change)
     return checkpoint
-
-
-def _remaining(stages: list[str], resumed: Checkpoint | None) -> list[str]:
-    return stages[stages.index(resumed.stage) :] if resumed else stages
-
-
-def _count(network: Any) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _main(cfg: DictConfig) -> None:

@@ -47,6 +47,15 @@ def test_unfinished_unvalidated_and_broken_runs_are_reported(make_run: MakeRun) 
     assert broken.tables[0].rows == [["0", "NaN", "NaN", "0.0317", "1.34"]]
 
 
+def test_the_scores_of_a_stage_stay_when_the_next_one_was_not_validated(make_run: MakeRun) -> None:
+    rows = [{**row, "stage": "pretrain"} for row in gan_rows(BALANCED)]
+    rows.append({"stage": "gan", "epoch": 0, "loss/discriminator": 1.0, "loss/generator": 0.5})
+    tables = run_section(read_run(make_run("a", rows)), []).tables
+    names = [row[0] for row in tables[0].rows]
+    assert names == ["pretrain, last", "pretrain, best PSNR-Y", "bicubic"]
+    assert tables[0].rows[-1][2] == "26.00"
+
+
 def test_benchmarks_stand_beside_what_is_published(make_run: MakeRun) -> None:
     path = make_run("a")
     (path / "evaluation").mkdir()

@@ -19,12 +19,10 @@ PARTS = ("data", "G", "D", "content loss", "optimisers", "logging", "other")
 
 
 class Stopwatch(L.Callback):
-    """Measures the ``seconds`` and the peak ``memory`` in bytes of all updates but the first ones.
+    """Measures the ``seconds`` and the peak ``memory`` in bytes of all updates after the warm-up.
 
     It waits for the device before and after all of them only: each wait would slow down a GPU.
-
-    Args:
-        warm_up: the number of updates that do not count.
+    ``warm_up`` is the number of the first updates, which do not count.
     """
 
     def __init__(self, warm_up: int) -> None:
@@ -88,9 +86,7 @@ class Clock(L.Callback):
     """Divides the time of a GAN stage's updates between their :data:`PARTS`.
 
     Each mark waits for the device, so that on a GPU the sum is more than an update takes otherwise.
-
-    Args:
-        warm_up: the number of updates that do not count.
+    ``warm_up`` is the number of the first updates, which do not count.
     """
 
     def __init__(self, warm_up: int) -> None:
@@ -115,9 +111,7 @@ class Clock(L.Callback):
             self._time(optimizer, "step", lambda: "optimisers")
         self.last = perf_counter()
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         self.mark("data")
 
     def on_train_batch_end(

@@ -33,10 +33,7 @@ _CROPS_PER_EPOCH = 1 << 16
 
 
 def measure(settings: Settings) -> Result:
-    """Measures everything on photographs that it makes.
-
-    Args:
-        settings: those of ``BenchDataConfig``, checked.
+    """Measures everything on photographs that it makes, by checked settings of ``BenchDataConfig``.
 
     Raises:
         UserError: there are no photographs to make them of.

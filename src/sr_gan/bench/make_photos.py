@@ -2,6 +2,8 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +43,15 @@ def make_photos(
         sources = list_images(user_path(originals), "photos")
     log.info("making %d PNG files of %dx%d pixels", count, *size)
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(sources[i % len(sources)], folder, i, size, level) for i in range(count)]
+    make = partial(_make_photo, folder, size, level)
     with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(_make_photo, jobs))
+        list(pool.map(make, range(count), cycle(sources)))
 
 
-def _make_photo(job: tuple[Path, Path, int, tuple[int, int], int]) -> None:
+def _make_photo(
+    folder: Path, size: tuple[int, int], level: int, number: int, original: Path
+) -> None:
     """Resizes an original so that it covers the size, and cuts a random part of that size."""
-    original, folder, number, size, level = job
     across, down = np.random.default_rng(number).random(2)
     try:
         picture = Image.fromarray(decode(original).transpose(1, 2, 0))

@@ -13,13 +13,7 @@ Result = dict[str, Any]  # plain values
 
 
 def write_result(result: Result, text: str, output: str) -> None:
-    """Prints a result, and writes it together with the machine and the command.
-
-    Args:
-        result: the numbers.
-        text: the same as Markdown.
-        output: the JSON file to write.
-    """
+    """Prints a result as Markdown, and writes it as JSON with the machine and the command."""
     with atomic_write(user_path(output)) as file:
         json.dump({"environment": environment(), **result}, file, indent=2)
     log.info("\n%s\n\nwritten to %s", text, output)

@@ -21,10 +21,7 @@ _TRACED = 10  # updates in a trace
 
 
 def measure(cfg: DictConfig) -> Result:
-    """Measures the updates of the GAN stage that a configuration describes.
-
-    Args:
-        cfg: the settings of ``BenchTrainConfig``, checked.
+    """Measures the updates of the GAN stage that checked settings of ``BenchTrainConfig`` describe.
 
     Raises:
         UserError: a setting or a photograph is not usable.
@@ -94,9 +91,7 @@ class Stage:
 def details(stage: Stage, seconds: list[float]) -> Result:
     """The speed, the memory and the parts of an update.
 
-    Args:
-        stage: a stage after its rounds.
-        seconds: the seconds of an update in each round, of which the best counts.
+    ``seconds`` are those of an update in each of the stage's rounds, of which the best counts.
     """
     cfg, best = stage.cfg, min(seconds)
     module = stage.new_module()  # the clock cannot see into one that is compiled

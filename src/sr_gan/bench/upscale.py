@@ -32,10 +32,7 @@ Measured = tuple[str, Result, Pixels]  # a way, its numbers, and the photograph 
 
 
 def measure(settings: Settings) -> Result:
-    """Measures every way that works here, each in a process of its own.
-
-    Args:
-        settings: those of ``BenchUpscaleConfig``, checked.
+    """Measures every way that works here in its own process, by ``BenchUpscaleConfig``'s settings.
 
     Raises:
         UserError: the model or the device is not usable.

@@ -58,12 +58,7 @@ class Estimate(L.Callback):
         self.stage = next(name for name, stage in self.stages.items() if stage is pl_module)
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         self.steps += 1
         if self.steps == _WARM_UP:
@@ -120,8 +115,7 @@ class Estimate(L.Callback):
         total = 0.0
         for module in self.stages.values():
             # Adam keeps two numbers for each parameter.
-            moved = [module.generator, *([module.discriminator] if isinstance(module, GAN) else [])]
-            one = 3 * sum(_size(network) for network in moved)
+            one = 3 * sum(_size(getattr(module, player)) for player in module.players)
             one += _size(module.average) if module.average else 0
             total += one + _size(module.generator)  # last.ckpt and generator.safetensors
             for saver in trainer.checkpoint_callbacks:

@@ -15,13 +15,13 @@ from sr_gan.modules import GAN
 from sr_gan.modules.base import unchanged
 from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_like_photos
 
-log = logging.getLogger(__name__)
+_report = rank_zero_only(logging.getLogger(__name__).info)
 
 _RAREST = 16  # the discriminator learns in at least one of so many updates
-_SLOWEST = 1 / 16  # the least factor of its learning rate
 _NOISE = 0.1  # standard deviation of the added instance noise, in units of [-1, 1]
 _MOST_RETURNS = 3
 _KEPT = 16  # the latest readings
+_STATE = ("state", "looked_like_photos", "strength", "returns", "sums", "count")  # and readings
 _CHANGES: dict[State, int] = {"discriminator winning": 1, "saturated": 1, "oscillating": 0}
 
 
@@ -71,12 +71,7 @@ class Health(L.Callback):
             self._hold_back(pl_module, self.strength)  # as before an interruption
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
     ) -> None:
         if not isinstance(pl_module, GAN):
             return
@@ -98,21 +93,14 @@ class Health(L.Callback):
                 trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "readings": [vars(reading) for reading in self.readings],
-            "state": self.state,
-            "looked_like_photos": self.looked_like_photos,
-            "strength": self.strength,
-            "returns": self.returns,
-            "sums": self.sums,
-            "count": self.count,
-        }
+        readings = [vars(reading) for reading in self.readings]
+        return {"readings": readings, **{name: getattr(self, name) for name in _STATE}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.readings = [Reading(**values) for values in state_dict["readings"]]
-        self.looked_like_photos = state_dict.get("looked_like_photos", True)  # in older checkpoints
-        for name in ("state", "strength", "returns", "sums", "count"):
-            setattr(self, name, state_dict[name])
+        state = {"looked_like_photos": True, **state_dict}  # older checkpoints lack it
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def _read(self, trainer: L.Trainer, module: GAN) -> None:
         """Takes a reading. Numbers are fetched from the device at no other time."""
@@ -128,15 +116,10 @@ class Health(L.Callback):
             epoch = trainer.current_epoch
             _report("health     epoch %d: %s", epoch, explain(state, self.readings))
             self.state = state
-        if self.intervene:
-            self._intervene(trainer, module)
-
-    def _intervene(self, trainer: L.Trainer, module: GAN) -> None:
-        if self.state in ("diverged", "collapsed"):
+        if self.intervene and state in ("diverged", "collapsed"):
             self._return(trainer, module)
-        else:
-            change = _CHANGES.get(self.state, -1)
-            self._hold_back(module, max(0, self.strength + change))
+        elif self.intervene:
+            self._hold_back(module, max(0, self.strength + _CHANGES.get(state, -1)))
 
     def _hold_back(self, module: GAN, strength: int) -> None:
         """Makes the discriminator's updates rarer first, then slower, then adds noise."""
@@ -144,7 +127,7 @@ class Health(L.Callback):
         rarer = min(self.strength, 4)
         slower = min(max(0, self.strength - 4), 4)
         module.discriminator_every = max(self.rarity, min(self.rarity * 2**rarer, _RAREST))
-        module.discriminator_slowdown = max(0.5**slower, _SLOWEST)
+        module.discriminator_slowdown = 0.5**slower  # at least 1/16
         module.extra_noise = _NOISE if self.strength > 8 else 0.0
         if self.strength != before:
             _report(
@@ -206,8 +189,3 @@ def _looks(sr: Tensor, hr: Tensor) -> Tensor:
 
 def _finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in module.parameters())
-
-
-@rank_zero_only
-def _report(message: str, *values: object) -> None:
-    log.info(message, *values)

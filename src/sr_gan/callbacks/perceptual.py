@@ -75,13 +75,7 @@ class PerceptualQuality(L.Callback):
         pl_module.log_dict({f"quality/{name}": x for name, x in taken.items() if not isnan(x)})
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         if not weight(batch):
             return

@@ -51,12 +51,10 @@ class StageProgress(ProgressBar):
         self.enabled = False
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if self.bar is None:  # what is said at the start of a stage comes first
-            self._begin(trainer, pl_module)
-
-    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.bar is not None:  # it begins here, as what is said at the start comes first
+            return
         done: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         estimates = [each for each in trainer.callbacks if isinstance(each, Estimate)]  # type: ignore[attr-defined]
         self.bar = RunBar(
@@ -74,12 +72,7 @@ class StageProgress(ProgressBar):
             self.bar.beyond = lambda: estimates[0].beyond(trainer, done.processed)
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
     ) -> None:
         assert self.bar is not None
         # Reading losses makes the host wait for a GPU, so they are read only when the bar is drawn.
@@ -125,9 +118,7 @@ class StageProgress(ProgressBar):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._close()
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, *args: Any, **kwargs: Any) -> None:
         self._close()
 
     def _close(self) -> None:

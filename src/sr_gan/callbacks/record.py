@@ -28,7 +28,8 @@ class MetricsTable(L.Callback):
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        rows = list({_key(row): row for row in [*self.rows, *read_rows(self.path)]}.values())
+        every = [*self.rows, *read_rows(self.path)]
+        rows = list({(row["stage"], int(row["epoch"])): row for row in every}.values())
         own = [row for row in rows if row["stage"] == self.stage]
         before = rows[: rows.index(own[0])] if own else rows
         self.rows = before + [row for row in own if int(row["epoch"]) < trainer.current_epoch]
@@ -51,10 +52,6 @@ class MetricsTable(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = state_dict["rows"]
-
-
-def _key(row: dict[str, str]) -> tuple[str, int]:
-    return row["stage"], int(row["epoch"])
 
 
 class StopOnDivergence(L.Callback):

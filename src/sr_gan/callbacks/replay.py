@@ -46,8 +46,7 @@ class ReplayUpdates(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         on_gpu = pl_module.device.type == "cuda" and trainer.world_size == 1
-        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        if self.when == "auto" and on_gpu and not scaled and isinstance(pl_module, GAN):
+        if self.when == "auto" and on_gpu and isinstance(pl_module, GAN) and not pl_module.scaled:
             pl_module.replay = Replay(pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -39,15 +39,9 @@ class SampleGrid(L.Callback):
         self.rows = []
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
     ) -> None:
-        if batch_idx < self.photos:
+        if len(self.rows) < self.photos:
             images = {name: outputs[name].cpu() for name in ("lr", "sr", "hr")}
             self.rows.append(self._row(**images))
 

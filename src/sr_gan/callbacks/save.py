@@ -48,14 +48,7 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
         signals.postpone()
         self.saved_at = monotonic()
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         # After an epoch's last batch Lightning could not resume with the validation.
         if not trainer.is_last_batch:
             self._save_if_asked(trainer, self._is_due())

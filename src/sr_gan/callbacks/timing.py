@@ -43,19 +43,12 @@ class Timing(L.Callback):
         self.steps, self.images, self.waiting = 0, 0, 0.0
         self.begin = self.last = perf_counter()
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         self.waited = perf_counter() - self.last
         self.waiting += self.waited
 
     def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         before, self.last = self.last, perf_counter()
         self.steps += 1
@@ -64,10 +57,8 @@ class Timing(L.Callback):
         if self.total_steps > _WARM_UP:
             self.total_waiting += self.waited
             self.total_time += self.last - before
-        if self.total_steps > _WARM_UP + _ENOUGH and not self.warned:
-            self._judge(trainer)
-
-    def _judge(self, trainer: L.Trainer) -> None:
+        if self.total_steps <= _WARM_UP + _ENOUGH or self.warned:
+            return
         share = self.total_waiting / self.total_time
         if share > self.most_waiting:
             self.warned = True

@@ -27,10 +27,8 @@ def check_processor() -> Iterator[Line]:
     threads, available = torch.get_num_threads(), cores()
     text = f"{cpu_name()}, {available} cores, PyTorch uses {threads}"
     text += ", bfloat16 in hardware" if cpu_computes_bf16() else ", no bfloat16 in hardware"
-    if os.environ.get("OMP_NUM_THREADS") and threads < available:
-        yield Line("CPU", text, "unset OMP_NUM_THREADS to use all cores", "note")
-    else:
-        yield Line("CPU", text)
+    held = os.environ.get("OMP_NUM_THREADS") and threads < available
+    yield Line("CPU", text, "unset OMP_NUM_THREADS to use all cores", "note" if held else "ok")
 
 
 def check_gpu() -> Iterator[Line]:
@@ -65,11 +63,8 @@ def check_memory() -> Iterator[Line]:
     """The free memory, and that which the processes of a loader share."""
     memory = psutil.virtual_memory()
     text = f"{readable(memory.available)} of {readable(memory.total)} free"
-    if memory.available < _LEAST_MEMORY:
-        advice = "end other programs, or set data.batch_size and data.crop lower"
-        yield Line("memory", text, advice, "note")
-    else:
-        yield Line("memory", text)
+    advice = "end other programs, or set data.batch_size and data.crop lower"
+    yield Line("memory", text, advice, "note" if memory.available < _LEAST_MEMORY else "ok")
     shared = Path("/dev/shm")
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < _LEAST_SHARED:
         text = f"{readable(free)} free in {shared}, where workers leave their batches"

@@ -24,10 +24,8 @@ def check_photos(cfg: DictConfig) -> Iterator[Line]:
             yield Line("DIV2K", str(error), verdict="note")
             break
         text = f"{found} of {count} photos in {cfg.data.root}, {split}"
-        if found < count:
-            yield Line("DIV2K", text, "python -m sr_gan.prepare data=div2k", "note")
-        else:
-            yield Line("DIV2K", text)
+        advice = "python -m sr_gan.prepare data=div2k"
+        yield Line("DIV2K", text, advice, "note" if found < count else "ok")
     files = list(default_cache_dir().glob("*/*.safetensors"))
     size = readable(sum(file.stat().st_size for file in files))
     yield Line("decoded", f"{len(files):,} photos in the cache, {size}")
@@ -36,8 +34,7 @@ def check_photos(cfg: DictConfig) -> Iterator[Line]:
 def check_weights(lpips: str | None) -> Iterator[Line]:
     """The weights of VGG19 for the content loss, and of AlexNet for LPIPS.
 
-    Args:
-        lpips: a file of AlexNet's weights; None for torch's cache.
+    ``lpips`` is a file of AlexNet's weights; None for torch's cache.
     """
     from sr_gan.networks.features import cached_vgg19, fetch_by_hand
     from sr_gan.networks.lpips import cached_backbone, no_backbone

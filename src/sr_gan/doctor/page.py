@@ -12,6 +12,8 @@ from sr_gan.settings.explain import explain
 
 _LEFT, _WIDTH = 20, 100  # columns before the text, and of a line
 _LONGEST = 500  # characters of an error
+# A path that is longer than a line is not broken.
+_WRAPPER = textwrap.TextWrapper(_WIDTH - _LEFT, break_long_words=False, break_on_hyphens=False)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Line:
     Args:
         subject: what was checked, in at most 13 characters.
         text: what was found.
-        advice: what to do about it.
+        advice: what to do about it, which is left out if all is well.
         verdict: whether all is well, something is absent or slow, or something fails.
     """
 
@@ -32,13 +34,11 @@ class Line:
 
     def __str__(self) -> str:
         first = f"{self.verdict:6}{self.subject:{_LEFT - 6}}"
-        wrapped = _wrapped(self.text) + (_wrapped(f"-> {self.advice}") if self.advice else [])
+        texts = [self.text]
+        if self.advice and self.verdict != "ok":
+            texts.append(f"-> {self.advice}")
+        wrapped = [line for text in texts for line in _WRAPPER.wrap(text)]
         return f"\n{' ' * _LEFT}".join([first + wrapped[0], *wrapped[1:]])
-
-
-def _wrapped(text: str) -> list[str]:
-    """The lines of a text; a path that is longer than a line is not broken."""
-    return textwrap.wrap(text, _WIDTH - _LEFT, break_long_words=False, break_on_hyphens=False)
 
 
 Check = Callable[[], Iterator[Line]]

@@ -61,9 +61,7 @@ def images() -> tuple[Tensor, Tensor]:
 def check_metrics(device: str, lpips: str | None) -> Iterator[Line]:
     """PSNR-Y, SSIM-Y, the bicubic, and LPIPS if AlexNet's weights are there.
 
-    Args:
-        device: where to compute.
-        lpips: a file of AlexNet's weights; None for torch's cache.
+    ``lpips`` is a file of these weights; None for torch's cache.
     """
     sr, hr = (image.to(device) for image in images())
     yield _compared("PSNR-Y", device, psnr_y(sr, hr, 4).item(), PSNR_Y, 1e-6)
@@ -86,4 +84,4 @@ def check_metrics(device: str, lpips: str | None) -> Iterator[Line]:
 def _compared(subject: str, device: str, found: float, expected: float, most: float) -> Line:
     text = f"{found:.6f} on {device}, the reference is {expected:.6f}"
     good = abs(found - expected) <= most  # false for NaN, too
-    return Line(subject, text) if good else Line(subject, text, _ADVICE, "FAIL")
+    return Line(subject, text, _ADVICE, "ok" if good else "FAIL")

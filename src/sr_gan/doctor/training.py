@@ -34,11 +34,9 @@ _ADVICE = "do not train on this machine; report it with this page"
 
 
 def check_training(device: str, lpips: str | None) -> Iterator[Line]:
-    """Two updates, the gradient of each loss term, and the checkpoint.
+    """Two updates on a device, the gradient of each loss term, and the checkpoint.
 
-    Args:
-        device: ``cpu`` or ``cuda``.
-        lpips: a file of AlexNet's weights; None for torch's cache.
+    ``lpips`` is a file of AlexNet's weights; None for torch's cache.
     """
     quieten()
     with tempfile.TemporaryDirectory(prefix="sr_gan-doctor-") as folder:
@@ -90,11 +88,7 @@ def settings(device: str, folder: str, lpips: str | None) -> DictConfig:
 
 
 class Witness(L.Callback):
-    """Notes the gradient of each loss term, and what is in a checkpoint when it is written.
-
-    Args:
-        path: the checkpoint to write.
-    """
+    """Notes the gradient of each loss term, and what is in the checkpoint that it writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,8 +109,7 @@ class Witness(L.Callback):
     def on_train_end(self, trainer: L.Trainer, module: GAN) -> None:  # type: ignore[override]
         trainer.save_checkpoint(self.path)
         optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
-        written = {"state_dict": module.state_dict(), "optimizer_states": optimizers}
-        self.written = deepcopy(written)
+        self.written = deepcopy({"state_dict": module.state_dict(), "optimizer_states": optimizers})
 
 
 def _gradient_norm(term: Tensor, weights: list[nn.Parameter]) -> float:

@@ -66,7 +66,7 @@ def named_losses(terms: Mapping[str, Tensor], total: Tensor) -> dict[str, Tensor
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Restores buffers (BatchNorm's averages) and ``requires_grad``, and deletes gradients."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    resting = {name: not parameter.requires_grad for name, parameter in module.named_parameters()}
+    learning = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
     try:
         yield
     finally:
@@ -74,7 +74,7 @@ def unchanged(module: nn.Module) -> Iterator[None]:
             buffer.copy_(buffers[name])
         for name, parameter in module.named_parameters():
             parameter.grad = None
-            parameter.requires_grad_(not resting[name])
+            parameter.requires_grad_(learning[name])
 
 
 class SRModule(L.LightningModule):
@@ -94,6 +94,7 @@ class SRModule(L.LightningModule):
     """
 
     players: tuple[str, ...] = ("generator",)  # each has an optimiser, in this order
+    learning_rates: tuple[float, ...]  # those that the settings ask for, by player
 
     @checked
     def __init__(
@@ -127,7 +128,7 @@ class SRModule(L.LightningModule):
         self.rates: dict[str, float] = {}
         self.rehearsing = False
         self.ranked = False  # whether a callback logs quality/rank
-        self.bicubic: dict[str, list[Tensor]] = {}
+        self.bicubic: dict[str, dict[str, Tensor]] = {}
         self.parts: tuple[Part, Part] | None = None
 
     @property
@@ -183,19 +184,23 @@ class SRModule(L.LightningModule):
         if self.retaken:
             self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
 
-    def adam(self, network: nn.Module, lr: float) -> tuple[Adam, LambdaLR]:
-        """Returns the optimiser of one player and its schedule over the whole stage.
+    def configure_optimizers(self) -> Any:
+        """Returns an optimiser for each player, and its schedule over the whole stage.
 
-        The optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
+        An optimiser is fused into one kernel, except in fp16: a fused one unscales the gradients
         itself, when their norms have already been logged.
         """
-        optimizer = Adam(network.parameters(), lr, self.betas, fused=not self._scaled)
-        per_step = self.schedule.interval == "step"
-        updates = self.trainer.estimated_stepping_batches if per_step else self.epochs
-        return optimizer, self.schedule.attach(optimizer, updates)
+        interval = self.schedule.interval
+        updates = self.trainer.estimated_stepping_batches if interval == "step" else self.epochs
+        optimizers = [
+            Adam(getattr(self, player).parameters(), rate, self.betas, fused=not self.scaled)
+            for player, rate in zip(self.players, self.learning_rates)
+        ]
+        schedules = [self.schedule.attach(optimizer, updates) for optimizer in optimizers]
+        return optimizers, [{"scheduler": each, "interval": interval} for each in schedules]
 
     @property
-    def _scaled(self) -> bool:
+    def scaled(self) -> bool:
         """Whether losses are scaled up before the backward pass, as fp16 needs."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
@@ -248,12 +253,11 @@ class SRModule(L.LightningModule):
         """Returns bicubic's scores; they never change and are measured once for each photo."""
         if name not in self.bicubic:
             enlarged = upscale(images["lr"], scale)
-            self.bicubic[name] = [
-                psnr_y(enlarged, images["hr"], scale),
-                ssim_y(enlarged, images["hr"], scale),
-            ]
-        psnr, ssim = self.bicubic[name]
-        return {"quality/psnr_y_bicubic": psnr, "quality/ssim_y_bicubic": ssim}
+            self.bicubic[name] = {
+                "quality/psnr_y_bicubic": psnr_y(enlarged, images["hr"], scale),
+                "quality/ssim_y_bicubic": ssim_y(enlarged, images["hr"], scale),
+            }
+        return self.bicubic[name]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Notes the unscaled norm of the moving player's gradient.
@@ -262,25 +266,14 @@ class SRModule(L.LightningModule):
         the norm is left out of the mean.
         """
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        gradients = [
-            p.grad
-            for group in optimizer.param_groups
-            for p in group["params"]
-            if p.grad is not None
-        ]
-        norm = nn.utils.get_total_norm(gradients)
-        self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self._scaled)
-
-    @property
-    def learning_rates(self) -> tuple[float, ...]:
-        """The learning rates that the settings ask for, by player."""
-        raise NotImplementedError
+        gradients = (parameter.grad for parameter in getattr(self, player).parameters())
+        norm = nn.utils.get_total_norm([each for each in gradients if each is not None])
+        self.means.add({f"optimizer/grad_norm_{player}": norm}, finite=self.scaled)
 
     def on_train_start(self) -> None:
         """Puts the optimisers of a resumed run at the point of today's schedules."""
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler = cast(LambdaLR, scheduler)
+        for config in self.trainer.lr_scheduler_configs:
+            scheduler = cast(LambdaLR, config.scheduler)
             (group,), (base,) = scheduler.optimizer.param_groups, scheduler.base_lrs
             group["lr"] = base * scheduler.lr_lambdas[0](scheduler.last_epoch)
         self.means.load_state_dict(self.means.state_dict(), self.device)
@@ -326,7 +319,7 @@ class SRModule(L.LightningModule):
             (group,) = optimizer["param_groups"]
             factor = rate / group["initial_lr"]
             group |= {"initial_lr": rate, "lr": group["lr"] * factor, "betas": self.betas}
-            group["fused"] = not self._scaled
+            group["fused"] = not self.scaled
             schedule["base_lrs"] = [base * factor for base in schedule["base_lrs"]]
             if factor != 1:
                 self.rates.pop(f"optimizer/lr_{player}", None)
@@ -338,7 +331,5 @@ class SRModule(L.LightningModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         # A checkpoint lacks the losses; their own tensors complete it for the strict check.
-        losses = {
-            key: value for key, value in super().state_dict().items() if key.startswith("loss.")
-        }
+        losses = self.loss.state_dict(prefix="loss.")
         return super().load_state_dict({**losses, **state_dict}, *args, **kwargs)

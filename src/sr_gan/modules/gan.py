@@ -41,19 +41,14 @@ class Turn:
 class GAN(SRModule):
     """Alternates one update of the discriminator and one of the generator on every batch.
 
-    Args:
-        generator: the network under training.
+    Args, besides those of :class:`SRModule`:
         discriminator: images in [-1, 1] to logits.
         loss: the generator's content terms and the adversarial loss, with their weights.
-        epochs: the length of the stage in epochs.
         generator_lr: the generator's learning rate.
         discriminator_lr: the discriminator's learning rate.
-        betas: Adam's averaging factors for both players.
-        schedule: the schedule of both learning rates; ``None`` keeps them constant.
         accumulate: the number of parts that a batch is cut into, of which one is in memory at a
             time. Their gradients add up to those of the whole batch, except that BatchNorm
             averages over a part.
-        ema: the decay of the generator's average, see :class:`SRModule`.
         penalty: a penalty on the discriminator's gradient; ``None`` for no penalty.
         adversarial_ramp: the share of the stage, in [0, 1], in which the weight of the adversarial
             term grows linearly from 0, so that the discriminator learns first.
@@ -95,7 +90,7 @@ class GAN(SRModule):
         self.accumulate = accumulate
         self.discriminator = channels_last(discriminator)
         self.adversarial = loss.adversarial
-        self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.learning_rates = (generator_lr, discriminator_lr)
         self.penalty = penalty
         self.adversarial_ramp = adversarial_ramp
         self.instance_noise, self.noise_until = instance_noise, noise_until
@@ -105,10 +100,6 @@ class GAN(SRModule):
         self.extra_noise = 0.0  # instance noise, in units of [-1, 1]
         self.replay: Callable[..., dict[str, Any]] | None = None  # runs in place of ``update``
         self.automatic_optimization = False
-
-    @property
-    def learning_rates(self) -> tuple[float, float]:
-        return self.generator_lr, self.discriminator_lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         turn = self._turn(batch_idx)
@@ -241,15 +232,13 @@ class GAN(SRModule):
     def _accumulated(
         self, parts: Sequence[tuple[Tensor, ...]], losses: Callable[..., Loss]
     ) -> dict[str, Tensor]:
-        """Adds up the gradients over the parts of a batch.
-
-        Returns:
-            The means of the numbers over the parts, which are logged, too.
-        """
+        """Adds up the gradients over the parts of a batch; returns and logs the numbers' means."""
+        # A rehearsal leaves out loss scaling and other processes.
+        backward = self.backward if self.rehearsing else self.manual_backward
         every = []
         for part in parts:
             loss, numbers = losses(*part)
-            self._propagate(loss / len(parts))
+            backward(loss / len(parts))
             every.append({name: number.detach() for name, number in numbers.items()})
         means = every[0]
         if len(every) > 1:
@@ -265,11 +254,6 @@ class GAN(SRModule):
     def on_train_epoch_end(self) -> None:
         if self.schedule.interval == "epoch":
             self._advance_schedules()
-
-    def configure_optimizers(self) -> Any:
-        optimizer_g, schedule_g = self.adam(self.generator, self.generator_lr)
-        optimizer_d, schedule_d = self.adam(self.discriminator, self.discriminator_lr)
-        return [optimizer_g, optimizer_d], [schedule_g, schedule_d]
 
     def _turn(self, batch_idx: int) -> Turn:
         """Decides what the update of this batch does."""
@@ -297,10 +281,6 @@ class GAN(SRModule):
                 optimizer.step()
             finally:
                 group["lr"] = lr
-
-    def _propagate(self, loss: Tensor) -> None:
-        """Runs the backward pass; a rehearsal leaves out loss scaling and other processes."""
-        (self.backward if self.rehearsing else self.manual_backward)(loss)
 
     def _without_graph(self, lr: Tensor) -> Tensor:
         """Returns the generator's image without the graph, which would fill the memory.

@@ -14,14 +14,9 @@ from sr_gan.modules.schedules import Constant
 class Pretrain(SRModule):
     """Trains the generator on content terms alone; for SRResNet, on the mean squared error.
 
-    Args:
-        generator: the network under training.
+    Args, besides those of :class:`SRModule`:
         loss: content terms and weights; no adversarial term.
-        epochs: the length of the stage in epochs.
         lr: Adam's learning rate.
-        betas: Adam's averaging factors.
-        schedule: the schedule of the learning rate; ``None`` keeps it constant.
-        ema: the decay of the generator's average, see :class:`SRModule`.
 
     Raises:
         ValueError: an argument is outside its allowed values.
@@ -43,11 +38,7 @@ class Pretrain(SRModule):
         super().__init__(generator, loss, epochs, betas, schedule, ema)
         if loss.adversarial is not None:
             raise ValueError("a pretrain has no discriminator: choose a loss without one")
-        self.lr = lr
-
-    @property
-    def learning_rates(self) -> tuple[float]:
-        return (self.lr,)
+        self.learning_rates = (lr,)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lr, hr = images(batch)
@@ -60,10 +51,3 @@ class Pretrain(SRModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         self.follow()
-
-    def configure_optimizers(self) -> Any:
-        optimizer, scheduler = self.adam(self.generator, self.lr)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": self.schedule.interval},
-        }

@@ -25,17 +25,20 @@ Places = tuple[list[Point], Point]  # those of the runs, and that of bicubic
 def comparison_section(runs: Sequence[Run], notes: Sequence[str] = ()) -> Section:
     """Returns the section that numbers the runs from 1 and compares them, after the ``notes``."""
     settings = differing(runs)
-    planes = dict(_planes(runs))
+    planes = _planes(runs)
     plots = [figures.perception_distortion(*each, where) for where, each in planes.items()]
     places = next(iter(planes.values()), None)
     text = [*notes, *_suggestion(runs, places[0] if places else []), *_missing(runs, bool(places))]
     fronts = figures.pareto_ranks(places[0]) if places else {}
-    beside = {k: v for k, v in settings.items() if not _told(k, titles(runs))}
+    names = titles(runs)  # which may contain a setting already
+    beside = {k: v for k, v in settings.items() if any(f"{short(k)}=" not in n for n in names)}
     tables = [_outcomes(runs, beside if len(settings) <= _MOST_KEYS else {}, fronts)]
     if len(settings) > _MOST_KEYS:
-        tables.append(_settings(settings))
+        header = ["setting", *(str(i + 1) for i in range(len(runs)))]
+        rows = [[key, *values] for key, values in settings.items()]
+        tables.append(Table("What differs", header, rows))
     curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
-    crops = crop_strip(runs, titles(runs))
+    crops = crop_strip(runs, names)
     return Section("Comparison", text, tables, curves, [crops] if crops else [])
 
 
@@ -52,11 +55,6 @@ def titles(runs: Sequence[Run]) -> list[str]:
         f"{number}: {name if len(name) <= _LONGEST else name[: _LONGEST - 1] + '…'}"
         for number, name in enumerate(names, 1)
     ]
-
-
-def _told(key: str, names: Sequence[str]) -> bool:
-    """Whether every run's name contains this setting already."""
-    return all(f"{short(key)}=" in name for name in names)
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
@@ -121,12 +119,6 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
     return Table(caption, header, [rows[key] for key in sorted(rows)])
 
 
-def _settings(settings: dict[str, list[str]]) -> Table:
-    count = len(next(iter(settings.values())))
-    header = ["setting", *(str(i + 1) for i in range(count))]
-    return Table("What differs", header, [[key, *values] for key, values in settings.items()])
-
-
 def _suggestion(runs: Sequence[Run], points: Sequence[Point]) -> list[str]:
     """Suggests the run with the lowest LPIPS among those that give up little PSNR."""
     if len(points) < 3:
@@ -140,29 +132,22 @@ def _suggestion(runs: Sequence[Run], points: Sequence[Point]) -> list[str]:
     ]
 
 
-def _planes(runs: Sequence[Run]) -> Iterator[tuple[str, Places]]:
-    """Yields the places of the runs on each shared benchmark, or else on their own photos."""
+def _planes(runs: Sequence[Run]) -> dict[str, Places]:
+    """Returns the places of the runs on each shared benchmark, or else on their own photos."""
     trained = {str(i): run for i, run in enumerate(runs, 1) if run.final}  # not failed ones
-    each = list(trained.values())
-    shared = [n for n in each[0].benchmarks if all(n in r.benchmarks for r in each)] if each else []
-    found = False
-    for name in shared:
-        scores = {number: run.benchmarks[name] for number, run in trained.items()}
+    planes = {}
+    for name in dict.fromkeys(name for run in trained.values() for name in run.benchmarks):
+        scores = {number: run.benchmarks.get(name, {}) for number, run in trained.items()}
         bicubics = [score.get("bicubic", {}) for score in scores.values()]
-        places = _places({number: score["mean"] for number, score in scores.items()}, bicubics)
-        if places:
-            found = True
-            yield name, places
-    if found:
-        return
+        means = {number: score.get("mean", {}) for number, score in scores.items()}
+        if places := _places(means, bicubics):
+            planes[name] = places
+    if planes:
+        return planes
     last = {number: _validation(run, "") for number, run in trained.items()}
-    measured = [number for number, scores in last.items() if _point(number, scores)]
-    places = _places(
-        {number: last[number] for number in measured},
-        [_validation(trained[number], "_bicubic") for number in measured],
-    )
-    if places and len(places[0]) > 1:
-        yield "validation photos", places
+    last = {number: scores for number, scores in last.items() if _point(number, scores)}
+    places = _places(last, [_validation(trained[number], "_bicubic") for number in last])
+    return {"validation photos": places} if places and len(places[0]) > 1 else {}
 
 
 def _validation(run: Run, beside: str) -> dict[str, float | None]:

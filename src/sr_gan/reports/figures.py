@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -40,13 +41,7 @@ Draw = Callable[[Axes, str], None]  # gets axes, and the colour of references
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot that can be drawn more than once.
-
-    Args:
-        name: the name of its file.
-        title: the title above it.
-        draw: the function that draws it onto axes.
-    """
+    """A plot that can be drawn more than once; its file is called ``name``."""
 
     name: str
     title: str
@@ -78,23 +73,23 @@ def _inks(colours: dict[str, str]) -> dict[str, Any]:
 def of_run(run: Run) -> list[Plot]:
     """Returns the curves of one run for which it has values."""
     plots = {
-        "loss/generator": Plot("losses", "Losses", _losses(run)),
-        "discriminator/real": Plot("discriminator", "D(real) and D(fake)", _answers(run)),
+        "loss/generator": Plot("losses", "Losses", partial(_losses, run)),
+        "discriminator/real": Plot("discriminator", "D(real) and D(fake)", partial(_answers, run)),
         **{
-            metric: Plot(metric.split("/")[1], title, _quality(run, metric))
+            metric: Plot(metric.split("/")[1], title, partial(_quality, run, metric))
             for metric, title in _QUALITY.items()
         },
     }
-    return [plot for metric, plot in plots.items() if _taken(run, metric)]
+    return [plot for metric, plot in plots.items() if _starts(run, metric)]
 
 
 def of_runs(runs: Sequence[Run]) -> list[Plot]:
     """Returns one plot per quantity of several runs, numbered as in the tables."""
     metrics = {**_QUALITY, "loss/discriminator": "D loss"}
     return [
-        Plot(metric.split("/")[1], title, _overlay(runs, metric))
+        Plot(metric.split("/")[1], title, partial(_overlay, runs, metric))
         for metric, title in metrics.items()
-        if any(_taken(run, metric) for run in runs)
+        if any(_starts(run, metric) for run in runs)
     ]
 
 
@@ -158,57 +153,43 @@ def pareto_ranks(points: Sequence[Point]) -> dict[str, int]:
     return numbers
 
 
-def _losses(run: Run) -> Draw:
-    def draw(axes: Axes, grey: str) -> None:
-        starts = _starts(run, "loss/generator")
-        _curve(axes, run, starts, "loss/generator", "G", _BLUE)
-        _curve(axes, run, starts, "loss/discriminator", "D", _ORANGE)
-        gan = run.stages.get("gan")
-        if gan is not None and gan.epochs > 99:  # otherwise only its first point is in view
-            points = [
-                (starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n < gan.epochs
-            ]
-            axes.plot(*zip(*points), "s", color=grey, mfc="none", label="D, original run")
+def _losses(run: Run, axes: Axes, grey: str) -> None:
+    starts = _starts(run, "loss/generator")
+    _curve(axes, run, starts, "loss/generator", "G", _BLUE)
+    _curve(axes, run, starts, "loss/discriminator", "D", _ORANGE)
+    gan = run.stages.get("gan")
+    if gan is not None and gan.epochs > 99:  # otherwise only its first point is in view
+        points = [(starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n < gan.epochs]
+        axes.plot(*zip(*points), "s", color=grey, mfc="none", label="D, original run")
+    axes.set_yscale("log")
+    _finish(axes, starts)
+
+
+def _answers(run: Run, axes: Axes, grey: str) -> None:
+    starts = _starts(run, "discriminator/real")
+    axes.axhline(0.5, color=grey, lw=1, ls="--", label="guessing")
+    _curve(axes, run, starts, "discriminator/real", "D(real)", _GREEN)
+    _curve(axes, run, starts, "discriminator/fake", "D(fake)", _RED)
+    axes.set_ylim(-0.03, 1.03)
+    _finish(axes, starts)
+
+
+def _quality(run: Run, metric: str, axes: Axes, grey: str) -> None:
+    starts = _starts(run, metric)
+    _curve(axes, run, starts, metric, "generator", _BLUE)
+    _curve(axes, run, starts, f"{metric}_bicubic", "bicubic", grey, ls="--", marker="")
+    _finish(axes, starts)
+
+
+def _overlay(runs: Sequence[Run], metric: str, axes: Axes, grey: str) -> None:
+    every = [_starts(run, metric) for run in runs]
+    for i, (run, starts) in enumerate(zip(runs, every)):
+        line = _LINES[_round(i) % 3]
+        _curve(axes, run, starts, metric, str(i + 1), _colour(i), linestyle=line)
+    if metric.startswith("loss/"):
         axes.set_yscale("log")
-        _finish(axes, starts)
-
-    return draw
-
-
-def _answers(run: Run) -> Draw:
-    def draw(axes: Axes, grey: str) -> None:
-        starts = _starts(run, "discriminator/real")
-        axes.axhline(0.5, color=grey, lw=1, ls="--", label="guessing")
-        _curve(axes, run, starts, "discriminator/real", "D(real)", _GREEN)
-        _curve(axes, run, starts, "discriminator/fake", "D(fake)", _RED)
-        axes.set_ylim(-0.03, 1.03)
-        _finish(axes, starts)
-
-    return draw
-
-
-def _quality(run: Run, metric: str) -> Draw:
-    def draw(axes: Axes, grey: str) -> None:
-        starts = _starts(run, metric)
-        _curve(axes, run, starts, metric, "generator", _BLUE)
-        _curve(axes, run, starts, f"{metric}_bicubic", "bicubic", grey, ls="--", marker="")
-        _finish(axes, starts)
-
-    return draw
-
-
-def _overlay(runs: Sequence[Run], metric: str) -> Draw:
-    def draw(axes: Axes, grey: str) -> None:
-        every = [_starts(run, metric) for run in runs]
-        for i, (run, starts) in enumerate(zip(runs, every)):
-            line = _LINES[_round(i) % 3]
-            _curve(axes, run, starts, metric, str(i + 1), _colour(i), linestyle=line)
-        if metric.startswith("loss/"):
-            axes.set_yscale("log")
-        same = [starts for starts in every if starts]
-        _finish(axes, same[0] if all(starts == same[0] for starts in same) else {})
-
-    return draw
+    same = [starts for starts in every if starts]
+    _finish(axes, same[0] if all(starts == same[0] for starts in same) else {})
 
 
 def _curve(
@@ -243,10 +224,6 @@ def _finish(axes: Axes, starts: dict[str, int]) -> None:
     if len(axes.get_legend_handles_labels()[1]) > 1:
         many = len(axes.get_legend_handles_labels()[1]) > len(_COLOURS)
         axes.legend(ncols=4 if many else 2, handlelength=3, fontsize="small" if many else None)
-
-
-def _taken(run: Run, metric: str) -> bool:
-    return any(stage.series(metric) for stage in run.stages.values())
 
 
 def _colour(index: int) -> str:

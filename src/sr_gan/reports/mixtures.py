@@ -15,13 +15,7 @@ _COLUMNS = ("psnr_y", "ssim_y", "lpips", "lr_consistency", "colour_shift", "grai
 
 
 def write(found: Sequence[scores.Evaluation], names: Sequence[str], output: Path) -> None:
-    """Prints and writes the table of one benchmark, and plots it if LPIPS was measured.
-
-    Args:
-        found: the scores of each mixture on the benchmark.
-        names: the names of the mixtures.
-        output: the folder of the files.
-    """
+    """Prints and writes the table of mixtures on one benchmark, with a plot if it has LPIPS."""
     where = found[0].benchmark
     rows = {name: scores.mean(each.images) for name, each in zip(names, found)}
     rows["bicubic"] = scores.mean(found[0].bicubic)

@@ -54,8 +54,7 @@ def progress(run: Run) -> str:
     """Returns each stage's finished epochs, with the planned number if it is not reached."""
     parts = []
     for name in dict.fromkeys([*run.config.get("stages", []), *run.stages]):
-        done = run.stages[name].epochs if name in run.stages else 0
-        planned = run.planned(name)
+        done, planned = run.done(name), run.planned(name)
         whole = planned is None or done >= planned
         parts.append(f"{name} {done}" if whole else f"{name} {done} of {planned}")
     return ", ".join(parts) or "no epoch finished"
@@ -68,7 +67,7 @@ def _outcome(run: Run) -> list[str]:
     text = [f"Epochs: {progress(run)}."]
     if (run.path / PRUNED).exists():
         text[0] += f" Pruned: {(run.path / PRUNED).read_text().strip()}."
-    elif any((run.planned(name) or 0) > _done(run, name) for name in run.config.get("stages", [])):
+    elif any((run.planned(name) or 0) > run.done(name) for name in run.config.get("stages", [])):
         text[0] += " The run is not finished; the same command with ckpt_path=last resumes it."
     psnr = final.last("quality/psnr_y")
     if psnr is None:
@@ -79,10 +78,6 @@ def _outcome(run: Run) -> list[str]:
     if lpips is not None:
         score += f", LPIPS {lpips:.4f}" + _beside(final, "lpips", 4)
     return [*text, score + "."]
-
-
-def _done(run: Run, stage: str) -> int:
-    return run.stages[stage].epochs if stage in run.stages else 0
 
 
 def _beside(stage: Stage, metric: str, digits: int) -> str:
@@ -106,13 +101,13 @@ def _scores(run: Run) -> list[Table]:
     metrics = {key: METRICS[key] for key in _VALIDATED if f"quality/{key}" in taken}
     rows = []
     for stage in run.stages.values():
-        validated = [row for row in stage.rows if "quality/psnr_y" in row]
-        if validated:
-            best = max(validated, key=lambda row: row["quality/psnr_y"])
-            rows.append(_validation(f"{stage.name}, last", validated[-1], metrics))
+        if stage.validated:
+            last = stage.validated[-1]
+            best = max(stage.validated, key=lambda row: row["quality/psnr_y"])
+            rows.append(_validation(f"{stage.name}, last", last, metrics))
             rows.append(_validation(f"{stage.name}, best PSNR-Y", best, metrics))
     if rows:
-        baseline = {f"quality/{m}": validated[-1].get(f"quality/{m}_bicubic") for m in metrics}
+        baseline = {f"quality/{m}": last.get(f"quality/{m}_bicubic") for m in metrics}
         rows.append(_validation("bicubic", baseline, metrics))
     header = ["", "epoch", *(title for title, _ in metrics.values())]
     return [Table("Validation photos", header, rows)] if rows else []

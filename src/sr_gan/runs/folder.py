@@ -19,7 +19,7 @@ from typing import get_args
 
 from sr_gan.arguments import Kernel
 from sr_gan.errors import UserError
-from sr_gan.files import atomic_write, user_path
+from sr_gan.files import user_path
 from sr_gan.models import DEFAULT, bundled_models
 
 RUNS = Path("runs")
@@ -88,12 +88,6 @@ def checkpoints(run_dir: Path) -> list[Path]:
     """Returns the newest state of each stage of a run that has one, in the order of the stages."""
     files = [run_dir / "checkpoints" / stage / "last.ckpt" for stage in STAGES]
     return [file for file in files if file.exists()]
-
-
-def record_failure(folder: Path, message: str) -> None:
-    """Writes ``message``, one line, into the folder of a job that failed."""
-    with atomic_write(folder / ERROR) as file:
-        file.write(message + "\n")
 
 
 def failures(folder: Path, since: float = 0.0) -> dict[str, str]:

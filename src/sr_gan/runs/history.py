@@ -55,6 +55,10 @@ class Run:
         known = isinstance(epochs, int) and stage in self.config.get("stages", [])
         return epochs if known else None
 
+    def done(self, stage: str) -> int:
+        """The number of a stage's epochs that are done."""
+        return self.stages[stage].epochs if stage in self.stages else 0
+
     def samples(self, stage: str) -> dict[int, Path]:
         """The files of a stage's sample grids, by epoch."""
         files = sorted((self.path / "samples" / stage).glob("epoch_*.png"))
@@ -131,12 +135,8 @@ def _mapping(path: Path, types: dict[str, type]) -> dict[str, Any]:
 
     The file may come from anywhere. It stays plain data, in which nothing is looked up.
 
-    Args:
-        path: the file.
-        types: the types of values that it may hold.
-
     Raises:
-        UserError: the file is damaged, or one of the values has another type.
+        UserError: the file is damaged, or a value of one of the ``types`` has another one.
     """
     if not path.is_file():
         return {}

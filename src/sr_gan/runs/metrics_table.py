@@ -19,12 +19,7 @@ _MEND = "restore it, or remove the broken lines"
 
 @dataclass(frozen=True)
 class Stage:
-    """The epochs of a stage.
-
-    Args:
-        name: the name of the stage.
-        rows: one for each epoch: its number as ``epoch``, and the metrics that were measured.
-    """
+    """A stage with a row for each epoch: its number as ``epoch``, and what was measured."""
 
     name: str
     rows: list[dict[str, float]]

@@ -52,8 +52,7 @@ def refuse_to_overwrite(run_dir: Path) -> None:
     stage, done = states[-1].parent.name, ""
     if (run_dir / CONFIG).exists():
         run = read_run(run_dir)
-        epochs = run.stages[stage].epochs if stage in run.stages else 0
-        done = f", {epochs} of {run.planned(stage)} epochs"
+        done = f", {run.done(stage)} of {run.planned(stage)} epochs"
     where = relative(run_dir)
     raise UserError(
         f"{where} holds a run ({stage}{done}): go on with it by ckpt_path={where}, or choose "

@@ -53,7 +53,8 @@ def settings_of_run(arguments: Sequence[str]) -> list[str]:
     chosen = {
         override.package or override.key_or_group.replace("/", "."): _names(override)
         for name, override in given.items()
-        if _is_group(override) and str(override.value()) != _text(before.get(name))
+        if (conf_dir() / override.key_or_group).is_dir()
+        and (name not in before or str(override.value()) != str(before[name].value()))
     }
 
     def fits(name: str) -> bool:
@@ -134,11 +135,3 @@ def _names(override: Override) -> set[str]:
 def _name(override: Override) -> str:
     package = f"@{override.package}" if override.package else ""
     return f"{override.key_or_group}{package}"
-
-
-def _is_group(override: Override) -> bool:
-    return (conf_dir() / override.key_or_group).is_dir()
-
-
-def _text(override: Override | None) -> str | None:
-    return None if override is None else str(override.value())

@@ -16,7 +16,7 @@ from sr_gan.runs.folder import (
     SUMMARY,
     checkpoints,
 )
-from sr_gan.settings.build import fill_stage
+from sr_gan.settings.build import fill_stage, map_texts
 
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
@@ -106,7 +106,8 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
         )
     before = checkpoint.config
     if "run_dir" in before:
-        before = _moved(before, before["run_dir"], config["run_dir"])
+        folders = before["run_dir"], config["run_dir"]
+        before = map_texts(before, lambda text: _moved(text, *folders))
     changes = changed_settings(before, config)
     networks = [line for line in changes if line.startswith(("generator.", "discriminator."))]
     if networks:
@@ -114,13 +115,13 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
             f"{checkpoint.path} was trained with other networks ({'; '.join(networks)}): "
             "resume with the settings of that run, see its config.yaml"
         )
-    for stage in config["stages"]:
-        emas = [float(each[stage].get("ema", 0)) for each in (checkpoint.config, config)]
-        if bool(emas[0]) != bool(emas[1]) and stage == checkpoint.stage:
-            raise UserError(
-                f"{stage}.ema={emas[1]:g}: {checkpoint.path} was trained with {emas[0]:g}, and an "
-                "average cannot begin or end within a stage; its decay may change"
-            )
+    stage = checkpoint.stage
+    old, new = (float(each[stage].get("ema", 0)) for each in (checkpoint.config, config))
+    if bool(old) != bool(new):
+        raise UserError(
+            f"{stage}.ema={new:g}: {checkpoint.path} was trained with {old:g}, and an "
+            "average cannot begin or end within a stage; its decay may change"
+        )
     return [line for line in changes if not line.startswith(_FREE)]
 
 
@@ -162,18 +163,14 @@ def folder_of(ckpt_path: str, experiment: str) -> Path | None:
 
 def _newest_run(folder: Path) -> Path:
     """Returns the run below ``folder`` that was started, or resumed, last."""
-
-    def begun(run: Path) -> float:
-        marks = [run / name for name in (CONFIG, LOG) if (run / name).exists()]
-        return marks[0].stat().st_mtime
-
-    runs = {file.parent for name in (CONFIG, LOG) for file in folder.glob(f"*/{name}")}
-    if not runs:
+    files = [file for name in (LOG, CONFIG) for file in folder.glob(f"*/{name}")]
+    begun = {file.parent: file.stat().st_mtime for file in files}  # of its CONFIG, if it has one
+    if not begun:
         raise UserError(
             f"ckpt_path=last: no run to resume in {folder}; name its experiment, or give its "
             "folder or a .ckpt file"
         )
-    newest = max(runs, key=begun)
+    newest = max(begun, key=begun.__getitem__)
     if not checkpoints(newest):
         raise UserError(
             f"ckpt_path=last: the newest run {newest} ended before its first checkpoint; start "
@@ -219,13 +216,9 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return differences(before, now)
 
 
-def _moved(settings: Any, old: str, new: str) -> Any:
-    """Settings in which the paths below the folder ``old`` are below the folder ``new``."""
-    if isinstance(settings, dict):
-        return {key: _moved(value, old, new) for key, value in settings.items()}
-    if isinstance(settings, str) and settings.startswith(f"{old}/"):
-        return f"{new}{settings.removeprefix(old)}"
-    return settings
+def _moved(path: str, old: str, new: str) -> str:
+    """Returns a path below the folder ``old`` as one below ``new``; other texts stay."""
+    return f"{new}{path.removeprefix(old)}" if path.startswith(f"{old}/") else path
 
 
 def _renamed(settings: Any) -> Any:

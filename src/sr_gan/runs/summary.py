@@ -34,7 +34,9 @@ def _stage(stage: Stage) -> dict[str, Any]:
     result: dict[str, Any] = {"epochs": stage.epochs}
     if stage.validated:
         result["last"] = _scores(stage.validated[-1])
-        result["best"] = _scores(min(stage.validated, key=_rank))
+        # The lowest rank is the best; older runs without ranks are ranked by PSNR-Y.
+        best = min(stage.validated, key=lambda row: row.get("quality/rank", -row["quality/psnr_y"]))
+        result["best"] = _scores(best)
     if "loss/discriminator" in stage.rows[-1]:
         result["losses"] = [
             {
@@ -46,11 +48,6 @@ def _stage(stage: Stage) -> dict[str, Any]:
             if int(row["epoch"]) in ORIGINAL_RUN or row is stage.rows[-1]
         ]
     return result
-
-
-def _rank(row: dict[str, float]) -> float:
-    """Returns the rank, lower is better; older runs without ranks are ranked by PSNR-Y."""
-    return row.get("quality/rank", -row["quality/psnr_y"])
 
 
 def _scores(row: dict[str, float]) -> dict[str, float]:

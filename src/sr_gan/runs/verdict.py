@@ -1,6 +1,7 @@
 """The verdict on the GAN stage of a run, from its epoch means."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 from math import log
 from statistics import median
 from typing import Any
@@ -50,7 +51,9 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         values = ", ".join(f"{name}={broken[name]:.3g}" for name in diverged(broken))
         text = f"Diverged: in epoch {broken['epoch']:.0f} of {stage.name}, {values}."
         return Verdict("diverged", text, ADVICE["diverged"])
-    distance = _distance(stage)
+    fakes = dict(stage.series("discriminator/fake"))
+    reals = stage.series("discriminator/real")
+    distance = [(epoch, value - fakes[epoch]) for epoch, value in reals if epoch in fakes]
     if not distance:
         return None
     window = min(len(distance), max(3, len(distance) // 5))
@@ -65,9 +68,9 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
         f"({chance}medians of the last {counted(window, 'epoch')})."
     )
-    since = _since(distance)
-    if since is not None:
-        text += f" It has been saturated since epoch {since}."
+    saturated = list(takewhile(lambda each: each[1] >= SATURATED, reversed(distance)))
+    if saturated:
+        text += f" It has been saturated since epoch {saturated[-1][0]}."
     if len(distance) < 10:
         text += f" After {counted(len(distance), 'epoch')} that is a first impression."
     return Verdict(state, text, ADVICE[state])
@@ -81,19 +84,3 @@ def guessing(config: dict[str, Any]) -> float | None:
     """
     loss = config.get("gan", {}).get("loss", {}).get("adversarial") or {}
     return _CHANCE.get(str(loss.get("_target_", "")).rpartition(".")[2])
-
-
-def _distance(stage: Stage) -> list[tuple[int, float]]:
-    fake = dict(stage.series("discriminator/fake"))
-    real = stage.series("discriminator/real")
-    return [(epoch, value - fake[epoch]) for epoch, value in real if epoch in fake]
-
-
-def _since(distance: list[tuple[int, float]]) -> int | None:
-    """Returns the first of the saturated epochs at the end; None if the last one is not."""
-    since = None
-    for epoch, value in reversed(distance):
-        if value < SATURATED:
-            break
-        since = epoch
-    return since

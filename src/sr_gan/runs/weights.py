@@ -127,12 +127,8 @@ def stated_class(
 def stated_arguments(config: dict[str, Any], origin: str) -> dict[str, Any]:
     """Returns the arguments of the generator that a file asks for, which are plain values.
 
-    Args:
-        config: the generator's configuration in the file.
-        origin: the setting and the file, for the message of an error.
-
     Raises:
-        UserError: an argument is anything else.
+        UserError: an argument is anything else; the message begins with ``origin``.
     """
     arguments = {name: value for name, value in config.items() if name != "_target_"}
     kind = str(config.get("_target_")).rpartition(".")[2]

@@ -1,6 +1,7 @@
 """Builds objects from the nodes of a configuration; no other module calls ``instantiate``."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import hydra
@@ -49,21 +50,25 @@ def build_all(nodes: DictConfig, stage: str) -> list[Any]:
     Raises:
         UserError: a constructor refused its settings, see :func:`build`.
     """
-    present = [node for node in nodes.values() if node is not None]
-    return [build(_at_stage(node, stage)) for node in present]
+    return [
+        build(_replaced(node, fill_stage(OmegaConf.to_container(node), stage)))
+        for node in nodes.values()
+        if node is not None
+    ]
 
 
 def fill_stage(settings: Any, stage: str) -> Any:
     """Returns plain settings, however nested, with a stage's name in place of ``{stage}``."""
+    return map_texts(settings, lambda text: text.replace("{stage}", stage))
+
+
+def map_texts(settings: Any, change: Callable[[str], str]) -> Any:
+    """Returns plain settings, however nested, with each text in them changed."""
     if isinstance(settings, dict):
-        return {key: fill_stage(value, stage) for key, value in settings.items()}
+        return {key: map_texts(value, change) for key, value in settings.items()}
     if isinstance(settings, list):
-        return [fill_stage(value, stage) for value in settings]
-    return settings.replace("{stage}", stage) if isinstance(settings, str) else settings
-
-
-def _at_stage(node: DictConfig, stage: str) -> DictConfig:
-    return _replaced(node, fill_stage(OmegaConf.to_container(node), stage))
+        return [map_texts(value, change) for value in settings]
+    return change(settings) if isinstance(settings, str) else settings
 
 
 def _literal(node: DictConfig) -> DictConfig:
@@ -72,16 +77,12 @@ def _literal(node: DictConfig) -> DictConfig:
     Hydra evaluates a text twice when it instantiates a node.
     """
     plain = OmegaConf.to_container(node, resolve=True)
-    return _replaced(node, _escaped(_escaped(plain)))
+    return _replaced(node, map_texts(plain, lambda text: _escaped(_escaped(text))))
 
 
-def _escaped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _escaped(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_escaped(inner) for inner in value]
+def _escaped(text: str) -> str:
     # OmegaConf takes backslashes before an interpolation for escapes, too.
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def _replaced(node: DictConfig, settings: Any) -> DictConfig:

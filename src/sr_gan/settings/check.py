@@ -32,12 +32,14 @@ def check(
     if cfg.get("stages") == []:
         raise UserError("stages=[]: allowed are [pretrain], [gan] and [pretrain,gan]")
     try:
-        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise UserError(f"{key} is not set: give it on the command line, {key}=VALUE") from error
     except OmegaConfBaseException as error:
-        raise UserError(_missing(error)) from error
-    settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
+        raise UserError(str(error).splitlines()[0]) from error
     try:
-        settings = schema(**settings).model_dump()
+        settings = schema(**plain).model_dump()
     except ValueError as error:
         raise UserError(str(error)) from error
     for name in paths(schema):
@@ -54,20 +56,8 @@ def check(
     return settings
 
 
-def _missing(error: OmegaConfBaseException) -> str:
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} is not set: give it on the command line, {error.full_key}=VALUE"
-    return str(error).splitlines()[0]
-
-
 def _check_targets(node: Any, key: str, own: bool) -> None:
-    """Checks the nodes that have a ``_target_`` against the signatures of their classes.
-
-    Args:
-        node: settings, however nested.
-        key: where they are.
-        own: whether to check the classes of this package, or those of others.
-    """
+    """Checks the nodes of our own classes, or of those of others, in settings however nested."""
     if isinstance(node, list):
         for i, item in enumerate(node):
             _check_targets(item, f"{key}[{i}]", own)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
+from itertools import accumulate
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -60,10 +61,7 @@ def prepared(arguments: Sequence[str], config_name: str) -> list[str]:
 def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
     """Returns an argument such as ``input=My photo (1).jpg`` quoted for Hydra's grammar.
 
-    Args:
-        argument: the argument.
-        top: the settings of the command that are paths, and whether they may be a list.
-        sweep: whether commas separate several values.
+    ``top`` are the settings of the command that are paths, and whether they may be a list.
     """
     name, equals, value = argument.partition("=")
     key = name.lstrip("+")
@@ -112,12 +110,8 @@ def _items(value: str) -> list[str] | None:
 
 def _closes_more(text: str) -> bool:
     """Whether a bracket is closed that was not opened before."""
-    depth = 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if depth < 0:
-            return True
-    return False
+    depths = accumulate((character == "[") - (character == "]") for character in text)
+    return any(depth < 0 for depth in depths)
 
 
 def _parsed(value: str) -> Override | None:
@@ -138,11 +132,7 @@ def _quote(value: str, template: bool) -> str:
 
 
 def _check_options(arguments: Sequence[str]) -> None:
-    """Refuses ``--epochs=3``, to which Hydra responds with a list of its own options.
-
-    Raises:
-        UserError: an argument with dashes is none of Hydra's options.
-    """
+    """Refuses ``--epochs=3``, to which Hydra responds with a list of its own options."""
     options = tuple(get_args_parser()._option_string_actions)
     for argument in arguments:
         name = argument.partition("=")[0]
@@ -151,12 +141,7 @@ def _check_options(arguments: Sequence[str]) -> None:
 
 
 def _check_choices(arguments: Sequence[str], sweep: bool) -> None:
-    """Refuses ``logger=null`` and the like, to which Hydra responds with a traceback.
-
-    Raises:
-        UserError: null or a number stands in the place of a choice, there are several experiments,
-            or one is a sweep and this is none.
-    """
+    """Refuses ``logger=null`` and the like, to which Hydra responds with a traceback."""
     for override in parse_overrides(arguments):
         group = override.key_or_group
         if override.is_delete() or not (conf_dir() / group).is_dir():

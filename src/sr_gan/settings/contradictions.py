@@ -13,13 +13,13 @@ def check_contradictions(plain: dict[str, Any]) -> None:
     Raises:
         UserError: the message names the settings and says what to do.
     """
-    stages, trainer = plain["stages"], plain["trainer"]
+    stages, scale, data, trainer = (plain[key] for key in ("stages", "scale", "data", "trainer"))
     if stages not in (["pretrain"], ["gan"], ["pretrain", "gan"]):
         raise UserError(f"stages={stages}: allowed are [pretrain], [gan] and [pretrain,gan]")
     for part in ("generator", "data"):
-        if plain[part].get("scale", plain["scale"]) != plain["scale"]:
+        if plain[part].get("scale", scale) != scale:
             raise UserError(
-                f"{part}.scale={plain[part]['scale']} contradicts scale={plain['scale']}: "
+                f"{part}.scale={plain[part]['scale']} contradicts scale={scale}: "
                 "set scale only, the others follow"
             )
     for name, value in plain["generator"].items():
@@ -28,12 +28,9 @@ def check_contradictions(plain: dict[str, Any]) -> None:
                 f"generator.{name}={value}: allowed are numbers, words, true, false and null, as a "
                 "file of weights holds nothing else"
             )
-    data = plain["data"]
     for name in ("crop", "valid_crop"):
-        if (data.get(name) or 0) % plain["scale"]:
-            raise UserError(
-                f"data.{name}={data[name]}: must be a multiple of scale={plain['scale']}"
-            )
+        if (data.get(name) or 0) % scale:
+            raise UserError(f"data.{name}={data[name]}: must be a multiple of scale={scale}")
     if data.get("valid_lr_dir") and not data.get("valid_dir"):
         raise UserError("data.valid_lr_dir is set, but data.valid_dir is not: set both or neither")
     for stage in stages:
@@ -45,14 +42,14 @@ def check_contradictions(plain: dict[str, Any]) -> None:
                 else "has a weight named adversarial, but a pretrain has no discriminator"
             )
             raise UserError(f"{stage}.loss {fault}: choose another file of conf/loss")
-    batch, parts = plain["data"].get("batch_size"), plain["gan"].get("accumulate", 1)
+    batch, parts = data.get("batch_size"), plain["gan"].get("accumulate", 1)
     if batch is not None and batch % max(parts, 1):
         raise UserError(f"gan.accumulate={parts} does not divide data.batch_size={batch}")
     discriminator = plain["discriminator"]
     fixed = discriminator.get("crop") if discriminator.get("pooled_size") is None else None
-    if "gan" in stages and fixed not in (None, plain["data"]["crop"]):
+    if "gan" in stages and fixed not in (None, data["crop"]):
         raise UserError(
-            f"discriminator.crop={fixed} contradicts data.crop={plain['data']['crop']}: set "
+            f"discriminator.crop={fixed} contradicts data.crop={data['crop']}: set "
             "data.crop only, or use discriminator=vgg_pool, which takes any size"
         )
     if trainer["accelerator"] in ("gpu", "cuda") and not sees_gpu():

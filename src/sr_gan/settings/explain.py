@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -183,9 +184,9 @@ def complaint(error: ValidationError, key: str = "", allowed: Iterable[str] = ()
         return f"{key} is not a setting{suggest(key, allowed)}"
     if first["type"] == "missing":
         return f"{key} is missing: choose {key}=CHOICE, see --help"
-    typed = {None: "null", True: "true", False: "false"}  # as on the command line
     given = first["input"]
-    given = typed[given] if given is None or isinstance(given, bool) else given
+    if given is None or isinstance(given, bool):
+        given = json.dumps(given)  # null, true or false, as on the command line
     value = f"{key}={given}: " if key else ""  # without a key, several settings contradict
     if first["type"] == "value_error":
         return f"{value}{first['ctx']['error']}"

@@ -31,7 +31,8 @@ def describe_settings(name: str, *, _root_: DictConfig) -> str:
 def _line(key: str, field: FieldInfo, default: Any) -> str:
     text = str(field.description)
     if isinstance(default, (bool, int, float, str)):
-        text += f" Default: {_text(default)}."
+        shown = str(default).lower() if isinstance(default, bool) else default
+        text += f" Default: {shown}."
     left = f"  {key}={_values(field)}"
     lines = textwrap.wrap(text, _WIDTH - _LEFT)
     beside = len(left) <= _LEFT - 2
@@ -46,7 +47,3 @@ def _values(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return "|".join(map(str, get_args(field.annotation)))
     return "true|false" if field.annotation is bool else "VALUE"
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

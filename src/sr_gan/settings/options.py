@@ -1,6 +1,5 @@
 """Settings that commands share: how to enlarge an image, and how large the result should be."""
 
-import re
 from collections.abc import Mapping, Sequence
 from math import floor
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,10 +10,10 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
+from sr_gan.arguments import Device
 from sr_gan.settings.explain import complaint
 
 Backend = Literal["torch", "openvino"]
@@ -56,7 +55,7 @@ class Options(Settings):
         ValueError: a value is not allowed; the message names it.
     """
 
-    device: str = Field(
+    device: Device = Field(
         default="auto",
         description="Where to compute. auto takes a GPU if there is one.",
         examples=["auto|cpu|cuda|cuda:N"],
@@ -99,13 +98,6 @@ class Options(Settings):
         default=False,
         description="Corrects the result by back-projection, so that it reduces to the input.",
     )
-
-    @field_validator("device")
-    @classmethod
-    def _is_device(cls, name: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-            raise ValueError("allowed are auto, cpu, cuda and cuda:N")
-        return name
 
     @model_validator(mode="after")
     def _check(self) -> "Options":

@@ -16,7 +16,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from sr_gan.arguments import LPIPSWeights, PhotoFolder, Scale, Written
+from sr_gan.arguments import Device, LPIPSWeights, PhotoFolder, Scale, Written
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
@@ -43,16 +43,26 @@ Packages = Annotated[list[Annotated[str, AfterValidator(_package)]], BeforeValid
 _PATH: Any = {"path": True}  # marks the field of a path in the schema
 
 
-_ALLOW = Field(
-    description="A package of your own, or a list of them, whose networks a model's file may be "
-    "built from. It is imported.",
-    examples=["PACKAGE"],
-)
+def option(description: str, example: str) -> Any:
+    """Returns a field with its help text, and an example of what can be given."""
+    return Field(description=description, examples=[example])
 
 
 def path(description: str, example: str) -> Any:
     """Returns a field for a path, which may contain any characters."""
     return Field(description=description, examples=[example], json_schema_extra=_PATH)
+
+
+_ALLOW = option(
+    "A package of your own, or a list of them, whose networks a model's file may be "
+    "built from. It is imported.",
+    "PACKAGE",
+)
+_DEVICE = option("Where to compute. auto takes a GPU if there is one.", "auto|cpu|cuda|cuda:N")
+_LPIPS = path(
+    "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
+    "FILE|download",
+)
 
 
 class Config(Settings):
@@ -128,26 +138,20 @@ class BenchDataConfig(Config):
         "scikit-image.",
         "FOLDER",
     )
-    images: Annotated[int, Field(ge=2)] = Field(
-        description="The number of test files, which are PNG of 2040x1356 pixels as DIV2K's.",
-        examples=["N"],
+    images: Annotated[int, Field(ge=2)] = option(
+        "The number of test files, which are PNG of 2040x1356 pixels as DIV2K's.", "N"
     )
     scale: Scale = Field(description="The scale factor between LR and HR.")
-    crop: PositiveInt = Field(
-        description="The side of a crop in HR pixels, a multiple of the scale.", examples=["N"]
-    )
-    batch_size: PositiveInt = Field(description="The number of crops in a batch.", examples=["N"])
-    workers: list[NonNegativeInt] = Field(
-        description="The loader is measured once with each of these numbers of processes; 0 is the "
+    crop: PositiveInt = option("The side of a crop in HR pixels, a multiple of the scale.", "N")
+    batch_size: PositiveInt = option("The number of crops in a batch.", "N")
+    workers: list[NonNegativeInt] = option(
+        "The loader is measured once with each of these numbers of processes; 0 is the "
         "main process. Default: [0,1,2].",
-        examples=["[N,N]"],
+        "[N,N]",
     )
-    seconds: PositiveFloat = Field(
-        description="The length of one measurement in seconds.", examples=["3"]
-    )
-    rounds: PositiveInt = Field(
-        description="How often everything is measured, in turn. The best result counts.",
-        examples=["N"],
+    seconds: PositiveFloat = option("The length of one measurement in seconds.", "3")
+    rounds: PositiveInt = option(
+        "How often everything is measured, in turn. The best result counts.", "N"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         description="The device that the device feed cuts crops on. auto takes a GPU if there "
@@ -171,28 +175,15 @@ class BenchUpscaleConfig(Config):
         "RUN|FILE|NAME",
     )
     allow: Packages = _ALLOW
-    width: Annotated[int, Field(ge=16)] = Field(
-        description="The width of the photograph that is enlarged, in pixels.", examples=["N"]
+    width: Annotated[int, Field(ge=16)] = option(
+        "The width of the photograph that is enlarged, in pixels.", "N"
     )
-    height: Annotated[int, Field(ge=16)] = Field(
-        description="The height of the photograph.", examples=["N"]
+    height: Annotated[int, Field(ge=16)] = option("The height of the photograph.", "N")
+    rounds: PositiveInt = option(
+        "How often each way enlarges the photograph. The best time counts.", "N"
     )
-    rounds: PositiveInt = Field(
-        description="How often each way enlarges the photograph. The best time counts.",
-        examples=["N"],
-    )
-    device: str = Field(
-        description="Where to compute. auto takes a GPU if there is one.",
-        examples=["auto|cpu|cuda|cuda:N"],
-    )
+    device: Device = _DEVICE
     output: str = path("The JSON file to write.", "FILE.json")
-
-    @staticmethod
-    def check_settings(settings: dict[str, Any]) -> None:
-        try:
-            Options(device=settings["device"])
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
 
 class TrainBench(BaseModel):
@@ -231,23 +222,18 @@ class EvaluateConfig(EnlargingConfig):
     built = ("degradation",)
 
     benchmark: Folders = path("A folder of HR photographs, or a list of them.", "FOLDER")
-    scale: PositiveInt = Field(
-        description="The scale factor of bicubic and lanczos.", examples=["N"]
-    )
+    scale: PositiveInt = option("The scale factor of bicubic and lanczos.", "N")
     lr: PhotoFolder | None = path(
         "A folder of LR images: a/0001.png or a/0001x4.png belongs to a/0001.png. Without it the "
         "photographs are reduced by the exact bicubic.",
         "FOLDER",
     )
-    degradation: dict[str, Any] = Field(
-        description="How LR images are made. kinds measures clean, JPEG 75 and 40, and noise 5 and "
+    degradation: dict[str, Any] = option(
+        "How LR images are made. kinds measures clean, JPEG 75 and 40, and noise 5 and "
         "10, with one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
-        examples=["bicubic|kinds"],
+        "bicubic|kinds",
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     lpips_squeeze: LPIPSWeights | None = path(
         "The weights of SqueezeNet. LPIPS is then measured with SqueezeNet, too, for models that "
         "were trained on LPIPS with AlexNet.",
@@ -268,22 +254,21 @@ class UpscaleConfig(EnlargingConfig, Size):
         "IMAGE|FOLDER|PATTERN",
     )
     output: str = path("A folder, or the file to write of a single image.", "FOLDER|FILE")
-    scale: PositiveInt | None = Field(
-        description="The scale factor: any factor for bicubic and lanczos, and at most its own for "
+    scale: PositiveInt | None = option(
+        "The scale factor: any factor for bicubic and lanczos, and at most its own for "
         "a model. Without it a model has its own factor, and bicubic and lanczos have 4.",
-        examples=["2"],
+        "2",
     )
-    format: Written | None = Field(
-        description="The format of the results. Without it each result has the format of its file.",
-        examples=["png|jpg|webp|avif|tiff|bmp"],
+    format: Written | None = option(
+        "The format of the results. Without it each result has the format of its file.",
+        "png|jpg|webp|avif|tiff|bmp",
     )
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(
-        description="The quality of JPEG, WebP and AVIF, 1 to 100.", examples=["N"]
+    quality: Annotated[int, Field(ge=1, le=100)] = option(
+        "The quality of JPEG, WebP and AVIF, 1 to 100.", "N"
     )
     overwrite: bool = Field(description="Overwrites results that exist already.")
-    max_megapixels: PositiveInt | PositiveFloat = Field(
-        description="Larger files are refused: a small file can claim to be a huge image.",
-        examples=["N"],
+    max_megapixels: PositiveInt | PositiveFloat = option(
+        "Larger files are refused: a small file can claim to be a huge image.", "N"
     )
 
 
@@ -292,9 +277,9 @@ class InterpolateConfig(Config):
 
     a: str = path("The generator at alpha=0, as a rule one trained for PSNR.", "RUN|FILE")
     b: str = path("The generator at alpha=1, as a rule a GAN of the same architecture.", "RUN|FILE")
-    alpha: str | float | int | list[float | int] = Field(
-        description="The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
-        examples=["0:1:0.1|0.5|[0.2,0.8]"],
+    alpha: str | float | int | list[float | int] = option(
+        "The mixtures: start:stop:step, a number, or a list of numbers from 0 to 1.",
+        "0:1:0.1|0.5|[0.2,0.8]",
     )
     allow: Packages = _ALLOW
     benchmark: Folders | None = path(
@@ -302,19 +287,13 @@ class InterpolateConfig(Config):
         "not measured.",
         "FOLDER",
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     photos: PhotoFolder | None = path(
         "The photographs on which the statistics of BatchNorm are measured. Without it they are "
         "those bundled with scikit-image.",
         "FOLDER",
     )
-    device: str = Field(
-        description="Where to compute. auto takes a GPU if there is one.",
-        examples=["auto|cpu|cuda|cuda:N"],
-    )
+    device: Device = _DEVICE
     output: str = path("The folder of the models and of the tables.", "FOLDER")
 
 
@@ -331,10 +310,10 @@ class ReportConfig(Config):
         "several runs beside them.",
         "FOLDER",
     )
-    epochs: list[NonNegativeInt] | None = Field(
-        description="The epochs whose pictures are shown, or the nearest ones that were drawn. "
+    epochs: list[NonNegativeInt] | None = option(
+        "The epochs whose pictures are shown, or the nearest ones that were drawn. "
         "Without it they are those of the original run's table, and the last one.",
-        examples=["[0,99,399]"],
+        "[0,99,399]",
     )
 
 
@@ -345,10 +324,7 @@ class DoctorConfig(Config):
         description="Where metrics and training are tried. auto tries the CPU, and a GPU if there "
         "is one."
     )
-    lpips: LPIPSWeights | None = path(
-        "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-        "FILE|download",
-    )
+    lpips: LPIPSWeights | None = _LPIPS
     output: str | None = path("A file to which the page is written, too.", "FILE")
 
 

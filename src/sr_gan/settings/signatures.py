@@ -34,21 +34,16 @@ def parameters(target: str) -> dict[str, Any]:
         ImportError: there is no such class of this package.
         Exception: a class of another package cannot be imported.
     """
-    if not is_own(target):
-        return dict(_imported(_class(target)))
     module, _, name = target.rpartition(".")
-    found = _lookup(module, name)
-    if found is None:
-        raise ImportError(f"{module} has no class {name}")
-    return dict(_read(*found))
-
-
-def _class(target: str) -> type:
-    module, _, name = target.rpartition(".")
-    found = getattr(import_module(module), name)
-    if not isinstance(found, type):
+    if is_own(target):
+        found = _lookup(module, name)
+        if found is None:
+            raise ImportError(f"{module} has no class {name}")
+        return dict(_read(*found))
+    kind = getattr(import_module(module), name)
+    if not isinstance(kind, type):
         raise TypeError(f"{name} is not a class")
-    return found
+    return dict(_imported(kind))
 
 
 def _imported(target: type) -> Iterator[tuple[str, Any]]:

@@ -23,7 +23,7 @@ def finished(cfg: DictConfig, run_dir: Path) -> bool:
     if not (run_dir / SUMMARY).exists() or not (run_dir / CONFIG).exists():
         return False
     before: Any = OmegaConf.to_container(OmegaConf.load(run_dir / CONFIG))
-    _refuse(_changes(before, check(cfg)), run_dir)
+    refuse(_changes(before, check(cfg)), "run", run_dir)
     return True
 
 
@@ -36,14 +36,15 @@ def begun(cfg: DictConfig, run_dir: Path) -> Path | None:
     if not checkpoints(run_dir):
         return None
     checkpoint = find_checkpoint("last", run_dir)
-    _refuse(_changes(checkpoint.config, check(cfg)), run_dir)
+    refuse(_changes(checkpoint.config, check(cfg)), "run", run_dir)
     return checkpoint.path
 
 
-def _refuse(changes: list[str], run_dir: Path) -> None:
+def refuse(changes: list[str], what: str, folder: Path) -> None:
+    """Refuses a folder whose run or search has other settings, if there are ``changes``."""
     if changes:
         raise UserError(
-            f"{relative(run_dir)} holds a run with other settings ({'; '.join(changes[:3])}): "
+            f"{relative(folder)} holds a {what} with other settings ({'; '.join(changes[:3])}): "
             "choose another folder with hydra.sweep.dir=FOLDER, or delete it"
         )
 

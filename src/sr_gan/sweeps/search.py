@@ -41,7 +41,7 @@ from sr_gan.metrics import LPIPS
 from sr_gan.runs.folder import ERROR
 from sr_gan.runs.resume import differences
 from sr_gan.settings.overrides import short, shortened
-from sr_gan.sweeps.jobs import STUDY
+from sr_gan.sweeps.jobs import STUDY, refuse
 from sr_gan.tables import Table
 
 NAME = "search"  # the name of the study in its file
@@ -163,12 +163,8 @@ def _open(folder: Path, settings: dict[str, str]) -> optuna.Study:
         reason = str(error).splitlines()[0]
         path = relative(folder / STUDY)
         raise UserError(f"{path} cannot be read: {reason}; restore it, or delete it") from error
-    changes = differences(study.user_attrs.get("settings", settings), settings)
-    if changes:
-        raise UserError(
-            f"{relative(folder)} holds a search with other settings ({'; '.join(changes[:3])}): "
-            "choose another folder with hydra.sweep.dir=FOLDER, or delete it"
-        )
+    before = study.user_attrs.get("settings", settings)
+    refuse(differences(before, settings), "search", folder)
     study.set_user_attr("settings", settings)
     study.set_metric_names(["PSNR-Y", "LPIPS"])
     return study
