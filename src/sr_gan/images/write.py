@@ -157,9 +157,9 @@ def _encode(
                     pipe.write(part)
         except BrokenPipeError:
             pass  # the encoder has failed, and says why
-        failure = done.exception()
-        if failure := target.error or failure:  # libvips says nothing, or less, of the target's
-            raise failure
+        encoding = done.exception()  # which waits for the encoder
+        if error := target.error or encoding:  # libvips says less of the target's, or nothing
+            raise error
     if kind.name == "TIFF" and not add_tags(file, metadata):
         notes.append("its EXIF and IPTC data are left out, because it is a BigTIFF")
     return notes
