@@ -146,6 +146,18 @@ def squeezenet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def vgg16_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random VGG16 weights under torchvision's names."""
+    from safetensors.torch import save_file
+    from torchvision.models import vgg16
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vgg16") / "vgg16.safetensors"
+    save_file(vgg16(weights=None).features.state_dict(prefix="features."), path)
+    return path
+
+
 RECIPES = ("gan_ldl", "gan_unit", "gan_bands")
 
 

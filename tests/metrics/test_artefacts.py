@@ -51,6 +51,12 @@ def test_grain_of_a_photograph(photo: Tensor) -> None:
     assert grain(enlarged, photo, 4) < 0 < grain(rounded(photo + checkers), photo, 4)
 
 
+@pytest.mark.parametrize("shape", [(6, 200), (200, 6), (8, 8)])
+def test_grain_of_nothing_inside_the_border_is_none(shape: tuple[int, int]) -> None:
+    image = torch.zeros(1, 3, *shape, dtype=torch.uint8)
+    assert isnan(grain(image, image, 4).item())
+
+
 def test_grain_without_anything_flat_is_none() -> None:
     noise = rounded(128 + 60 * torch.randn(1, 3, 64, 64))
     assert isnan(grain(noise, noise, 4).item())

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sr_gan import metrics
-from sr_gan.metrics import perceptual
 
 MOST = 4  # bytes per number of an image of uint8
 
@@ -47,10 +46,13 @@ def test_colour_shift() -> None:
     assert largest(metrics.colour_shift, image) < MOST
 
 
+def test_niqe() -> None:
+    image = torch.randint(0, 256, (1, 3, 3000, 104), dtype=torch.uint8)
+    assert largest(lambda sr, hr: metrics.NIQE()(sr, border=4), image) < MOST
+
+
 @pytest.mark.parametrize("net", ["alex", "squeeze"])
-def test_lpips(
-    net: Any, alexnet_file: Path, squeezenet_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(perceptual, "_SIDE", 16)  # so that small images have many tiles
+def test_lpips(net: Any, alexnet_file: Path, squeezenet_file: Path) -> None:
     lpips = metrics.LPIPS(str(alexnet_file if net == "alex" else squeezenet_file), net=net)
+    lpips.tile = 16  # so that small images have many tiles
     assert largest(lpips, torch.randint(0, 256, (1, 3, 3000, 80), dtype=torch.uint8)) < MOST

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchmetrics.functional.image import dists
+from torchvision.models import vgg16
 
 from sr_gan.errors import UserError
 from sr_gan.images.resize import downscale, upscale
-from sr_gan.metrics import LPIPS, perceptual
+from sr_gan.metrics import DISTS, LPIPS
 from sr_gan.networks.lpips import Backbone
 
 
@@ -48,25 +50,57 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path
         lpips(a[..., :20], b[..., :20])
 
 
-@pytest.mark.parametrize("net", ["alex", "squeeze"])
+@pytest.fixture
+def backbones(alexnet_file: Path, squeezenet_file: Path, vgg16_file: Path) -> dict[Backbone, Path]:
+    return {"alex": alexnet_file, "squeeze": squeezenet_file, "vgg": vgg16_file}
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
 @pytest.mark.parametrize("size", [(301, 34), (32, 333)])
 def test_tiles_have_the_distance_of_the_whole_image(
     net: Backbone,
     size: tuple[int, int],
-    alexnet_file: Path,
-    squeezenet_file: Path,
+    backbones: dict[Backbone, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In float64, so that no feature of a tile can differ unnoticed."""
-    lpips = LPIPS(str(alexnet_file if net == "alex" else squeezenet_file), net=net)
+    lpips = LPIPS(str(backbones[net]), net=net)
     lpips.network.double()
     monkeypatch.setattr(lpips, "_scaled", lambda image: image.double() / 127.5 - 1)
     a, b = (torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8) for _ in range(2))
     expected = lpips.network(a.double() / 127.5 - 1, b.double() / 127.5 - 1).flatten()
     assert expected.min() > 0
     torch.testing.assert_close(lpips(a, b), expected, rtol=1e-14, atol=0)
-    monkeypatch.setattr(perceptual, "_SIDE", 5)
+    lpips.tile = 5
     torch.testing.assert_close(lpips(a, b), expected, rtol=1e-14, atol=0)
+
+
+@pytest.fixture
+def reference(vgg16_file: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """torchmetrics' DISTS on the same weights."""
+    network = vgg16(weights=None)
+    network.load_state_dict(load_file(vgg16_file), strict=False)
+    monkeypatch.setattr(dists, "vgg16", lambda weights: network)
+    return dists.DISTSNetwork()
+
+
+def test_dists_agrees_with_torchmetrics_in_one_piece_and_in_tiles(
+    shared: Path, vgg16_file: Path, reference: nn.Module
+) -> None:
+    metric = DISTS(str(vgg16_file))
+    files = sorted((shared / "data/photos/valid").iterdir())[:10]
+    hr = torch.cat([load(path)[..., 200:277, 200:301] for path in files])
+    sr = upscale(downscale(hr, 4), 4)[..., : hr.shape[-2], : hr.shape[-1]]
+    expected = reference.double()(sr.double() / 255, hr.double() / 255)
+    assert expected.min() > 0.001
+    torch.testing.assert_close(metric(sr, hr), expected, rtol=0, atol=1e-6)
+    metric.tile = 2
+    torch.testing.assert_close(metric(sr, hr), expected, rtol=0, atol=1e-6)
+    assert metric(hr, hr).abs().max() < 1e-6
+    grey = hr[:1, :1]
+    torch.testing.assert_close(
+        metric(sr[:1, :1], grey), metric(sr[:1, :1].expand(1, 3, -1, -1), grey)
+    )
 
 
 def test_missing_and_wrong_weights(tmp_path: Path) -> None:

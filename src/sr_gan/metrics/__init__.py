@@ -6,10 +6,13 @@ is a mean over images, not over the pooled error.
 
 from sr_gan.metrics.artefacts import colour_shift, grain, lr_consistency
 from sr_gan.metrics.fidelity import psnr, psnr_y, rgb_to_y, ssim, ssim_y, to_uint8
-from sr_gan.metrics.perceptual import LPIPS
+from sr_gan.metrics.niqe import NIQE
+from sr_gan.metrics.perceptual import DISTS, LPIPS
 
 __all__ = [
+    "DISTS",
     "LPIPS",
+    "NIQE",
     "colour_shift",
     "grain",
     "lr_consistency",

@@ -53,7 +53,8 @@ def grain(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     ``h_sr^2 - h_hr^2`` over the flat pixels. The grain is ``sign(E) * sqrt(|E| / k)``, where k is
     the energy that the high-pass leaves of unit white noise. So white noise of standard deviation
     s, added to the photograph, gives s. A negative value means that SR is smoother than the
-    photograph. The value is NaN if less than 1 % of the pixels are flat.
+    photograph. The value is NaN if less than 1 % of the pixels are flat, or none is left inside
+    the border.
 
     Args:
         sr, hr: uint8 (B, 1 or 3, H, W).
@@ -79,7 +80,7 @@ def _grain(sr: Tensor, hr: Tensor, border: int) -> float:
         level = _is_flat(y)[inside]
         energy += (_high(x) ** 2 - _high(y) ** 2)[inside][level].sum()
         flat += level.sum()
-    if flat <= _FEWEST * (height - 2 * border) * (width - 2 * border):
+    if not flat or flat <= _FEWEST * (height - 2 * border) * (width - 2 * border):
         return np.nan
     energy /= flat
     return float(np.sign(energy) * np.sqrt(abs(energy) / _white_noise()))

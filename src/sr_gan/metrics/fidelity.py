@@ -1,12 +1,39 @@
 """PSNR and SSIM as the super-resolution literature measures them, on rounded 8-bit images."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from math import exp
 
 import torch
 from torch import Tensor
 
 from sr_gan.networks.tiles import spans
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How the literature takes the luma of an image, in which papers differ.
+
+    Args:
+        rounded: whether Y is rounded to whole numbers, as MATLAB's ``rgb2ycbcr`` does with 8-bit
+            images. PSNR is 0.01 to 0.02 dB lower than without.
+        grey_as_rgb: whether a grey image counts as RGB, whose luma has only 219 levels, so that its
+            PSNR is 1.3 dB higher. One of the images of Set14 is grey.
+        description: the convention in words.
+    """
+
+    rounded: bool
+    grey_as_rgb: bool
+    description: str
+
+
+CONVENTIONS = {
+    "srgan": Convention(False, False, "Y is not rounded, and grey images keep their values"),
+    "matlab": Convention(True, False, "Y is rounded, and grey images keep their values"),
+    "pytorch": Convention(False, True, "Y is not rounded, and grey images count as RGB"),
+}
+SRGAN = CONVENTIONS["srgan"]
 
 _ROWS = 32  # of a strip, so that its float64 maps are small
 _BELL = [exp(-(at**2) / (2 * 1.5**2)) for at in range(-5, 6)]
@@ -39,9 +66,9 @@ def psnr(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     return _psnr(*_inside(sr, hr, border), Tensor.double)
 
 
-def psnr_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Returns :func:`psnr` of the luma; the values of grey images are used unchanged."""
-    return _psnr(*_inside(sr, hr, border), luma)
+def psnr_y(sr: Tensor, hr: Tensor, border: int, convention: Convention = SRGAN) -> Tensor:
+    """Returns :func:`psnr` of the luma."""
+    return _psnr(*_inside(sr, hr, border), partial(luma, convention=convention))
 
 
 def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
@@ -58,14 +85,17 @@ def ssim(sr: Tensor, hr: Tensor, border: int) -> Tensor:
     return _ssim(*_inside(sr, hr, border), Tensor.double)
 
 
-def ssim_y(sr: Tensor, hr: Tensor, border: int) -> Tensor:
-    """Returns :func:`ssim` of the luma; the values of grey images are used unchanged."""
-    return _ssim(*_inside(sr, hr, border), luma)
+def ssim_y(sr: Tensor, hr: Tensor, border: int, convention: Convention = SRGAN) -> Tensor:
+    """Returns :func:`ssim` of the luma."""
+    return _ssim(*_inside(sr, hr, border), partial(luma, convention=convention))
 
 
-def luma(image: Tensor) -> Tensor:
+def luma(image: Tensor, convention: Convention = SRGAN) -> Tensor:
     """Returns the luma or the grey values: uint8 (B, 1 or 3, H, W) -> float64 (B, 1, H, W)."""
-    return image.double() if image.shape[1] == 1 else rgb_to_y(image)
+    if image.shape[1] == 1 and not convention.grey_as_rgb:
+        return image.double()
+    y = rgb_to_y(image.expand(-1, 3, -1, -1))
+    return y.add_(0.5).floor_() if convention.rounded else y
 
 
 def _psnr(x: Tensor, y: Tensor, floats: Callable[[Tensor], Tensor]) -> Tensor:
