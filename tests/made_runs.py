@@ -19,7 +19,7 @@ MakeRun = Callable[..., Path]
 def gan_rows(answers: list[tuple[float, float]], lpips: float | None = 0.3) -> list[dict[str, Any]]:
     """Returns rows of a GAN stage, validated in every epoch, with these D(real) and D(fake)."""
     rows = []
-    for epoch, (real, fake) in enumerate(answers):
+    for epoch, (real, fake) in enumerate(answers, 1):
         row = {
             "stage": "gan",
             "epoch": epoch,
@@ -27,7 +27,7 @@ def gan_rows(answers: list[tuple[float, float]], lpips: float | None = 0.3) -> l
             "loss/generator": 0.5,
             "discriminator/real": real,
             "discriminator/fake": fake,
-            "quality/psnr_y": 27.0 + epoch / 10,
+            "quality/psnr_y": 27.0 + (epoch - 1) / 10,
             "quality/ssim_y": 0.8,
             "quality/psnr_y_bicubic": 26.0,
             "quality/ssim_y_bicubic": 0.7,

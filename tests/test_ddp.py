@@ -177,11 +177,12 @@ def test_a_run_of_two_processes_writes_once_validates_rightly_and_resumes(
         "summary.json",
         "checkpoints",
         "samples",
-        "tensorboard",
+        "gan",
+        "result",
     }
     assert (two / "train.log").read_text().count("generator  SRResNet") == 1
     rows = read_rows(two / "metrics.csv")
-    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert [row["epoch"] for row in rows] == ["1", "2"]
 
     measured = ["sr_gan.evaluate", "model=two", "benchmark=valid", f"lpips={alexnet_file}"]
     python(folders, *measured, "output=scores")

@@ -121,32 +121,32 @@ def test_a_run_leaves_everything_behind(composed: Compose) -> None:
     assert json.loads((run / "summary.json").read_text()) == summary
     for stage in ("pretrain", "gan"):
         last = summary[stage]["last"]
-        assert last["epoch"] == 1
+        assert last["epoch"] == 2
         assert 5 < last["psnr_y"] < 60
         assert last["psnr_y_bicubic"] > 15
         names = {path.name for path in (run / "checkpoints" / stage).iterdir()}
         assert names == {"last.ckpt", "best.ckpt", "generator.safetensors"}
-        with Image.open(run / "samples" / stage / "epoch_0001.png") as grid:
+        with Image.open(run / "samples" / stage / "epoch_0002.png") as grid:
             assert grid.width > 4 * 64
-    assert [row["epoch"] for row in summary["gan"]["losses"]] == [0, 1]
+    assert [row["epoch"] for row in summary["gan"]["losses"]] == [1, 2]
 
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["stage"], row["epoch"]) for row in rows] == [
-        ("pretrain", "0"),
         ("pretrain", "1"),
-        ("gan", "0"),
+        ("pretrain", "2"),
         ("gan", "1"),
+        ("gan", "2"),
     ]
     l1, adversarial = float(rows[3]["loss/l1"]), float(rows[3]["loss/adversarial"])
     assert float(rows[3]["loss/generator"]) == pytest.approx(l1 + 1e-3 * adversarial, rel=1e-4)
     assert 0 < float(rows[3]["discriminator/fake"]) < 1
 
-    events = EventAccumulator(str(run / "tensorboard" / "gan"))
+    events = EventAccumulator(str(run / "gan"))
     events.Reload()
     scalars = {tag for tag in events.Tags()["scalars"] if tag not in ("epoch", "hp_metric")}
     assert scalars == {tag(name) for name in rows[3] if rows[3][name] and "/" in name}
-    assert [image.step for image in events.Images("samples")] == [0, 1]
+    assert [image.step for image in events.Images("samples")] == [2, 4]
 
 
 def test_without_lpips_the_best_is_that_of_psnr(composed: Compose) -> None:
@@ -394,7 +394,7 @@ def test_init_from_brings_its_generator(
 
 def test_a_run_that_diverges_ends_and_keeps_the_last_checkpoint(composed: Compose) -> None:
     cfg = composed("quickstart", "stages=[pretrain]", "pretrain.lr=1e30", "pretrain.epochs=5")
-    values = r"the run has diverged in epoch 0, loss/generator=nan, loss/mse=nan"
+    values = r"the run has diverged in epoch 1, loss/generator=nan, loss/mse=nan"
     with pytest.raises(UserError, match=values):
         train(cfg)
 

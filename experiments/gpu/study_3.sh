@@ -4,7 +4,7 @@
 #   experiments/gpu/study_3.sh OUT [KEY=VALUE ...]           at most 9 minutes; needs train/, valid/, vgg19, alexnet
 #
 # Ends in OUT/study_3.tar.gz, also when it is stopped: the loss table beside the original's, samples
-# at epochs 9, 99, 199, 299 and 399, LPIPS and grain every 10 epochs, the report.
+# at epochs 10, 100, 200, 300 and 400, LPIPS and grain every 10 epochs, the report.
 set -uo pipefail
 out=$1
 shift

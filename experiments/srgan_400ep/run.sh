@@ -30,7 +30,7 @@ timeout --signal=TERM "${LIMIT:-0}" "${PYTHON:-python}" -m sr_gan.train experime
 mkdir -p "$results"
 cp "$run"/{config.yaml,environment.json,metrics.csv} "$results"
 cp "$run/summary.json" "$run/checkpoints/gan/generator.safetensors" "$results" 2>/dev/null || true
-for epoch in 0009 0099 0199 0299 0399; do
+for epoch in 0010 0100 0200 0300 0400; do
   cp "$run/samples/gan/epoch_$epoch.png" "$results" 2>/dev/null || true
 done
 last=$("${PYTHON:-python}" -c 'import glob, sys; print(*sorted(glob.glob(sys.argv[1]))[-1:])' "$run/samples/gan/*.png")

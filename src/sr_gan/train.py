@@ -24,6 +24,7 @@ from sr_gan.cli import command, quieten
 from sr_gan.errors import UserError
 from sr_gan.files import real, relative
 from sr_gan.machine import installed, keep_freed_memory
+from sr_gan.runs.epochs import recount
 from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, find_weights
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
 from sr_gan.runs.recorded import settings_of_run
@@ -117,6 +118,7 @@ def _train_stages(
     if first:
         write_records(cfg, run_dir)
         (run_dir / PRUNED).unlink(missing_ok=True)
+        recount(run_dir)
         set_later_stages_aside(run_dir, stages[0])
 
     estimate = Estimate(modules)

@@ -159,11 +159,11 @@ def test_intervening_returns_from_nan_to_the_last_healthy_state(
 
     monkeypatch.setattr(GAN, "training_step", poisoned)
     settings = ("stages=[gan]", "health.every=1", "gan.epochs=3")
-    with pytest.raises(UserError, match="diverged in epoch 1"):
+    with pytest.raises(UserError, match="diverged in epoch 2"):
         train(composed("quickstart", *settings))
     cfg = composed("quickstart", *settings, "health.intervene=true", f"run_dir={tmp_path / 'on'}")
     train(cfg)
-    assert any("back to the state of epoch 0" in line for line in caplog.messages)
+    assert any("back to the state of epoch 1" in line for line in caplog.messages)
     weights = torch.load(Path(cfg.run_dir) / "checkpoints/gan/last.ckpt", weights_only=True)
     assert all(torch.isfinite(x).all() for x in weights["state_dict"].values())
     assert weights["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(5e-5)

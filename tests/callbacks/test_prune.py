@@ -18,7 +18,7 @@ BICUBIC = 25.0
 def sibling(folder: Path, scores: Sequence[tuple[float, float]], **also: float) -> None:
     """Writes a finished run of the stage gan with (PSNR-Y in dB, LPIPS) at each epoch."""
     rows = []
-    for epoch, (psnr, lpips) in enumerate(scores):
+    for epoch, (psnr, lpips) in enumerate(scores, 1):
         values = {"psnr_y": psnr, "lpips": lpips, "psnr_y_bicubic": BICUBIC, **also}
         row = {f"quality/{name}": f"{value:.6g}" for name, value in values.items()}
         rows.append({"stage": "gan", "epoch": str(epoch), **row})
@@ -28,7 +28,7 @@ def sibling(folder: Path, scores: Sequence[tuple[float, float]], **also: float) 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Four finished runs; the medians at epoch 1 are 27.5 dB and 0.35."""
+    """Four finished runs; the medians at epoch 2 are 27.5 dB and 0.35."""
     for number in range(4):
         scores = [(20.0, 0.9), (26.0 + number, 0.2 + 0.1 * number), (30.0, 0.1)]
         sibling(tmp_path / str(number), scores)
@@ -66,7 +66,7 @@ def test_it_says_why(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         stops(sweep, 26.0, 0.5)
     why = (
-        "epoch 1: behind the median of 4 finished runs in both, PSNR-Y 26.00 dB against 27.50 dB "
+        "epoch 2: behind the median of 4 finished runs in both, PSNR-Y 26.00 dB against 27.50 dB "
         "and LPIPS 0.5000 against 0.3500"
     )
     assert caplog.messages == [f"pruned     {why}"]
@@ -102,7 +102,7 @@ def test_a_pruned_run_ends_there_and_its_summary_says_so(
     pruning = ["callbacks=[default,prune]", "callbacks.prune.finished=1", "pretrain.epochs=3"]
     cfg = composed("quickstart", lpips, *pruning)
     run = Path(cfg.run_dir)
-    unbeatable = [{"stage": "pretrain", "epoch": "1", "quality/psnr_y": "99", "quality/lpips": "0"}]
+    unbeatable = [{"stage": "pretrain", "epoch": "2", "quality/psnr_y": "99", "quality/lpips": "0"}]
     one = ["stages=[pretrain]", "pretrain.epochs=1", f"run_dir={run.parent / 'first'}"]
     first = train(composed("quickstart", lpips, *one))
     (run.parent / "first" / "summary.json").unlink()  # not one to compare with
@@ -114,6 +114,6 @@ def test_a_pruned_run_ends_there_and_its_summary_says_so(
     summary = train(cfg)
     assert list(summary) == ["pretrain"]  # no GAN stage after it
     assert summary["pretrain"]["epochs"] == 2
-    assert summary["pretrain"]["pruned"].startswith("epoch 1: behind the median of 1 finished")
+    assert summary["pretrain"]["pruned"].startswith("epoch 2: behind the median of 1 finished")
     assert json.loads((run / "summary.json").read_text()) == summary
     assert (run / "checkpoints" / "pretrain" / "generator.safetensors").exists()

@@ -37,11 +37,11 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     run(path, "gan", 1, 3, {"loss": 3.0, "other": 4.0})
     rows = [(row["stage"], row["epoch"], row["loss"], row["other"]) for row in read_rows(path)]
     assert rows == [
-        ("pretrain", "0", "1", ""),
         ("pretrain", "1", "1", ""),
-        ("gan", "0", "2", ""),
-        ("gan", "1", "3", "4"),
+        ("pretrain", "2", "1", ""),
+        ("gan", "1", "2", ""),
         ("gan", "2", "3", "4"),
+        ("gan", "3", "3", "4"),
     ]
 
 
@@ -60,7 +60,19 @@ def test_rows_that_the_file_has_lost_are_in_the_checkpoint(
     resumed.load_state_dict(state)
     resumed.on_train_start(trainer(1, {}), module)
     resumed.on_train_epoch_end(trainer(1, {"loss": 3.0}), module)
-    assert path.read_text() == f"{whole}gan,1,3\n"
+    assert path.read_text() == f"{whole}gan,2,3\n"
+
+
+def test_the_rows_of_an_older_checkpoint_are_counted_from_1(tmp_path: Path) -> None:
+    path, module = tmp_path / "metrics.csv", cast(Any, None)
+    resumed = MetricsTable(str(path), "gan")
+    rows = [("pretrain", "0"), ("pretrain", "1"), ("gan", "0"), ("gan", "1")]
+    resumed.load_state_dict({"rows": [{"stage": name, "epoch": epoch} for name, epoch in rows]})
+    resumed.on_train_start(trainer(1, {}), module)
+    resumed.on_train_epoch_end(trainer(1, {"epoch": 2.0, "step": 8.0, "loss": 3.0}), module)
+    assert path.read_text().split() == [
+        *("stage,epoch,loss", "pretrain,1,", "pretrain,2,", "gan,1,", "gan,2,3")
+    ]
 
 
 def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
@@ -71,5 +83,5 @@ def test_scores_stand_only_where_they_were_taken(tmp_path: Path) -> None:
 def test_nan_is_an_error_that_says_what_to_do() -> None:
     guard, module = StopOnDivergence(), cast(Any, None)
     guard.on_train_epoch_end(trainer(3, {"loss/vgg": 1.0, "speed/x": float("nan")}), module)
-    with pytest.raises(UserError, match=r"diverged in epoch 3, loss/vgg=nan: .*learning rate"):
+    with pytest.raises(UserError, match=r"diverged in epoch 4, loss/vgg=nan: .*learning rate"):
         guard.on_train_epoch_end(trainer(3, {"loss/vgg": float("nan")}), module)

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sr_gan.cli import _in_thread
-from sr_gan.loggers.tensorboard import LAYOUT, RESULT, TensorBoard
+from sr_gan.loggers.tensorboard import LAYOUT, RESULT, TensorBoard, layout_of
 from sr_gan.runs.metrics_table import read_rows
 from sr_gan.settings.check import check
 from sr_gan.train import train
@@ -25,7 +25,7 @@ from tests.conftest import Compose
 
 
 def read(folder: Path) -> EventAccumulator:
-    events = EventAccumulator(str(folder))
+    events = EventAccumulator(str(folder), size_guidance={"images": 0})
     events.Reload()
     return events
 
@@ -52,10 +52,10 @@ def test_a_run_has_layout_settings_samples_and_a_row(
     )
     train(cfg)
     config = check(cfg)
-    folder = Path(cfg.run_dir) / "tensorboard"
+    folder = Path(cfg.run_dir)
     for stage in ("pretrain", "gan"):
         events = read(folder / stage)
-        assert [image.step for image in events.Images("samples")] == [0, 1]
+        assert [image.step for image in events.Images("samples")] == [2, 4]
         text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
         logged = yaml.safe_load(text.strip("`").removeprefix("yaml"))
         assert logged["stage"] == stage
@@ -68,7 +68,7 @@ def test_a_run_has_layout_settings_samples_and_a_row(
 
 def _check_layout(events: EventAccumulator) -> None:
     """Checks that each pattern matches a curve of a GAN stage, and which curves have no chart."""
-    found = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    found = events.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0]
     layout = layout_pb2.Layout.FromString(found)
     charts = {chart.title: list(chart.multiline.tag) for c in layout.category for chart in c.chart}
     assert list(charts) == [title for charts in LAYOUT.values() for title in charts]
@@ -123,13 +123,39 @@ def _check_row(events: EventAccumulator, last: dict[str, str]) -> None:
 def test_the_row_of_a_pretrain(composed: Compose) -> None:
     cfg = composed("srresnet", "pretrain.epochs=1", "trainer.limit_train_batches=1")
     train(cfg)
-    events = read(Path(cfg.run_dir) / "tensorboard" / "result")
+    events = read(Path(cfg.run_dir) / "result")
     content: Any = events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
     row = metadata.parse_session_start_info_plugin_data(content).hparams
     assert row["discriminator"].string_value == row["gan_loss"].string_value == "none"
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing
+
+
+def test_a_resumed_run_draws_nothing_twice(tmp_path: Path) -> None:
+    """The first process died two steps after its last checkpoint."""
+    for first, last in ((0, 5), (3, 7)):
+        logger = TensorBoard(str(tmp_path), "gan")
+        logger.begin_after(first)
+        for step in range(first + 1, last + 1):
+            logger.log_metrics({"loss/l1": float(first)}, step)
+            logger.log_image("samples", [Image.new("RGB", (4, 4))], step)
+        logger.finalize("success")
+    events = read(tmp_path / "gan")
+    points = [(event.step, event.value) for event in events.Scalars("1_loss/l1")]
+    assert points == [(1, 0), (2, 0), (3, 0), (4, 3), (5, 3), (6, 3), (7, 3)]
+    assert [event.step for event in events.Images("samples")] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_charts_of_what_is_not_measured_are_left_out() -> None:
+    pretrain = {"loss/generator", "loss/mse", "quality/psnr_y", "speed/step_time"}
+    assert {title for charts in layout_of(pretrain).values() for title in charts} == {
+        "loss of the generator",
+        "PSNR-Y, dB, beside bicubic",
+        "terms before weighting",
+        "seconds per update, and the part spent waiting for data",
+    }
+    assert layout_of({"quality/rank"}) == {}
 
 
 def test_a_full_disk_names_the_folder(
@@ -140,7 +166,7 @@ def test_a_full_disk_names_the_folder(
     def write(writer: RecordWriter, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    logger = TensorBoard(str(tmp_path), "tensorboard", "gan")
+    logger = TensorBoard(str(tmp_path), "gan")
     logger.experiment.flush()
     monkeypatch.setattr(RecordWriter, "write", write)
     monkeypatch.setattr(threading, "excepthook", _in_thread)
@@ -151,7 +177,7 @@ def test_a_full_disk_names_the_folder(
         partial(logger.log_image, "samples", [Image.new("RGB", (4, 4))]),
     )
     for task in tasks:
-        with pytest.raises(OSError, match=r"No space left on device: '.*tensorboard'$"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*gan'$"):
             task()
     logger.finalize("failed")  # hides no other error by one of its own
     assert "Traceback" not in capsys.readouterr().err

@@ -32,11 +32,13 @@ def batches(count: int) -> DataLoader[dict[str, Tensor]]:
     return DataLoader(items, BATCH)  # type: ignore[arg-type]
 
 
-def fit(module: L.LightningModule, loader: DataLoader[Any], **settings: Any) -> L.Trainer:
+def fit(
+    module: L.LightningModule, loader: DataLoader[Any], logger: Any = False, **settings: Any
+) -> L.Trainer:
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=getattr(module, "epochs", 1),
-        logger=False,
+        logger=logger,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

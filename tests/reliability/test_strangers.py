@@ -114,7 +114,7 @@ CONFIGS = {
 
 def stranger(make_run: MakeRun, name: str, config: str) -> Path:
     """A run folder in which every file tries something."""
-    run = make_run(name, grids=(0, 1))
+    run = make_run(name, grids=(1, 2))
     (run / "config.yaml").write_text(config)
     environment = {"command": SCRIPT, "packages": {SCRIPT: SCRIPT}, "date": "${oc.env:SECRET}"}
     (run / "environment.json").write_text(json.dumps(environment))
@@ -125,10 +125,10 @@ def stranger(make_run: MakeRun, name: str, config: str) -> Path:
     (run / "evaluation" / "<b>bold.json").write_text(json.dumps(scores))
     table = (run / "metrics.csv").read_text().replace("loss/generator", f"loss/{SCRIPT}", 1)
     (run / "metrics.csv").write_text(table)
-    (run / "samples" / "gan" / "epoch_0000.png").write_bytes(EPS)
-    (run / "samples" / "gan" / "epoch_0001.png").unlink()
-    (run / "samples" / "gan" / "epoch_0001.png").symlink_to("/etc/passwd")
-    (run / "samples" / "gan" / "epoch_0002.png").write_bytes(claim(16_000, 12_000))
+    (run / "samples" / "gan" / "epoch_0001.png").write_bytes(EPS)
+    (run / "samples" / "gan" / "epoch_0002.png").unlink()
+    (run / "samples" / "gan" / "epoch_0002.png").symlink_to("/etc/passwd")
+    (run / "samples" / "gan" / "epoch_0003.png").write_bytes(claim(16_000, 12_000))
     checkpoint = run / "checkpoints" / "gan" / "last.ckpt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"sr_gan": Program(), "state_dict": {}}, checkpoint)
@@ -169,7 +169,7 @@ def test_a_stage_is_no_path(stage: str, make_run: MakeRun, shell: Shell) -> None
 
 
 def test_a_report_deletes_no_pictures_but_its_own(make_run: MakeRun, shell: Shell) -> None:
-    run = make_run("theirs", grids=(0, 1, 2))
+    run = make_run("theirs", grids=(1, 2, 3))
     Path("pictures").mkdir()
     Path("pictures/mine.png").write_text("mine")
     (run / "report").mkdir()
@@ -179,7 +179,7 @@ def test_a_report_deletes_no_pictures_but_its_own(make_run: MakeRun, shell: Shel
     Path("page/figures/mine.png").write_text("mine")
     assert shell("report", f"run={run}")[0] == 0
     for _ in range(2):
-        assert shell("report", f"run={run}", "output=page", "epochs=[0]")[0] == 0
+        assert shell("report", f"run={run}", "output=page", "epochs=[1]")[0] == 0
     assert Path("pictures/mine.png").read_text() == "mine"
     assert Path("page/figures/mine.png").read_text() == "mine"
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sr_gan.runs.health import STATES, Reading, classify, explain
+from sr_gan.runs.health import AHEAD, STATES, Reading, classify, explain, in_words
 
 
 def reading(
@@ -59,9 +59,21 @@ def test_no_state_flickers_at_its_limit() -> None:
     assert classify(weak, before="generator winning") == "generator winning"
 
 
+def test_words_for_who_leads_agree_with_the_distance() -> None:
+    assert in_words("healthy", 0.4)[0] == "healthy"
+    assert "neither player is far ahead" in explain("healthy", [BALANCED])
+    for distance in (0.6, 0.75, AHEAD):
+        name, meaning = in_words("healthy", distance)
+        assert name == "healthy, D leads"
+        assert "usually tells photographs from generated images" in meaning
+    assert explain("healthy", [reading(0.87, 0.12)]).startswith("healthy, D leads (D(photo) 0.87")
+    assert in_words("saturated", 0.99)[0] == "saturated"
+
+
 def test_every_state_is_explained_with_numbers_and_a_setting() -> None:
     for state in STATES:
         sentence = explain(state, [SATURATED])
-        assert sentence.startswith(f"{state} (D(photo) 1.00, D(generated) 0.00): ")
+        name, _ = in_words(state, SATURATED.distance)
+        assert sentence.startswith(f"{name} (D(photo) 1.00, D(generated) 0.00): ")
         assert "\n" not in sentence
         assert state == "healthy" or "=" in sentence

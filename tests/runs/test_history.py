@@ -9,25 +9,26 @@ from tests.made_runs import MakeRun
 
 
 def test_a_run_is_read_back(make_run: MakeRun) -> None:
-    path = make_run("a", grids=(0, 2))
+    path = make_run("a", grids=(1, 3))
     (path / "evaluation").mkdir()
     (path / "evaluation" / "Set14.json").write_text('{"mean": {}, "images": [1, 2]}')
     (path / "evaluation" / "Set5.json").write_text('{"mean": {}, "images": [1]}')
     run = read_run(path)
     assert run.final is run.stages["gan"]
     assert run.stages["gan"].epochs == 3
-    assert run.stages["gan"].series("discriminator/real") == [(0, 0.6), (1, 0.7), (2, 0.75)]
+    assert run.stages["gan"].series("discriminator/real") == [(1, 0.6), (2, 0.7), (3, 0.75)]
     assert run.stages["gan"].last("quality/psnr_y") == 27.2
     assert run.planned("gan") == 3
     assert run.planned("pretrain") is None
-    assert list(run.samples("gan")) == [0, 2]
+    assert list(run.samples("gan")) == [1, 3]
     assert list(run.benchmarks) == ["Set5", "Set14"]  # the smaller set first
 
 
 def test_epochs_without_the_metric_and_nan_are_no_points(make_run: MakeRun) -> None:
-    rows = [{"stage": "gan", "epoch": i, "a": value} for i, value in enumerate(["1", "", "nan"])]
+    values = enumerate(["1", "", "nan"], 1)
+    rows = [{"stage": "gan", "epoch": i, "a": value} for i, value in values]
     stage = read_run(make_run("a", rows)).stages["gan"]
-    assert stage.series("a") == [(0, 1.0)]
+    assert stage.series("a") == [(1, 1.0)]
     assert math.isnan(stage.rows[2]["a"])
     assert stage.last("b") is None
 

@@ -6,7 +6,7 @@ import pytest
 from sr_gan.errors import UserError
 from sr_gan.runs.metrics_table import read_rows, read_stages, write_rows
 
-ROWS = [{"stage": "gan", "epoch": str(i), "loss/generator": f"0.{i}5"} for i in range(3)]
+ROWS = [{"stage": "gan", "epoch": str(i), "loss/generator": f"0.{i}5"} for i in range(1, 4)]
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

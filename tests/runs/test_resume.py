@@ -58,7 +58,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over() -> None:
     folder = run()
     write_rows(folder / "metrics.csv", [{"stage": "gan", "epoch": "211", "loss/vgg": "1"}])
     message = (
-        r"holds a run \(gan, 212 of 400 epochs\): go on with it by ckpt_path=runs/quickstart/1"
+        r"holds a run \(gan, 211 of 400 epochs\): go on with it by ckpt_path=runs/quickstart/1"
     )
     with pytest.raises(UserError, match=message):
         refuse_to_overwrite(folder)

@@ -31,7 +31,8 @@ def test_the_distance_of_the_answers_tells(state: str) -> None:
     health = diagnose(stage(CASES[state]))
     assert health is not None
     assert health.state == state
-    assert health.text.startswith(f"{state.capitalize()}: ")
+    assert health.text.startswith(f"{health.name.capitalize()}: ")
+    assert health.name == state
     assert bool(health.advice) == (state != "healthy")
 
 
@@ -39,10 +40,10 @@ def test_since_when_it_is_saturated_and_one_outlier_does_not_count() -> None:
     answers = [(0.6, 0.4)] * 5 + [(0.99, 0.01)] * 15
     health = diagnose(stage(answers))
     assert health is not None
-    assert "since epoch 5." in health.text
+    assert "since epoch 6." in health.text
     health = diagnose(stage([*answers[:-2], (0.8, 0.2), (0.99, 0.01)]))
     assert health is not None
-    assert (health.state, "since epoch 19." in health.text) == ("saturated", True)
+    assert (health.state, "since epoch 20." in health.text) == ("saturated", True)
 
 
 def test_few_epochs_are_a_first_impression() -> None:
@@ -60,8 +61,8 @@ def test_nan_and_no_discriminator() -> None:
     health = diagnose(broken)
     assert health is not None
     assert health.state == "diverged"
-    assert health.text == "Diverged: in epoch 1 of gan, loss/vgg=nan."
-    assert diagnose(Stage("pretrain", [{"epoch": 0, "loss/generator": 0.1}])) is None
+    assert health.text == "Diverged: in epoch 2 of gan, loss/vgg=nan."
+    assert diagnose(Stage("pretrain", [{"epoch": 1, "loss/generator": 0.1}])) is None
 
 
 def test_the_advice_names_settings_that_there_are() -> None:

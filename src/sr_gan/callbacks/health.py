@@ -113,7 +113,7 @@ class Health(L.Callback):
         module.means.add({"health/contrast": means[3], "health/colour": means[4]})
         state = classify(self.readings, self.state, self.looked_like_photos)
         if state != self.state:
-            epoch = trainer.current_epoch
+            epoch = trainer.current_epoch + 1
             _report("health     epoch %d: %s", epoch, explain(state, self.readings))
             self.state = state
         if self.intervene and state in ("diverged", "collapsed"):
@@ -154,7 +154,7 @@ class Health(L.Callback):
         self.readings, self.state, self.returned = [], "healthy", trainer.current_epoch
         _report(
             "health     intervening: back to the state of epoch %d, with half the learning rates",
-            saved["epoch"],
+            saved["epoch"] + 1,
         )
 
     def _log_gradients(self, module: GAN, lr: Tensor, sr: Tensor, hr: Tensor) -> None:

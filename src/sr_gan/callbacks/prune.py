@@ -50,9 +50,7 @@ class PruneByMedian(L.Callback):
         if trainer.sanity_checking or done < self.warmup * epochs or done >= epochs:
             return
         metrics = trainer.callback_metrics
-        why = self._behind(
-            trainer.current_epoch, {name: float(rounded(x)) for name, x in metrics.items()}
-        )
+        why = self._behind(done, {name: float(rounded(x)) for name, x in metrics.items()})
         if why:
             log.info("pruned     %s", why)
             with atomic_write(self.run_dir / PRUNED) as file:

@@ -15,8 +15,9 @@ from sr_gan.runs.folder import OVERRIDES
 class Recipe(L.Callback):
     """Writes the stage and the resolved configuration into every checkpoint, as plain data.
 
-    Loggers get the same when the stage begins. The settings on the command line go into the run's
-    folder with the first checkpoint, as the run is resumed with those that its checkpoint had.
+    Loggers get the same when the stage begins. Those with a method ``begin_after`` are told the
+    step after which it begins. The settings on the command line go into the run's folder with the
+    first checkpoint, as the run is resumed with those that its checkpoint had.
 
     Args:
         stage: the name of the stage.
@@ -43,7 +44,10 @@ class Recipe(L.Callback):
         }
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        done: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         for logger in trainer.loggers:
+            if hasattr(logger, "begin_after"):
+                logger.begin_after(done.processed)
             logger.log_hyperparams({**self.content["config"], "stage": self.content["stage"]})
 
     def on_save_checkpoint(

@@ -1,7 +1,7 @@
 """Draws the generator's images of the same validation crops at every validation."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import lightning as L
 import torch
@@ -13,14 +13,15 @@ from sr_gan.arguments import checked
 from sr_gan.files import atomic_write
 from sr_gan.images.decode import Pixels
 from sr_gan.images.resize import upscale
+from sr_gan.modules.base import SRModule
 from sr_gan.runs.grid import draw_grid
 
 
 class SampleGrid(L.Callback):
     """Draws LR | bicubic | SR | HR of the centres of the first validation photos.
 
-    The grid is written as ``epoch_0009.png``, epochs counted from 0, and handed to every logger
-    that has a ``log_image``.
+    The grid is written as ``epoch_0010.png``, epochs counted from 1, and handed to every logger
+    that has a ``log_image``, with the number of updates as its step.
 
     Args:
         folder: the folder of the PNG files.
@@ -49,11 +50,11 @@ class SampleGrid(L.Callback):
         if not self.rows or not trainer.is_global_zero or trainer.sanity_checking:
             return
         grid = draw_grid([[_pixels(image) for image in row] for row in self.rows])
-        with atomic_write(self.folder / f"epoch_{trainer.current_epoch:04d}.png", "wb") as file:
+        with atomic_write(self.folder / f"epoch_{trainer.current_epoch + 1:04d}.png", "wb") as file:
             grid.save(file, "PNG")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
-                logger.log_image("samples", [grid], step=trainer.current_epoch)
+                logger.log_image("samples", [grid], cast(SRModule, pl_module).updates)
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
         """Returns each column's centre, uint8 (3, side, side); LR pixels become squares."""

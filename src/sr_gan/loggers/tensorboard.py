@@ -1,5 +1,6 @@
 """TensorBoard: curves, a page of charts, samples, settings and results."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 # The page "Time Series" sorts groups by name, so a number before each name gives this order.
 GROUPS = ("loss", "discriminator", "quality", "speed", "health", "gradient", "optimizer")
 # The page "Custom Scalars", as {category: {chart: patterns}}; a pattern matches a metric's start.
-# The first category fills the first screen.
+# The first category fills the first screen. Charts of which nothing is measured are left out.
 LAYOUT = {
     "at a glance": {
         "loss of the generator": ["loss/generator$"],
@@ -57,24 +58,40 @@ class TensorBoard(TensorBoardLogger):
     A run has one row, which its last stage writes when it ends: the settings that sweeps change,
     and the last values of :data:`RESULT`. The row has its own folder, ``result``, so that
     TensorBoard offers no other curves as columns and puts settings that differ between runs first.
-    All settings are logged as a text.
+    All settings are logged as a text. A step is an update of the networks, in curves and pictures.
 
     Args:
         save_dir: the folder of the run.
-        name: a folder in ``save_dir``.
-        version: a folder in ``name``.
+        version: a folder in ``save_dir``. TensorBoard shows both as the name of its run.
     """
 
-    def __init__(self, save_dir: str, name: str, version: str) -> None:
-        super().__init__(save_dir, name, version, default_hp_metric=False)
+    def __init__(self, save_dir: str, version: str) -> None:
+        super().__init__(save_dir, "", version, default_hp_metric=False)
         self.row: dict[str, Any] | None = None
         self.last: dict[str, float] = {}
+        self.step = 0
+        self.found: set[str] = set()  # metrics that have been logged
+        self.layout: dict[str, Any] = {}
+
+    @rank_zero_only
+    def begin_after(self, step: int) -> None:
+        """Begins after ``step``: what was logged beyond it disappears from TensorBoard."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # slow to import
+
+        self.step = step
+        start = Event(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+        with self._named():
+            self.experiment._get_file_writer().add_event(start)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Logs all metrics except ``epoch``, whose curve is of no use."""
+        self.step = self.step if step is None else step
         with self._named():
             super().log_metrics({tag(k): v for k, v in metrics.items() if k != "epoch"}, step)
+            if not self.found.issuperset(metrics):
+                self.found.update(metrics)
+                self._lay_out()
         self.last.update({k: float(metrics[m]) for k, m in RESULT.items() if m in metrics})
 
     @rank_zero_only
@@ -87,14 +104,9 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Logs a run's resolved configuration, a plain dictionary with the current stage in it."""
-        layout = {
-            category: {title: ["Multiline", [*map(tag, found)]] for title, found in charts.items()}
-            for category, charts in LAYOUT.items()
-        }
         text = yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
         with self._named():
-            self.experiment.add_custom_scalars(layout)
-            self.experiment.add_text("config", f"```yaml\n{text}```")
+            self.experiment.add_text("config", f"```yaml\n{text}```", self.step)
         if params["stage"] == params["stages"][-1]:
             self.row = headline(params)
 
@@ -106,6 +118,13 @@ class TensorBoard(TensorBoardLogger):
                 self._write_row(self.row, self.last)
             super().finalize(status)
 
+    def _lay_out(self) -> None:
+        """Writes the layout anew if there are metrics for further charts; the last one counts."""
+        layout = layout_of(self.found)
+        if layout != self.layout:
+            self.layout = layout
+            self.experiment.add_custom_scalars(layout)
+
     @contextmanager
     def _named(self) -> Iterator[None]:
         """Names the folder in an error of TensorBoard's thread, which leaves it out."""
@@ -116,7 +135,7 @@ class TensorBoard(TensorBoardLogger):
             cause = error.__cause__ if isinstance(error, ValueError) else error
             if not isinstance(cause, OSError):
                 raise
-            name = cause.filename or self.root_dir
+            name = cause.filename or self.log_dir
             raise OSError(cause.errno, cause.strerror, name) from error
 
     def _write_row(self, row: dict[str, Any], last: dict[str, float]) -> None:
@@ -129,13 +148,26 @@ class TensorBoard(TensorBoardLogger):
             for summary in (start, end):
                 writer._get_file_writer().add_summary(summary)
             for name, value in last.items():
-                writer.add_scalar(name, value, row["epochs"])
+                writer.add_scalar(name, value, self.step)
 
 
 def tag(metric: str) -> str:
     """Returns the metric's name in TensorBoard: ``1_loss/generator`` for ``loss/generator``."""
     group = metric.partition("/")[0]
     return f"{GROUPS.index(group) + 1}_{metric}" if group in GROUPS else metric
+
+
+def layout_of(metrics: set[str]) -> dict[str, dict[str, Any]]:
+    """Returns the charts of :data:`LAYOUT` in which one of the metrics is shown."""
+    layout = {
+        category: {
+            title: ["Multiline", [*map(tag, patterns)]]
+            for title, patterns in charts.items()
+            if any(re.match(pattern, metric) for pattern in patterns for metric in metrics)
+        }
+        for category, charts in LAYOUT.items()
+    }
+    return {category: charts for category, charts in layout.items() if charts}
 
 
 def headline(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """Weights & Biases: one W&B run per stage; the stages of a run form a group."""
 
-from typing import Any
-
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from PIL import Image
 
 
 class WandB(WandbLogger):
@@ -34,14 +31,6 @@ class WandB(WandbLogger):
         super().__init__(
             name, save_dir, offline=offline, project=project, group=group, entity=entity, tags=tags
         )
-
-    @rank_zero_only
-    def log_image(
-        self, key: str, images: list[Image.Image], step: int | None = None, **kwargs: Any
-    ) -> None:
-        """Logs pictures under ``key``; the epoch ``step`` becomes their caption, not their step."""
-        caption = [f"epoch {step}"] * len(images)
-        super().log_image(key, images, None, caption=caption, **kwargs)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

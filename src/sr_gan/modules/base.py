@@ -17,7 +17,7 @@ from sr_gan.images.resize import upscale
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
 from sr_gan.modules.ema import EMA
-from sr_gan.modules.means import Means
+from sr_gan.modules.means import Means, Snapshot
 from sr_gan.modules.schedules import Constant
 from sr_gan.networks.split import Part, enlarge, split
 
@@ -123,6 +123,7 @@ class SRModule(L.LightningModule):
         self.betas = (betas[0], betas[1])
         self.schedule = schedule or Constant()
         self.means = Means()
+        self.noted: tuple[Snapshot, dict[str, float], int] | None = None  # a point of the curves
         self.taken: dict[str, Any] = {}  # the means of an epoch whose validation is to come
         self.retaken = False  # whether they are from a checkpoint
         self.rates: dict[str, float] = {}
@@ -142,6 +143,11 @@ class SRModule(L.LightningModule):
         batches = max(1, int(self.trainer.num_training_batches))
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         return (self.trainer.current_epoch + max(0, done) / batches) / self.epochs
+
+    @property
+    def updates(self) -> int:
+        """The number of updates that are done, which is the step of all curves and pictures."""
+        return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.processed)  # type: ignore[attr-defined]
 
     def rehearse(self, batch: Batch) -> None:
         """Runs all forward and backward passes of an update without changing any state."""
@@ -173,16 +179,55 @@ class SRModule(L.LightningModule):
         if self.average:
             self.average.update(self.generator)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Adds a point to the curves every ``trainer.log_every_n_steps`` updates.
+
+        A checkpoint of the last update has been written before, so that a resumed run adds it, too.
+        """
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and self.updates % every == 0:
+            self._note_point()
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Hands the epoch's means to Lightning before the validation and the table read them."""
+        """Hands the epoch's means to Lightning before the validation and the table read them.
+
+        Loggers have got them as points, of which the epoch's last one is added here.
+        """
         if self.trainer.is_last_batch:
+            self._note_point()
+            self._write_point()
             self.taken = {**self.rates, **self.means.take()}
-            self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
+            self._log_means()
+            self._log_place()
 
     def on_validation_epoch_end(self) -> None:
         """Hands over the means of a resumed epoch of which only the validation was left."""
         if self.retaken:
-            self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1)
+            self._log_means()
+        self._log_place()
+
+    def _log_means(self) -> None:
+        self.log_dict(self.taken, on_step=False, on_epoch=True, batch_size=1, logger=False)
+
+    def _log_place(self) -> None:
+        """Tells loggers the epoch, counted from 1, and the step; Lightning would use its own."""
+        place = {"epoch": self.trainer.current_epoch + 1.0, "step": float(self.updates)}
+        self.log_dict(place, on_step=False, on_epoch=True, batch_size=1)
+
+    def _note_point(self) -> None:
+        """Notes the means since the last point, and writes that one, which has arrived by now."""
+        self._write_point()
+        snapshot = self.means.snapshot()
+        if snapshot and self.loggers and self.trainer.is_global_zero:
+            others = {**self._current_rates(), "epoch": self.trainer.current_epoch + 1.0}
+            self.noted = snapshot, others, self.updates
+
+    def _write_point(self) -> None:
+        if self.noted:
+            (snapshot, others, step), self.noted = self.noted, None
+            metrics = {**snapshot.read(), **others}
+            for logger in self.loggers:
+                logger.log_metrics(metrics, step)
 
     def configure_optimizers(self) -> Any:
         """Returns an optimiser for each player, and its schedule over the whole stage.
@@ -295,7 +340,8 @@ class SRModule(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the measurements of the epoch so far."""
+        """Adds the measurements of the epoch so far; the resumed run goes on after them."""
+        self._write_point()
         taken = self.taken if self.trainer.validating else {}
         checkpoint["epoch_so_far"] = {
             "means": self.means.state_dict(),

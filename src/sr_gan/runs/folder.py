@@ -6,11 +6,11 @@
     environment.json   versions, git commit, machine, command
     overrides.json     the settings on the command line, with which the run is resumed
     train.log          the printed lines, with their times
-    metrics.csv        one row for each epoch
+    metrics.csv        one row for each epoch, counted from 1
     summary.json       the results
-    checkpoints/<stage>/{last,best,epoch=NNNN}.ckpt, generator.safetensors
+    checkpoints/<stage>/{last,best,epoch_NNNN}.ckpt, generator.safetensors
     samples/<stage>/epoch_NNNN.png
-    tensorboard/<stage>/
+    <stage>/, result/  TensorBoard's files
 """
 
 from collections.abc import Sequence

@@ -21,6 +21,7 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)  # the curve health/state holds their positions here
 
 SATURATED, AHEAD, BEHIND = 0.95, 0.8, 0.1  # limits of D(real) - D(fake)
+_LEADING = 0.5  # from here on a healthy discriminator leads: 3 to 1 for the right answer
 _LEAVING = 0.1  # a state ends only when the distance has come back this far over its limit
 _SWING = 0.4  # a change of the distance between two readings that counts as a swing
 _SWINGS = 3  # swings among the last readings that make an oscillation
@@ -32,7 +33,7 @@ _TINTED = 25.0  # grey levels between the mean colours
 _BEYOND = 1e10  # no loss of a run that still learns is as large
 
 MEANING: dict[State, str] = {
-    "healthy": "both players are learning from each other",
+    "healthy": "neither player is far ahead of the other",
     "discriminator winning": "the discriminator is far ahead, so that it teaches the generator "
     "little",
     "saturated": "the discriminator tells every image apart with certainty, so that its answer "
@@ -45,6 +46,10 @@ MEANING: dict[State, str] = {
     "collapsed": "the images have lost the contrast or the colours of the photographs",
     "diverged": "a loss is not a number, or larger than any that means something",
 }
+_LEADS = (
+    "the discriminator usually tells photographs from generated images, but without certainty, so "
+    "that the generator can learn from it"
+)
 _BETTER_START = (
     "start from a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps "
     "most, add an L1 term to the loss, or hold the discriminator back (discriminator=vgg_sn, "
@@ -111,6 +116,13 @@ def state_of(distance: float, before: State = "healthy") -> State:
     return "healthy"
 
 
+def in_words(state: State, distance: float) -> tuple[str, str]:
+    """Returns a name and a meaning of a state that agree with a distance D(real) - D(fake)."""
+    if state == "healthy" and distance >= _LEADING:
+        return f"{state}, D leads", _LEADS
+    return state, MEANING[state]
+
+
 def classify(
     readings: Sequence[Reading], before: State = "healthy", looked_like_photos: bool = True
 ) -> State:
@@ -165,8 +177,9 @@ def explain(state: State, readings: Sequence[Reading]) -> str:
     last = readings[-_RECENT:]
     real = median(reading.real for reading in last)
     fake = median(reading.fake for reading in last)
+    name, meaning = in_words(state, real - fake)
     advice = f"; try this: {ADVICE[state]}" if ADVICE[state] else ""
-    return f"{state} (D(photo) {real:.2f}, D(generated) {fake:.2f}): {MEANING[state]}{advice}"
+    return f"{name} (D(photo) {real:.2f}, D(generated) {fake:.2f}): {meaning}{advice}"
 
 
 def _is_absurd(value: float) -> bool:

@@ -10,6 +10,7 @@ import yaml
 
 from sr_gan.errors import UserError
 from sr_gan.files import real, relative, user_path
+from sr_gan.runs.epochs import sample_files
 from sr_gan.runs.metrics_table import Stage, read_stages
 
 # The types of the values that are looked up in the files of a run.
@@ -61,8 +62,7 @@ class Run:
 
     def samples(self, stage: str) -> dict[int, Path]:
         """The files of a stage's sample grids, by epoch."""
-        files = sorted((self.path / "samples" / stage).glob("epoch_*.png"))
-        return {int(f.stem[6:]): f for f in files if f.stem[6:].isdigit()}
+        return sample_files(self.path, stage)
 
 
 def find_runs(origins: list[str]) -> list[Path]:

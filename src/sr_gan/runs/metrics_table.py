@@ -1,4 +1,4 @@
-"""The table ``metrics.csv``: one row for each epoch, one column for each metric."""
+"""The table ``metrics.csv``: one row for each epoch, counted from 1, one column for each metric."""
 
 import csv
 import logging
@@ -27,7 +27,7 @@ class Stage:
     @property
     def epochs(self) -> int:
         """The number of epochs that are done."""
-        return int(self.rows[-1]["epoch"]) + 1
+        return int(self.rows[-1]["epoch"])
 
     def series(self, metric: str) -> list[tuple[int, float]]:
         """(epoch, value) for the epochs in which the metric was measured, without NaN."""
@@ -62,6 +62,23 @@ def read_stages(path: Path) -> dict[str, Stage]:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Reads the rows as text, of which all are numbers except for the name of the stage.
+
+    Epochs are counted from 1, also if an earlier version wrote the table.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return from_one(parse_rows(path))
+
+
+def from_one(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Counts the epochs of all rows of a table from 1; earlier versions counted them from 0."""
+    first = int(any(row["epoch"] == "0" for row in rows))
+    return [{**row, "epoch": str(int(row["epoch"]) + first)} for row in rows]
+
+
+def parse_rows(path: Path) -> list[dict[str, str]]:
+    """Reads the rows as they are.
 
     A file that is missing gives no rows. If the last line has no end, because a copy of the file
     was cut off, it is left out with a warning: its last number may have lost digits.

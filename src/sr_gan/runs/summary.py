@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sr_gan.files import atomic_write, relative
 from sr_gan.runs.folder import PRUNED, SUMMARY
+from sr_gan.runs.health import diverged
 from sr_gan.runs.metrics_table import Stage, read_stages
 from sr_gan.runs.published import ORIGINAL_RUN
 from sr_gan.tables import Table, number
@@ -80,10 +82,11 @@ def as_text(summary: dict[str, Any], run_dir: Path) -> str:
                 for row in result["losses"]
             ]
             tables.append(Table("", ["epoch", "D loss", "G loss"], losses))
-    return "\n\n".join([*(table.plain() for table in tables), "\n".join(_places(run_dir))])
+    blocks = [*(table.plain() for table in tables), _places(run_dir), _next(run_dir)]
+    return "\n\n".join(filter(None, blocks))
 
 
-def _places(run_dir: Path) -> list[str]:
+def _places(run_dir: Path) -> str:
     """Lists the files that the run left, as far as they exist."""
     pictures = sorted(run_dir.glob("samples/*/*.png"), key=_age)[-1:]
     weights = sorted(run_dir.glob("checkpoints/*/generator.safetensors"), key=_age)
@@ -91,15 +94,26 @@ def _places(run_dir: Path) -> list[str]:
         "run": [run_dir],
         "picture": pictures,
         "generator": weights,
-        "curves": [run_dir / "tensorboard"] if (run_dir / "tensorboard").is_dir() else [],
         "numbers": [run_dir / "metrics.csv", run_dir / SUMMARY],
     }
     lines = [f"{what:<10}{relative(path)}" for what, paths in places.items() for path in paths]
-    if not places["curves"]:
-        return lines
+    return "\n".join(lines)
+
+
+def _next(run_dir: Path) -> str:
+    """Returns the commands that usually follow, ready to copy; none after a divergence."""
+    stages = read_stages(run_dir / "metrics.csv")
+    if any(diverged(row) for stage in stages.values() for row in stage.rows[-1:]):
+        return ""
     where = relative(run_dir)
-    logs = "runs" if where.parts[:1] == ("runs",) else where
-    return [*lines, f"look at the curves with: tensorboard --logdir {logs}  (page Custom Scalars)"]
+    commands = {
+        "enlarge": f"sr-gan upscale {quote(f'model={where}')} input=PHOTO",
+        "report": f"sr-gan report {quote(f'run={where}')}",
+    }
+    if any(run_dir.glob("*/events.out.tfevents.*")):
+        logs = "runs" if where.parts[:1] == ("runs",) else quote(str(where))
+        commands["curves"] = f"tensorboard --logdir {logs}"
+    return "\n".join(f"{what:<10}{command}" for what, command in commands.items())
 
 
 def _age(path: Path) -> float:

@@ -6,7 +6,7 @@ from math import log
 from statistics import median
 from typing import Any
 
-from sr_gan.runs.health import ADVICE, MEANING, SATURATED, State, diverged, state_of
+from sr_gan.runs.health import ADVICE, SATURATED, State, diverged, in_words, state_of
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.tables import counted
 
@@ -24,11 +24,13 @@ class Verdict:
 
     Args:
         state: one of :data:`sr_gan.runs.health.STATES`.
+        name: the state, and who leads if it is healthy and one player does.
         text: one or two sentences with the numbers that it rests on.
         advice: what usually helps; empty if nothing is wrong.
     """
 
     state: State
+    name: str
     text: str
     advice: str
 
@@ -50,7 +52,7 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     if broken is not None:
         values = ", ".join(f"{name}={broken[name]:.3g}" for name in diverged(broken))
         text = f"Diverged: in epoch {broken['epoch']:.0f} of {stage.name}, {values}."
-        return Verdict("diverged", text, ADVICE["diverged"])
+        return Verdict("diverged", "diverged", text, ADVICE["diverged"])
     fakes = dict(stage.series("discriminator/fake"))
     reals = stage.series("discriminator/real")
     distance = [(epoch, value - fakes[epoch]) for epoch, value in reals if epoch in fakes]
@@ -61,10 +63,12 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         median(value for _, value in stage.series(name)[-window:])
         for name in ("discriminator/real", "discriminator/fake", "loss/discriminator")
     )
-    state = state_of(median(value for _, value in distance[-window:]))
+    typical = median(value for _, value in distance[-window:])
+    state = state_of(typical)
+    name, meaning = in_words(state, typical)
     chance = f"{guessing:.2f} is guessing; " if guessing else ""
     text = (
-        f"{state.capitalize()}: {MEANING[state]}. The discriminator gives photographs "
+        f"{name[0].upper()}{name[1:]}: {meaning}. The discriminator gives photographs "
         f"{real:.3f} and generated images {fake:.3f} on average, at a loss of {loss:.3g} "
         f"({chance}medians of the last {counted(window, 'epoch')})."
     )
@@ -73,7 +77,7 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         text += f" It has been saturated since epoch {saturated[-1][0]}."
     if len(distance) < 10:
         text += f" After {counted(len(distance), 'epoch')} that is a first impression."
-    return Verdict(state, text, ADVICE[state])
+    return Verdict(state, name, text, ADVICE[state])
 
 
 def guessing(config: dict[str, Any]) -> float | None:
