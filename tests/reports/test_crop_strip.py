@@ -10,7 +10,7 @@ from tests.made_runs import MakeRun, grid
 
 def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:
     """HR 255 and bicubic 50 come first, then each run, whose grey level is its last epoch."""
-    runs = [read_run(make_run(str(i), grids=(0, i))) for i in range(1, 6)]
+    runs = [read_run(make_run(str(i), grids=(1, i))) for i in range(1, 6)]
     picture = crop_strip(runs, [f"number {i}" for i in range(1, 6)])
     assert picture is not None
     pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("L"))
@@ -24,8 +24,8 @@ def test_the_crops_stand_side_by_side(make_run: MakeRun) -> None:
 
 
 def test_what_cannot_be_compared_is_left_out(make_run: MakeRun) -> None:
-    with_one = [read_run(make_run("a", grids=(0,))), read_run(make_run("b"))]
+    with_one = [read_run(make_run("a", grids=(1,))), read_run(make_run("b"))]
     assert crop_strip(with_one, ["a", "b"]) is None
-    other = read_run(make_run("c", grids=(0,)))
-    Image.eval(grid(0), lambda value: 255 - value).save(other.samples("gan")[0])
+    other = read_run(make_run("c", grids=(1,)))
+    Image.eval(grid(1), lambda value: 255 - value).save(other.samples("gan")[1])
     assert crop_strip([with_one[0], other], ["a", "c"]) is None

@@ -1,11 +1,14 @@
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_gan.reports.figures import Plot, Point, of_run, of_runs, pareto_front, perception_distortion
 from sr_gan.runs.history import read_run
+from tests.conftest import Compose
 from tests.made_runs import BALANCED, MakeRun, gan_rows
 
 
@@ -14,7 +17,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 def test_a_run_has_the_curves_that_it_has_values_for(make_run: MakeRun) -> None:
-    pretrain = [{"stage": "pretrain", "epoch": 0, "loss/generator": 0.1}]
+    pretrain = [{"stage": "pretrain", "epoch": 1, "loss/generator": 0.1}]
     run = read_run(make_run("a", pretrain + gan_rows(BALANCED)))
     assert [plot.name for plot in of_run(run)] == ["losses", "discriminator", "psnr_y", "lpips"]
     only = read_run(make_run("b", pretrain))
@@ -24,7 +27,7 @@ def test_a_run_has_the_curves_that_it_has_values_for(make_run: MakeRun) -> None:
 
 
 def test_every_curve_is_drawn_light_and_dark(make_run: MakeRun) -> None:
-    rows = [{"stage": "pretrain", "epoch": 0, "loss/generator": 0.1}, *gan_rows(BALANCED * 40)]
+    rows = [{"stage": "pretrain", "epoch": 1, "loss/generator": 0.1}, *gan_rows(BALANCED * 40)]
     run = read_run(make_run("a", rows))
     for plot in [*of_run(run), *of_runs([run, run])]:
         light, dark = pixels(plot.png()), pixels(plot.png(dark=True))
@@ -34,13 +37,19 @@ def test_every_curve_is_drawn_light_and_dark(make_run: MakeRun) -> None:
         assert light.std() > 5
 
 
-def test_the_originals_losses_stand_beside_a_long_run(make_run: MakeRun) -> None:
-    def legend(epochs: int) -> list[str]:
-        run = read_run(make_run(f"of {epochs}", gan_rows([(0.7, 0.3)] * epochs)))
+def test_the_originals_losses_stand_beside_a_long_run_that_reproduces_it(
+    make_run: MakeRun, composed: Compose
+) -> None:
+    def legend(epochs: int, recipe: Any) -> list[str]:
+        run = read_run(
+            make_run(f"{epochs} {bool(recipe)}", gan_rows([(0.7, 0.3)] * epochs), recipe)
+        )
         return labels(of_run(run)[0])
 
-    assert legend(100) == ["G", "D", "D, original run"]
-    assert legend(99) == ["G", "D"]
+    recipe = OmegaConf.to_container(composed("srgan_400ep", small=()), resolve=True)
+    assert legend(100, recipe) == ["G", "D", "D, original run"]
+    assert legend(99, recipe) == ["G", "D"]
+    assert legend(100, {}) == ["G", "D"]
 
 
 def test_curves_show_the_numbers_of_the_table(make_run: MakeRun) -> None:
@@ -49,17 +58,17 @@ def test_curves_show_the_numbers_of_the_table(make_run: MakeRun) -> None:
         {
             "stage": "pretrain",
             "epoch": i,
-            "quality/psnr_y": 25.0 + i,
+            "quality/psnr_y": 24.0 + i,
             "quality/psnr_y_bicubic": 24.0,
         }
-        for i in range(3)
+        for i in range(1, 4)
     ]
     rows = gan_rows(BALANCED)
     plots = {plot.name: plot for plot in of_run(read_run(make_run("a", pretrain + rows)))}
     before, after, *bicubic = drawn(plots["psnr_y"])
-    assert before == [(0, 25.0), (1, 26.0), (2, 27.0)]
+    assert before == [(1, 25.0), (2, 26.0), (3, 27.0)]
     assert after == [(3 + row["epoch"], row["quality/psnr_y"]) for row in rows]
-    assert bicubic[0] == [(0, 24.0), (1, 24.0), (2, 24.0)]
+    assert bicubic[0] == [(1, 24.0), (2, 24.0), (3, 24.0)]
     assert bicubic[1] == [(3 + row["epoch"], row["quality/psnr_y_bicubic"]) for row in rows]
     real, fake = drawn(plots["discriminator"])[1:]  # the first line is that of guessing
     assert [y for _, y in real] == [row["discriminator/real"] for row in rows]

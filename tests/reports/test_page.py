@@ -14,7 +14,7 @@ PNG = base64.b64decode(
 class Page(HTMLParser):
     """Collects the open tags, and every address that the page loads."""
 
-    VOID = ("meta", "img", "link", "br", "source")
+    VOID = ("meta", "img", "input", "link", "br", "source")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -60,8 +60,18 @@ def test_markdown_shows_the_pictures_that_lie_beside_it(tmp_path: Path) -> None:
     assert "|  | x\\|y |\n| --- | --: |\n| <b> | 1 |\n" in text
     assert "```yaml\nseed: 0\n```" in text
     names = re.findall(r"!\[.*\]\((.*)\)", text)
-    assert names == ["figures/curve.png", "figures/picture.png"]
+    assert names == ["figures/picture.png", "figures/curve.png"]
     assert all((tmp_path / name).read_bytes() == PNG for name in names)
+    html = (tmp_path / "report.html").read_text()
+    for page, table in ((text, "| --- |"), (html, "<table")):
+        assert page.index("a picture") < page.index("a curve") < page.index(table)
+
+
+def test_what_is_wider_than_a_phone_can_be_scrolled_by_keys(tmp_path: Path) -> None:
+    write("title", "today", [SECTION], tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    regions = re.findall(r'<div class="scroll" tabindex="0" role="region" aria-label="(.*)">', text)
+    assert regions == ["a picture", "scores", "facts"]
 
 
 def test_pictures_of_an_earlier_report_go(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def comparison_section(runs: Sequence[Run], notes: Sequence[str] = ()) -> Sectio
         tables.append(Table("What differs", header, rows))
     curves = [draw(plot, "runs-") for plot in [*plots, *figures.of_runs(runs)]]
     crops = crop_strip(runs, names)
-    return Section("Comparison", text, tables, curves, [crops] if crops else [])
+    return Section("Comparison", text, [crops] if crops else [], curves, tables)
 
 
 def titles(runs: Sequence[Run]) -> list[str]:
@@ -109,7 +109,7 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
         cells = [number(value, style) for value, (_, style) in zip(values, scores.values())]
         health = diagnose(run.final) if run.final else None
         chosen = [shortened(values[i]) for values in settings.values()]
-        state = health.state if health else _NOWHERE
+        state = health.name if health else _NOWHERE
         front = fronts.get(str(i + 1), len(runs) + 1)
         on_front = [str(front) if front <= len(runs) else _NOWHERE] if fronts else []
         row = [name, *chosen, *cells, state, progress(run), *on_front]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sr_gan.runs.history import Run
-from sr_gan.runs.published import ORIGINAL_RUN
+from sr_gan.runs.published import ORIGINAL_RUN, reproduces_original
 
 _SIZE, _DPI = (5.0, 3.2), 180  # in inches, so that text is readable on a phone
 _BASE: dict[str, Any] = {
@@ -158,8 +158,9 @@ def _losses(run: Run, axes: Axes, grey: str) -> None:
     _curve(axes, run, starts, "loss/generator", "G", _BLUE)
     _curve(axes, run, starts, "loss/discriminator", "D", _ORANGE)
     gan = run.stages.get("gan")
-    if gan is not None and gan.epochs > 99:  # otherwise only its first point is in view
-        points = [(starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n < gan.epochs]
+    # Of a shorter run only the first point would be in view.
+    if gan is not None and gan.epochs > 99 and reproduces_original(run.config):
+        points = [(starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n <= gan.epochs]
         axes.plot(*zip(*points), "s", color=grey, mfc="none", label="D, original run")
     axes.set_yscale("log")
     _finish(axes, starts)
@@ -205,7 +206,7 @@ def _curve(
 
 
 def _starts(run: Run, metric: str) -> dict[str, int]:
-    """Returns the stages that have the metric, with the places of their first epochs."""
+    """Returns the stages that have the metric, with the numbers of epochs before them."""
     starts, begin = {}, 0
     for name, stage in run.stages.items():
         if stage.series(metric):
@@ -216,8 +217,8 @@ def _starts(run: Run, metric: str) -> dict[str, int]:
 
 def _finish(axes: Axes, starts: dict[str, int]) -> None:
     for name, start in list(starts.items())[1:]:
-        axes.axvline(start - 0.5, color=axes.xaxis.label.get_color(), lw=0.8, ls=":")
-        axes.text(start, 1, name, transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+        axes.axvline(start + 0.5, color=axes.xaxis.label.get_color(), lw=0.8, ls=":")
+        axes.text(start + 1, 1, name, transform=axes.get_xaxis_transform(), va="top", fontsize=9)
     stage = f"epoch of {next(iter(starts))}" if len(starts) == 1 else "epoch, over all stages"
     axes.set_xlabel(stage)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -28,23 +28,23 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A section on one run, or on several; the text comes before what can be looked up."""
+    """A section on one run, or on several, in the order of the page: what is looked up is last."""
 
     title: str
     text: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    curves: Sequence[Picture] = ()
     pictures: Sequence[Picture] = ()
+    curves: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
     details: Sequence[Table] = ()
     settings: str = ""
 
 
 def write(title: str, date: str, sections: Sequence[Section], folder: Path) -> list[Path]:
     """Writes ``report.html``, ``report.md`` and ``figures/*.png`` in place of earlier ones."""
-    pictures = [picture for s in sections for picture in (*s.curves, *s.pictures)]
+    pictures = [picture for s in sections for picture in (*s.pictures, *s.curves)]
     files = {folder / picture.file: picture.png for picture in pictures}
     for name in ("report.html", "report.md"):
-        template = _templates().get_template(f"{name}.jinja")
+        template = templates().get_template(f"{name}.jinja")
         text = template.render(title=title, date=date, sections=sections)
         files[folder / name] = text.encode()
     for stale in _pictures_of(folder) - files.keys():
@@ -64,10 +64,11 @@ def _pictures_of(folder: Path) -> set[Path]:
     return {folder / "figures" / name for name in names}
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Returns the templates of this room; those of HTML escape what they show."""
     environment = Environment(
         loader=PackageLoader("sr_gan.reports"),
-        autoescape=lambda name: name == "report.html.jinja",
+        autoescape=lambda name: str(name).endswith(".html.jinja"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

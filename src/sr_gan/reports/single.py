@@ -15,11 +15,12 @@ from sr_gan.runs.folder import PRUNED
 from sr_gan.runs.grid import draw_grid, read_grid
 from sr_gan.runs.history import Run
 from sr_gan.runs.metrics_table import Stage
-from sr_gan.runs.published import ORIGINAL_RUN, X4
+from sr_gan.runs.published import ORIGINAL_RUN, published, reproduces_original
 from sr_gan.runs.verdict import diagnose, guessing
 from sr_gan.tables import Table, number
 
-_TRIPTYCH = {"real(hr)": "HR", "lr": "LR", "gen(hr)": "SR"}  # as in the original's figures 3 and 4
+# As in the original's figures 3 and 4, and bicubic.
+_PANELS = {"real(hr)": "HR", "lr": "LR", "bicubic": "bicubic", "gen(hr)": "SR"}
 
 _VALIDATED = ("psnr_y", "ssim_y", "lpips")  # of METRICS
 
@@ -33,13 +34,13 @@ def run_section(run: Run, epochs: Sequence[int], prefix: str = "", title: str = 
         prefix: the prefix of the pictures' names.
         title: the heading; the run's name if empty.
     """
-    triptychs, unreadable = _triptychs(run, epochs, prefix)
+    samples, unreadable = _samples(run, epochs, prefix)
     return Section(
         title or run.name,
         text=[*_outcome(run), *_health(run), *unreadable],
-        tables=[*_scores(run), *_losses(run), *_benchmarks(run)],
+        pictures=samples,
         curves=[draw(plot, prefix) for plot in figures.of_run(run)],
-        pictures=triptychs,
+        tables=[*_scores(run), *_losses(run), *_benchmarks(run)],
         details=_facts(run),
         settings=yaml.safe_dump(run.config, sort_keys=False) if run.config else "",
     )
@@ -120,23 +121,26 @@ def _validation(name: str, row: Any, metrics: dict[str, tuple[str, int]]) -> lis
 
 
 def _losses(run: Run) -> list[Table]:
-    """Returns a table of the losses at the epochs of the original's table, and at the last."""
+    """Returns a table of the losses at the epochs of the original's table, and at the last.
+
+    The original's losses stand beside those of a run that reproduces it.
+    """
     stage = run.stages.get("gan")
     if stage is None or not any("loss/discriminator" in row for row in stage.rows):
         return []
+    beside = reproduces_original(run.config)
     rows = []
     for row in stage.rows:
         epoch = int(row["epoch"])
         if epoch in ORIGINAL_RUN or row is stage.rows[-1]:
-            ours = [row.get(f"loss/{name}") for name in ("discriminator", "generator")]
-            theirs = ORIGINAL_RUN.get(epoch, (None, None))
-            rows.append([str(epoch), *(number(value, ".3g") for value in (*ours, *theirs))])
-    caption = (
-        "Losses, beside those of the run that this project reproduces. G's loss has other terms in "
-        "each recipe: compare its course, not its height"
-    )
-    header = ["epoch", "D loss", "G loss", "D loss, original", "G loss, original"]
-    return [Table(caption, header, rows)]
+            values = [row.get(f"loss/{name}") for name in ("discriminator", "generator")]
+            values += ORIGINAL_RUN.get(epoch, (None, None)) if beside else ()
+            rows.append([str(epoch), *(number(value, ".3g") for value in values)])
+    header = ["epoch", "D loss", "G loss"]
+    if not beside:
+        return [Table("Losses", header, rows)]
+    caption = "Losses, beside those of the run that this one reproduces"
+    return [Table(caption, [*header, "D loss, original", "G loss, original"], rows)]
 
 
 def _benchmarks(run: Run) -> list[Table]:
@@ -146,14 +150,13 @@ def _benchmarks(run: Run) -> list[Table]:
         rows = {str(scores.get("model", "generator")): scores["mean"]}
         rows["bicubic"] = scores.get("bicubic", {})
         if scores.get("scale") == 4:
-            published = {who: sets.get(name) for who, sets in X4.items() if "bicubic" not in who}
-            rows.update({who: {"psnr_y": v[0], "lpips": v[1]} for who, v in published.items() if v})
+            rows |= {who: row for who, row in published(name).items() if "bicubic" not in who}
         tables.append(table(rows, "", f"{name}, by sr_gan.evaluate"))
     return tables
 
 
-def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Picture], list[str]]:
-    """Returns pictures ``real(hr) | lr | gen(hr)``, and a note on each that cannot be read.
+def _samples(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Picture], list[str]]:
+    """Returns pictures of :data:`_PANELS`, and a note on each that cannot be read.
 
     With ``epochs`` these are the last of each stage, and in the final stage also those nearest to
     the chosen ones; without, only the last.
@@ -163,10 +166,10 @@ def _triptychs(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Pictu
         grids = run.samples(stage)
         chosen = epochs if run.final is run.stages[stage] else ()
         for epoch in _nearest(list(grids), chosen):
-            name = f"{prefix}triptych-{stage}-{epoch:04d}"
-            caption = f"{' | '.join(_TRIPTYCH)} after epoch {epoch} of {stage}"
+            name = f"{prefix}samples-{stage}-{epoch:04d}"
+            caption = f"{' | '.join(_PANELS)} after epoch {epoch} of {stage}"
             try:
-                pictures.append(Picture(name, caption, _triptych(grids[epoch])))
+                pictures.append(Picture(name, caption, _panels(grids[epoch])))
             except UserError as error:
                 unreadable.append(f"Not shown: {error}.")
     return pictures, unreadable
@@ -180,9 +183,9 @@ def _nearest(taken: list[int], wanted: Sequence[int]) -> list[int]:
     return sorted({min(taken, key=lambda t: abs(t - epoch)) for epoch in within} | {max(taken)})
 
 
-def _triptych(path: Path) -> bytes:
+def _panels(path: Path) -> bytes:
     columns = read_grid(path)
-    grid = draw_grid([[columns[title] for title in _TRIPTYCH.values()]], tuple(_TRIPTYCH))
+    grid = draw_grid([[columns[title] for title in _PANELS.values()]], tuple(_PANELS))
     buffer = io.BytesIO()
     grid.save(buffer, "PNG")
     return buffer.getvalue()
