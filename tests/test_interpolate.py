@@ -1,6 +1,7 @@
 """``python -m sr_gan.interpolate`` as a user calls it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,10 @@ def test_writes_models_that_upscale_takes_and_a_table(
     folder.mkdir()
     for i in range(2):
         Image.fromarray(random_photo(60, 72, i)).save(folder / f"{i}.png")
+    shutil.copytree(folder, tmp_path / "other" / "set")
     a, b = models
-    code, _out, err = shell(
-        "interpolate", f"a={a}", f"b={b}", "alpha=0:1:0.5", f"benchmark={folder}"
-    )
+    sets = f"benchmark=[{folder},{tmp_path / 'other' / 'set'}]"
+    code, _out, err = shell("interpolate", f"a={a}", f"b={b}", "alpha=0:1:0.5", sets)
     assert code == 0, err
     names = [f"alpha_{alpha}.safetensors" for alpha in ("0.00", "0.50", "1.00")]
     assert sorted(p.name for p in (tmp_path / "interpolated").glob("*.safetensors")) == names
@@ -47,7 +48,8 @@ def test_writes_models_that_upscale_takes_and_a_table(
     table = json.loads((tmp_path / "interpolated" / "set.json").read_text())
     assert list(table) == ["0.00", "0.50", "1.00", "bicubic"]
     assert table["0.00"]["psnr_y"] != table["1.00"]["psnr_y"]
-    assert "| 0.50 |" in (tmp_path / "interpolated" / "set.md").read_text()
+    for name in ("set", "set_2"):
+        assert "| 0.50 |" in (tmp_path / "interpolated" / f"{name}.md").read_text()
 
 
 @pytest.mark.parametrize(

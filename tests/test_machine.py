@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sr_gan.devices import out_of_memory
-from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory
+from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory, return_freed_memory
 
 
 def test_the_processor_has_a_name() -> None:
@@ -35,11 +35,13 @@ def test_bf16_is_what_linux_says(
 def test_glibc_takes_the_settings_and_their_defaults() -> None:
     assert keep_freed_memory()
     assert keep_freed_memory(False)
+    assert return_freed_memory()
 
 
 def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "win32")
     assert not keep_freed_memory()
+    assert not return_freed_memory()
 
 
 @pytest.mark.parametrize(

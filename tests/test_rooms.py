@@ -36,7 +36,7 @@ BELOW = {  # the rooms that a room may import, besides the ground floor
     "loggers": set(),
     "callbacks": {"images", "runs", "metrics", "modules"},
     "inference": {"images", "settings", "models", "networks", "runs", "metrics"},
-    "evaluation": {"images", "runs", "metrics", "data", "inference"},
+    "evaluation": {"images", "settings", "runs", "metrics", "data", "inference"},
     "sweeps": {"settings", "runs", "metrics"},
     "reports": {"images", "settings", "runs", "evaluation"},
     "resolvers": {"settings", "runs"},

@@ -91,6 +91,16 @@ def _file_or(*words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _kind(name: str) -> str:
+    if not KINDS.fullmatch(name):
+        raise ValueError(
+            "allowed are clean, jpegN with a quality from 1 to 100, and noiseN with 1 to 99 grey "
+            "levels, such as jpeg75 and noise10"
+        )
+    return name
+
+
+KINDS = re.compile(r"clean|jpeg([1-9]\d?|100)|noise([1-9]\d?)")  # of damage to LR images
 Kernel = Literal["bicubic", "lanczos"]
 # The extensions of results, which :data:`sr_gan.images.write.FORMATS` describes.
 Written = Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"]
@@ -102,6 +112,8 @@ OddSize = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Pair = Annotated[Sequence[T], Field(min_length=2, max_length=2)]
 Range = Annotated[Sequence[T], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
 
+Kind = Annotated[str, AfterValidator(_kind)]
 PhotoFolder = Annotated[str, AfterValidator(_folder)]
 VGGWeights = Annotated[str, _file_or("torchvision", "random")]
 LPIPSWeights = Annotated[str, _file_or("download")]
+NIQEParameters = Annotated[str, _file_or("fitted")]

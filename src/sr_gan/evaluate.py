@@ -1,66 +1,100 @@
-"""``python -m sr_gan.evaluate``: measures a model on folders of photographs."""
+"""``python -m sr_gan.evaluate``: measures models on folders of photographs."""
 
 import logging
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
-from sr_gan.files import check_writable, relative, user_path
-from sr_gan.machine import keep_freed_memory
+from sr_gan.files import check_writable, real, relative, shortened, user_path
+from sr_gan.machine import return_freed_memory
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.build import build
 from sr_gan.settings.check import check
+from sr_gan.settings.measures import Measures
 from sr_gan.settings.options import Options
 from sr_gan.settings.schema import EvaluateConfig
 
 if TYPE_CHECKING:
+    from sr_gan.evaluation.contestants import Contestant
     from sr_gan.inference.pretrained import Pretrained
 
 log = logging.getLogger(__name__)
 
+_BICUBIC = "bicubic"  # with which everything is compared
+
 
 def evaluate(cfg: DictConfig) -> None:
-    """Measures ``cfg.model`` on each benchmark, prints the tables and writes them.
+    """Measures ``cfg.model`` and ``cfg.sr`` on each benchmark, prints and writes the tables.
 
     Raises:
-        UserError: a setting, the model or an image is not usable.
+        UserError: a setting, a model or an image is not usable. Images that are not are named at
+            the end, when the others are measured.
     """
     settings = check(cfg, EvaluateConfig)
-    find_model(settings["model"], "model")
-    from sr_gan.evaluation import scores  # imports PyTorch, as all of these do
-    from sr_gan.evaluation.measure import measure, measure_kinds, perceptual
+    names = settings["model"] or ([] if settings["sr"] else [None])
+    for name in names:
+        find_model(name, "model")
+    kinds = asked_kinds(cfg)
+    # These import PyTorch.
+    from sr_gan.evaluation import scores
+    from sr_gan.evaluation.contestants import Model, Pictures
+    from sr_gan.evaluation.journal import Journal
+    from sr_gan.evaluation.measure import benchmarks, measure, refuse_left_out
+    from sr_gan.evaluation.pictures import find_pictures
+    from sr_gan.evaluation.suite import suite
     from sr_gan.inference.pretrained import load_pretrained
     from sr_gan.inference.upscaler import Upscaler
+    from sr_gan.reports import slider
 
-    kinds = asked_kinds(cfg)
-    model = load_pretrained(settings["model"], settings["scale"], allow=settings["allow"])
-    upscaler = Upscaler(model, Options.among(settings))
-    lpips = perceptual(settings["lpips"], settings["lpips_squeeze"], upscaler.device)
-    keep_freed_memory()  # not earlier, as building AlexNet frees its classifier of 230 MB
-    log.info("model   %s", model.describe())
-    output = _output(settings["output"], model)
+    models = [load_pretrained(name, settings["scale"], allow=settings["allow"]) for name in names]
+    scale = _common_scale(models, settings["scale"])
+    output = _output(settings, models)
+    folders = [user_path(folder) for folder in settings["sr"] or []]
+    upscalers = [Upscaler(model, Options.among(settings)) for model in models]
+    if all(model.name != _BICUBIC or model.path for model in models):  # to compare with
+        plain = Options(device=settings["device"])
+        upscalers.append(Upscaler(load_pretrained(_BICUBIC, scale), plain))
+    called = _names([each.model for each in upscalers], folders)
+    contestants = [Model(name, upscaler) for name, upscaler in zip(called, upscalers)]
+    measures = suite(scale, upscalers[0].device, Measures.among(settings))
+    if measures.has_vgg:
+        return_freed_memory()  # else there are 0.7 GB of gaps
+    for model in models:
+        log.info("model   %s", model.describe())
     check_writable([output / "scores"], f"output={output}")
-    names: list[str] = []
-    for benchmark in settings["benchmark"]:
-        evaluation = (
-            measure_kinds(upscaler, benchmark, kinds, lpips)
-            if kinds
-            else measure(upscaler, benchmark, settings["lr"], lpips)
-        )
-        names.append(evaluation.benchmark)
-        if (number := names.count(names[-1])) > 1:  # two folders of one name have their own files
-            evaluation = replace(evaluation, benchmark=f"{names[-1]}_{number}")
-        files = scores.write(evaluation, output)
-        log.info("\n%s\n", evaluation.table().plain())
-        log.info("written %s", ", ".join(str(relative(path)) for path in files))
+    sets = benchmarks(settings["benchmark"], scale, kinds, settings["lr"])
+    pictures = [
+        [
+            Pictures(name, find_pictures(each.photos, folder, "sr"), scale)
+            for name, folder in zip(called[len(upscalers) :], folders)
+        ]
+        for each in sets
+    ]
+    left_out: list[str] = []
+    for benchmark, found in zip(sets, pictures):
+        # Bicubic comes last if it is only there to compare with.
+        every: list[Contestant] = [*contestants[: len(models)], *found, *contestants[len(models) :]]
+        journal = Journal(output / shortened(benchmark.name, ".unfinished.jsonl"))
+        evaluation, unusable = measure(every, measures, benchmark, journal, settings["page"])
+        left_out += unusable
+        if any(evaluation.models.values()):
+            files = scores.write(evaluation, output)
+            if settings["page"]:
+                files.append(slider.write(evaluation, output))
+            log.info("\n%s\n", scores.as_text(evaluation))
+            log.info("written %s", ", ".join(str(relative(path)) for path in files))
+        if not unusable:
+            journal.delete()
+    refuse_left_out(left_out)
 
 
-def asked_kinds(cfg: DictConfig) -> list[str]:
-    """The kinds of LR images to measure; none where they are reduced exactly.
+def asked_kinds(cfg: DictConfig) -> list[str | None]:
+    """The kinds of LR images to measure; None are images that are reduced exactly, or given.
 
     Raises:
         UserError: the degradation is another one, or contradicts the LR images that are given.
@@ -69,21 +103,66 @@ def asked_kinds(cfg: DictConfig) -> list[str]:
 
     degradation = build(cfg.degradation)
     if isinstance(degradation, Exact):
-        return []
+        return [None]
     if not isinstance(degradation, Kinds):
-        raise UserError("degradation is drawn at random, for training: allowed are bicubic, kinds")
-    if cfg.lr is not None:
-        raise UserError("degradation and lr contradict: LR images that are given stay as they are")
-    return degradation.names
+        raise UserError(
+            "degradation is drawn at random, for training: allowed are bicubic, kinds, and a list "
+            "of kinds such as jpeg75,noise10"
+        )
+    for key in ("lr", "sr"):
+        if cfg[key] is not None:
+            what = "LR images that are given stay as they are"
+            if key == "sr":
+                what = "SR pictures were made of LR images that are not known here"
+            raise UserError(f"degradation and {key} contradict: {what}")
+    return list(degradation.names)
 
 
-def _output(output: str | None, model: "Pretrained") -> Path:
+def _names(models: "Sequence[Pretrained]", folders: Sequence[Path]) -> list[str]:
+    """Returns the names of models and of folders of pictures in tables, no two of them alike.
+
+    Raises:
+        UserError: one is given several times.
+    """
+    short = [*(model.name for model in models), *(real(folder).name for folder in folders)]
+    models_at = [str(model.path or model.name) for model in models]
+    long = [*models_at, *(f"sr={folder}" for folder in folders)]
+    for (name, place), number in Counter(zip(short, long)).items():
+        if number > 1:
+            what = f"model={name}" if place in models_at else place
+            raise UserError(f"{what} is given {number} times: name it once")
+    times = Counter(short)
+    return [name if times[name] == 1 else place for name, place in zip(short, long)]
+
+
+def _common_scale(models: "Sequence[Pretrained]", scale: int) -> int:
+    """Returns the scale factor of all models.
+
+    Raises:
+        UserError: they differ.
+    """
+    scales = {model.scale for model in models}
+    if len(scales) > 1:
+        each = ", ".join(f"{model.name} x{model.scale}" for model in models)
+        raise UserError(
+            f"model is {each}: models of one scale factor are compared (scale=N is that of bicubic "
+            "and lanczos)"
+        )
+    return scales.pop() if scales else scale
+
+
+def _output(settings: dict[str, Any], models: "Sequence[Pretrained]") -> Path:
     """The folder of the tables: in the run that the model is from, where its report finds them."""
-    if output is not None:
-        return user_path(output)
-    if model.path is not None and model.path.parent.parent.name == "checkpoints":
-        return model.path.parents[2] / "evaluation"
-    return Path("evaluations") / model.name
+    if settings["output"] is not None:
+        return user_path(settings["output"])
+    if len(models) + len(settings["sr"] or []) > 1:
+        return Path("evaluations/comparison")
+    if not models:
+        return Path("evaluations") / real(user_path(settings["sr"][0])).name
+    path = models[0].path
+    if path is not None and path.parent.parent.name == "checkpoints":
+        return path.parents[2] / "evaluation"
+    return Path("evaluations") / models[0].name
 
 
 if __name__ == "__main__":

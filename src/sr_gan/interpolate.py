@@ -13,6 +13,7 @@ from sr_gan.files import check_writable, relative, user_path
 from sr_gan.machine import keep_freed_memory
 from sr_gan.runs.folder import find_weights
 from sr_gan.settings.check import check
+from sr_gan.settings.measures import Measures
 from sr_gan.settings.options import Options
 from sr_gan.settings.schema import InterpolateConfig
 
@@ -34,7 +35,9 @@ def interpolate(cfg: DictConfig) -> None:
     paths = [find_weights(settings[key], key, unfinished=("last.ckpt",)) for key in ("a", "b")]
     output = user_path(settings["output"])
     check_writable([output / "alpha"], f"output={output}")
-    from sr_gan.evaluation.measure import measure, perceptual  # imports PyTorch
+    from sr_gan.evaluation.contestants import Model  # imports PyTorch, as most of these do
+    from sr_gan.evaluation.measure import benchmarks, measure, refuse_left_out
+    from sr_gan.evaluation.suite import suite
     from sr_gan.inference.blend import blend, calibration_batches
     from sr_gan.inference.pretrained import Pretrained, load_pretrained
     from sr_gan.inference.upscaler import Upscaler
@@ -56,11 +59,18 @@ def interpolate(cfg: DictConfig) -> None:
         log.info("benchmark=FOLDER measures them all")
         return
     keep_freed_memory()
+    models.append(load_pretrained("bicubic", a.scale))
     upscalers = [Upscaler(model, Options.among(settings)) for model in models]
-    lpips = perceptual(settings["lpips"], None, upscalers[0].device)
-    for benchmark in settings["benchmark"]:
-        found = [measure(each, benchmark, None, lpips) for each in upscalers]
-        mixtures.write(found, [f"{alpha:.2f}" for alpha in alphas], output)
+    names = [*(f"{alpha:.2f}" for alpha in alphas), "bicubic"]
+    contestants = [Model(name, upscaler) for name, upscaler in zip(names, upscalers)]
+    measures = suite(a.scale, upscalers[0].device, Measures(lpips=settings["lpips"]))
+    left_out: list[str] = []
+    for benchmark in benchmarks(settings["benchmark"], a.scale):
+        evaluation, unusable = measure(contestants, measures, benchmark)
+        left_out += unusable
+        if any(evaluation.models.values()):
+            mixtures.write(evaluation, output)
+    refuse_left_out(left_out)
 
 
 def parse_alphas(text: Any) -> list[float]:

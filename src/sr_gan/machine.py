@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ _INFO = Path("/proc/cpuinfo")
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/kfd", "/dev/dxg")  # CUDA, Jetson, ROCm, WSL
 
 # Parameters of mallopt (glibc's malloc.h), their defaults, and values that keep freed memory.
-_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
+_MMAP_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -4, -3, -1, -2
 _DEFAULTS = {_MMAP_MAX: 65_536, _TRIM_THRESHOLD: 128 * 1024, _TOP_PAD: 128 * 1024}
 _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**28}
 
@@ -68,10 +69,24 @@ def keep_freed_memory(keep: bool = True) -> bool:
     Returns:
         whether glibc accepted the settings. Without glibc nothing is changed.
     """
+    return _set_malloc(_KEPT if keep else _DEFAULTS)
+
+
+def return_freed_memory() -> bool:
+    """Makes glibc return blocks of a megabyte and more to the system as soon as they are freed.
+
+    Otherwise it keeps blocks of up to 32 MB, which leaves gaps between larger ones.
+
+    Returns:
+        whether glibc accepted the setting. Without glibc nothing is changed.
+    """
+    return _set_malloc({_MMAP_THRESHOLD: 2**20})
+
+
+def _set_malloc(settings: Mapping[int, int]) -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
         return False
-    settings = _KEPT if keep else _DEFAULTS
     # A list, not a generator: all() must not skip settings after one that fails.
     return all([mallopt(name, value) for name, value in settings.items()])  # noqa: C419
 

@@ -122,7 +122,7 @@ def test_a_search_is_a_sweep_and_a_study_and_goes_on(search: Search, tmp_path: P
         assert folder.name.startswith(f"{trial.number}_loss@gan.loss=")
         last = json.loads((folder / "summary.json").read_text())["gan"]["last"]
         assert trial.values == [last["psnr_y"], last["lpips"]]
-        assert trial.user_attrs["epoch"] == 0
+        assert trial.user_attrs["epoch"] == 1
 
     report = (tmp_path / "runs" / "search_cpu" / "report" / "report.md").read_text()
     assert "3 runs" in report
@@ -284,7 +284,7 @@ def test_a_pruned_trial_is_told_and_not_run_again(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prune(self: Any, epoch: int, own: dict[str, float]) -> str | None:
-        return "behind" if epoch == 0 and len(states()) == 2 else None
+        return "behind" if epoch == 1 and len(states()) == 2 else None
 
     monkeypatch.setattr("sr_gan.callbacks.PruneByMedian._behind", prune)
     three = ["hydra.sweeper.trials=3", "gan.epochs=2"]
@@ -293,7 +293,7 @@ def test_a_pruned_trial_is_told_and_not_run_again(
     assert states() == ["COMPLETE", "PRUNED", "COMPLETE"]
     pruned = load().trials[1]
     assert pruned.values is None
-    assert pruned.user_attrs["epoch"] == 0
+    assert pruned.user_attrs["epoch"] == 1
     assert {"psnr_y", "lpips", "folder"} < set(pruned.user_attrs)
     folder = Path("runs/search_cpu") / pruned.user_attrs["folder"]
     assert (folder / PRUNED).read_text() == "behind\n"

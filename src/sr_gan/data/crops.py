@@ -122,7 +122,7 @@ class WholePhotos(Dataset[dict[str, Any]]):
         scale: the scale factor between HR and LR.
         crop: the largest side in HR pixels; ``None`` takes whole photos.
         rank, world: the index of this process, and the number of processes that share the photos.
-        kinds: each photo occurs once per kind; see :data:`sr_gan.data.degradation.kinds.KINDS`.
+        kinds: each photo occurs once per kind; see :class:`sr_gan.data.degradation.Kinds`.
     """
 
     def __init__(

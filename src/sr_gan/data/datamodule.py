@@ -14,11 +14,10 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sr_gan.arguments import checked
+from sr_gan.arguments import Kind, checked
 from sr_gan.data.cache import Cache
 from sr_gan.data.crops import Draw, EpochSampler, RandomCrops, WholePhotos
 from sr_gan.data.degradation import Degradation, Exact, Kinds
-from sr_gan.data.degradation.kinds import Kind
 from sr_gan.data.feed import DeviceFeed, Feed, Resident, choose_feed, pack_batch, unpack_batch
 from sr_gan.data.photos import Photos
 from sr_gan.data.sources import Collection
@@ -54,7 +53,7 @@ class SRData(L.LightningDataModule):
         valid_crop: validate on centres of this side in HR pixels; ``None`` takes whole photos.
         valid_images: validate on at most this many photos, the first; ``None`` takes all.
         valid_kinds: validate on each photo once per kind of
-            :data:`sr_gan.data.degradation.kinds.KINDS`; ``None`` is once, with ``degradation``.
+            :class:`sr_gan.data.degradation.Kinds`; ``None`` is once, with ``degradation``.
         cache_dir: the folder of decoded photos; ``None`` is ``$SR_GAN_CACHE`` or
             ``~/.cache/sr_gan``.
         on_bad: ``error`` stops at files that cannot be used, ``skip`` continues without them.

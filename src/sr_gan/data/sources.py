@@ -46,7 +46,8 @@ def folder_photos(
 
     Below ``lr_folder``, the reduced file of ``a/0001.png`` is ``a/0001.png`` or ``a/0001x4.png``,
     or has another image extension. If it is missing, the source names the file that was expected.
-    ``key`` is the setting that an error names; by default it is the one of the ``split``.
+    ``key`` is the setting that an error names, beside ``lr``; by default they are those of the
+    ``split``.
 
     Raises:
         UserError: one of the folders is missing, cannot be read, or contains no images.
@@ -56,7 +57,7 @@ def folder_photos(
         return Collection(folder, [Source(photo) for photo in photos])
     reduced = {
         path.relative_to(lr_folder).with_suffix("").as_posix(): path
-        for path in list_images(lr_folder, f"data.{split}_lr_dir")
+        for path in list_images(lr_folder, "lr" if key else f"data.{split}_lr_dir")
     }
     sources = []
     for photo in photos:

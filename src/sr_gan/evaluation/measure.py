@@ -1,144 +1,265 @@
-"""Scores an upscaler on the photographs of a folder."""
+"""Scores models, and pictures of other programs, on the photographs of a folder."""
 
+import json
 import logging
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha1
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_gan import metrics
 from sr_gan.data.degradation.kinds import spoiled
-from sr_gan.data.sources import Source, folder_photos
+from sr_gan.data.sources import Collection, Source, folder_photos
 from sr_gan.errors import UserError
-from sr_gan.evaluation import scores
+from sr_gan.evaluation.contestants import Contestant, in_channels, read_image, stamp
+from sr_gan.evaluation.crops import SIDE, Crop, cut
+from sr_gan.evaluation.journal import Journal
+from sr_gan.evaluation.scores import Evaluation
+from sr_gan.evaluation.suite import Suite
 from sr_gan.files import bar_interval, printable, real, user_path
-from sr_gan.images.decode import BadImage, read_picture
-from sr_gan.images.pixels import fit
+from sr_gan.images.decode import BadImage
 from sr_gan.images.resize import downscale
-from sr_gan.images.resize import upscale as bicubic
-from sr_gan.inference.upscaler import Upscaler
+from sr_gan.machine import cores
 from sr_gan.runs.published import recognise
+from sr_gan.tables import counted
 
 log = logging.getLogger(__name__)
 
-Perceptual = dict[str, metrics.LPIPS]  # by the name of the score
+_VERSION = 1  # increase it if the same settings give other scores
+_MOST_THREADS = 8
 
 
-def measure_kinds(
-    upscaler: Upscaler, benchmark: str, kinds: list[str], lpips: Perceptual
-) -> scores.Evaluation:
-    """Returns the mean scores for every kind of degradation, each from :func:`measure`.
+@dataclass(frozen=True)
+class Benchmark:
+    """Photographs on which models are measured.
+
+    Args:
+        photos: the photographs, with LR images if these are given.
+        scale: the scale factor.
+        kind: the degradation of LR images that are reduced here; None reduces exactly.
+        number: tells benchmarks of the same name apart.
+    """
+
+    photos: Collection
+    scale: int
+    kind: str | None = None
+    number: int = 1
+
+    @property
+    def test_set(self) -> str | None:
+        """The name of the test set that the folder holds, or None."""
+        return recognise(real(self.photos.root).parts, len(self.photos.sources))
+
+    @property
+    def name(self) -> str:
+        """The name of the test set or the folder, the kind, and the number if it is not 1."""
+        name = self.test_set or real(self.photos.root).name
+        name = f"{name}-{self.kind}" if self.kind else name
+        return name if self.number == 1 else f"{name}_{self.number}"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether published numbers are for the same images."""
+        reduced = self.photos.lr_root is None and self.kind is None
+        return self.scale == 4 and self.test_set is not None and reduced
+
+    def pair(self, source: Source) -> tuple[Tensor, Tensor]:
+        """Reads HR, cropped to a multiple of the scale factor, and LR: uint8 (1, 1 or 3, H, W).
+
+        Raises:
+            BadImage: an image cannot be read or is smaller than the scale factor, or LR has another
+                size than HR divided by it.
+        """
+        hr = read_image(source.hr)
+        height, width = (side // self.scale * self.scale for side in hr.shape[-2:])
+        if not height or not width:
+            raise BadImage(f"it has fewer pixels than the scale factor {self.scale}")
+        hr = hr[..., :height, :width].contiguous()
+        if source.lr is None:
+            lr = downscale(hr, self.scale)
+            return hr, spoiled(lr, self.kind, self.name_of(source)) if self.kind else lr
+        try:
+            lr = in_channels(read_image(source.lr), hr.shape[1])
+        except BadImage as error:
+            raise BadImage(f"{printable(source.lr)}: {error}") from error
+        if lr.shape[-2] * self.scale != height or lr.shape[-1] * self.scale != width:
+            raise BadImage(
+                f"{printable(source.lr)} has {lr.shape[-1]}x{lr.shape[-2]} pixels, but reduced by "
+                f"{self.scale} it would have {width // self.scale}x{height // self.scale}"
+            )
+        return hr, lr
+
+    def name_of(self, source: Source) -> str:
+        """Returns the name of a photograph in tables."""
+        return source.hr.relative_to(self.photos.root).as_posix()
+
+
+def benchmarks(
+    folders: Sequence[str],
+    scale: int,
+    kinds: Sequence[str | None] = (None,),
+    lr_folder: str | None = None,
+) -> list[Benchmark]:
+    """Finds the photographs of each folder, for each kind, under names that differ.
+
+    Args:
+        folders: the folders.
+        scale: the scale factor.
+        kinds: the degradations of LR images; None reduces exactly.
+        lr_folder: the folder of LR images that are given.
 
     Raises:
-        UserError: the folder has no images, or one that cannot be used.
+        UserError: a folder is missing, cannot be read, or contains no images.
     """
-    each = {kind: measure(upscaler, benchmark, None, lpips, kind) for kind in kinds}
-    ours = {kind: scores.mean(one.images) for kind, one in each.items()}
-    bicubics = {kind: scores.mean(one.bicubic) for kind, one in each.items()}
-    label = f"{each[kinds[0]].benchmark}-degraded"
-    name, scale = upscaler.model.name, upscaler.scale
-    return scores.Evaluation(name, label, scale, ours, bicubics, known=False, beside=True)
+    found: dict[str, Benchmark] = {}
+    lr = user_path(lr_folder) if lr_folder else None
+    for folder in folders:
+        photos = folder_photos(user_path(folder), lr, scale, key="benchmark")
+        for kind in kinds:
+            each = Benchmark(photos, scale, kind)
+            while each.name.casefold() in found:  # some disks do not tell Set from set
+                each = replace(each, number=each.number + 1)
+            found[each.name.casefold()] = each
+    return list(found.values())
 
 
 def measure(
-    upscaler: Upscaler,
-    benchmark: str,
-    lr_folder: str | None,
-    lpips: Perceptual,
-    kind: str | None = None,
-) -> scores.Evaluation:
-    """Scores every photo below the folder ``benchmark``.
+    contestants: Sequence[Contestant],
+    suite: Suite,
+    benchmark: Benchmark,
+    journal: Journal | None = None,
+    crops: bool = False,
+) -> tuple[Evaluation, list[str]]:
+    """Scores every contestant on every photograph.
 
-    LR images are read from ``lr_folder``; if that is None, they are reduced from the photos. If a
-    ``kind`` of degradation is named, they are degraded.
+    Images are enlarged one after the other, and scored several at once.
 
-    Raises:
-        UserError: the folder has no images, or one that cannot be used.
-    """
-    scale, folder = upscaler.scale, user_path(benchmark)
-    given = user_path(lr_folder) if lr_folder else None
-    photos = folder_photos(folder, given, scale, key="benchmark")
-    known = recognise(real(folder).parts, len(photos.sources)) if scale == 4 else None
-    ours: dict[str, scores.Scores] = {}
-    bicubics: dict[str, scores.Scores] = {}
-    for source in tqdm(photos.sources, kind or known or folder.name, mininterval=bar_interval()):
-        name = str(source.hr.relative_to(folder))
-        hr, lr = _pair(source, scale)
-        lr = spoiled(lr, kind, name) if kind else lr
-        sr = upscaler(lr[0])[None].cpu()
-        ours[name] = score(sr, hr, lr, scale, lpips)
-        bicubics[name] = score(bicubic(lr, scale), hr, lr, scale, lpips)
-    same = known is not None and given is None and kind is None
-    label = known or real(folder).name
-    return scores.Evaluation(upscaler.model.name, label, scale, ours, bicubics, same)
+    Args:
+        contestants: the models and pictures.
+        suite: the measures.
+        benchmark: the photographs.
+        journal: takes the results as they come; what it has already is not measured again.
+        crops: whether to cut out where results differ most. All results of an image are then in
+            memory at once, and a contestant enlarges again an image of which only the crop is
+            missing.
 
-
-def score(sr: Tensor, hr: Tensor, lr: Tensor, scale: int, lpips: Perceptual) -> scores.Scores:
-    """Returns every metric of one image; NaN becomes None. Images are uint8 (1, C, H, W)."""
-    values = {
-        "psnr_y": metrics.psnr_y(sr, hr, scale),
-        "ssim_y": metrics.ssim_y(sr, hr, scale),
-        "psnr_rgb": metrics.psnr(sr, hr, scale),
-        "ssim_rgb": metrics.ssim(sr, hr, scale),
-        "lr_consistency": metrics.lr_consistency(sr, lr, scale),
-        "colour_shift": metrics.colour_shift(sr, hr),
-        "grain": metrics.grain(sr, hr, scale),
-    }
-    if min(hr.shape[-2:]) >= metrics.LPIPS.smallest:
-        values |= {name: distance(sr, hr) for name, distance in lpips.items()}
-    numbers = {key: float(value) for key, value in values.items()}
-    return {key: None if np.isnan(value) else value for key, value in numbers.items()}
-
-
-def _pair(source: Source, scale: int) -> tuple[Tensor, Tensor]:
-    """Reads HR, cropped to a multiple of the scale factor, and LR: uint8 (1, 1 or 3, H, W)."""
-    hr = _read(source.hr)
-    height, width = (side // scale * scale for side in hr.shape[-2:])
-    if min(height, width) < 11 + 2 * scale:  # SSIM's window and the border that is left out
-        raise UserError(f"{source.hr}: {hr.shape[-1]}x{hr.shape[-2]} pixels are too few to measure")
-    hr = hr[..., :height, :width].contiguous()
-    if source.lr is None:
-        return hr, downscale(hr, scale)
-    lr = _read(source.lr).expand(-1, hr.shape[1], -1, -1)
-    if lr.shape[-2] * scale != height or lr.shape[-1] * scale != width:
-        raise UserError(
-            f"{source.lr}: {lr.shape[-1]}x{lr.shape[-2]} pixels are not {source.hr} reduced by "
-            f"{scale}, {width // scale}x{height // scale}"
-        )
-    return hr, lr
-
-
-def _read(path: Path) -> Tensor:
-    """Reads uint8 (1, 1 or 3, H, W): grey stays grey, and transparency is laid over white."""
-    try:
-        pixels = read_picture(path).pixels
-    except BadImage as error:
-        raise UserError(f"{printable(path)}: {error}") from error
-    plain = fit(pixels, alpha=False, bits=8)
-    return torch.from_numpy(np.ascontiguousarray(plain.transpose(2, 0, 1)))[None]
-
-
-def perceptual(alexnet: str | None, squeezenet: str | None, device: torch.device) -> Perceptual:
-    """Loads LPIPS with AlexNet and, if its file is named, with SqueezeNet.
-
-    If AlexNet's file is not named and its weights are missing, a warning is logged, because the
-    other metrics are still worth having.
+    Returns:
+        the scores, and a line on each photograph that was left out as it cannot be used.
 
     Raises:
-        UserError: a file that is named does not hold the weights.
+        UserError: a picture of another program cannot be used.
     """
-    found: Perceptual = {}
-    try:
-        found["lpips"] = metrics.LPIPS(alexnet, device)
-    except UserError as error:
-        if alexnet is not None:
-            raise UserError(f"lpips: {error}") from error
-        log.warning("LPIPS is not measured: %s", error)
-    if squeezenet is not None:
+    journal = journal or Journal()
+    results = journal.results
+    facts = [_VERSION, benchmark.scale, benchmark.kind, suite.facts()]
+    sources = benchmark.photos.sources
+    keys = {s: [_key(each, s, facts) for each in contestants] for s in sources}
+    crop_keys = {s: _digest(["crop", SIDE, keys[s]]) for s in sources} if crops else {}
+    if before := sum(key in results for each in keys.values() for key in each):
+        log.info("continued  %s measured before", counted(before, "result"))
+    left_out: list[str] = []
+    with (
+        tqdm(sources, printable(benchmark.name), mininterval=bar_interval()) as bar,
+        _scoring(suite, journal) as score,
+    ):
+        for source in bar:
+            crop_key = crop_keys.get(source, "")
+            missing = {key for key in (*keys[source], crop_key) if key and key not in results}
+            if not missing:
+                continue
+            try:
+                hr, lr = benchmark.pair(source)
+            except BadImage as error:
+                left_out.append(f"{printable(source.hr)}: {error}")
+                bar.write(f"left out  {left_out[-1]}", file=sys.stderr)
+                continue
+            compared: dict[str, Tensor] = {}
+            for key, contestant in zip(keys[source], contestants):
+                if not missing & {key, crop_key}:
+                    continue
+                sr = contestant.enlarge(source.hr, lr, hr.shape[-2:])
+                if key in missing:
+                    score(key, sr, hr, lr)
+                if crop_key in missing:
+                    compared[contestant.name] = sr
+            if crop_key in missing:
+                journal.put(crop_key, asdict(cut(compared, hr)))
+    names = {source: benchmark.name_of(source) for source in sources}
+    evaluation = Evaluation(
+        benchmark.name,
+        benchmark.scale,
+        {
+            contestant.name: {
+                names[s]: dict(results[key]) for s in sources if (key := keys[s][i]) in results
+            }
+            for i, contestant in enumerate(contestants)
+        },
+        suite.describe(),
+        benchmark.is_published and suite.border == benchmark.scale and not left_out,
+        {names[s]: Crop(**results[key]) for s, key in crop_keys.items() if key in results},
+    )
+    return evaluation, left_out
+
+
+@contextmanager
+def _scoring(
+    suite: Suite, journal: Journal
+) -> Iterator[Callable[[str, Tensor, Tensor, Tensor], None]]:
+    """Yields a function that scores SR, HR and LR, and keeps the scores under a key.
+
+    As many images as there are threads are scored at once, when they are together: networks that
+    enlarge meanwhile would only take the cores away. At the end all scores are in the journal, also
+    after an error.
+    """
+    waiting: list[tuple[str, Tensor, Tensor, Tensor]] = []
+    # The feature maps of VGG16 are large, so its images are scored one after the other.
+    threads = 1 if suite.has_vgg else min(cores(), _MOST_THREADS)
+
+    def settle() -> None:
+        keys, *images = zip(*waiting)
+        for key, scores in zip(keys, pool.map(suite.score, *images)):
+            journal.put(key, scores)
+        waiting.clear()
+
+    def score(key: str, sr: Tensor, hr: Tensor, lr: Tensor) -> None:
+        waiting.append((key, sr, hr, lr))
+        if len(waiting) == threads:
+            settle()
+
+    each = (cores() // threads,)
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=each) as pool:
         try:
-            found["lpips_squeeze"] = metrics.LPIPS(squeezenet, device, "squeeze")
-        except UserError as error:
-            raise UserError(f"lpips_squeeze: {error}") from error
-    return found
+            yield score
+        finally:
+            if waiting:
+                settle()
+
+
+def refuse_left_out(lines: Sequence[str]) -> None:
+    """Ends a command whose tables lack photographs.
+
+    Args:
+        lines: a line on each of them, as :func:`measure` returns it. One of several kinds counts
+            once.
+
+    Raises:
+        UserError: there is one.
+    """
+    if lines:
+        count = counted(len(set(lines)), "photograph")
+        raise UserError(f"{count} left out, first {lines[0]}")
+
+
+def _key(contestant: Contestant, source: Source, facts: object) -> str:
+    """Returns what is equal only for the same scores."""
+    files = [stamp(path) for path in (source.hr, source.lr) if path]
+    return _digest([contestant.name, contestant.origin(source.hr), *files, facts])
+
+
+def _digest(origin: object) -> str:
+    return sha1(json.dumps(origin).encode()).hexdigest()

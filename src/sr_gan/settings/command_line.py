@@ -27,6 +27,8 @@ _TEMPLATES = (
     *("callbacks.*.folder", "callbacks.*.path", "callbacks.*.dirpath", "callbacks.*.run_dir"),
     *("logger.*.save_dir", "logger.*.tracking_uri", "trainer.default_root_dir"),
 )
+# One kind of damage, or a list of what should be kinds.
+_KINDS = re.compile(r"degradation=((?:clean|jpeg\d+|noise\d+)|\w+(?:, *\w+)+|\[[\w, ]+\])")
 # An item of a list, quoted or plain, with what separates it from the next one.
 _ITEM = re.compile(
     r"""\s*('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?:,|$)|([^,]*)(?:,|$)""", re.DOTALL
@@ -52,10 +54,20 @@ def prepared(arguments: Sequence[str], config_name: str) -> list[str]:
     _check_options(arguments)
     sweep = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
     top = paths(SCHEMAS[config_name])
+    if config_name == "evaluate":
+        arguments = [part for argument in arguments for part in _kinds(argument, sweep)]
     quoted = [_quoted(argument, top, sweep) for argument in arguments]
     _check_choices(quoted, sweep)
     # Python's parser wants all settings in one piece, so that a -m among them moves to the front.
     return sorted(quoted, key=lambda each: "=" in each and not each.startswith("-"))
+
+
+def _kinds(argument: str, sweep: bool) -> list[str]:
+    """Returns ``degradation=jpeg75,noise10`` as the two settings that it stands for."""
+    kinds = _KINDS.fullmatch(argument)
+    if not kinds or (sweep and re.match(r"\w+,", kinds[1])):
+        return [argument]
+    return ["degradation=kinds", f"degradation.names=[{kinds[1].strip('[]')}]"]
 
 
 def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:

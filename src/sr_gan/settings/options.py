@@ -1,6 +1,8 @@
 """Settings that commands share: how to enlarge an image, and how large the result should be."""
 
+import os
 from collections.abc import Mapping, Sequence
+from glob import glob
 from math import floor
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,6 +16,7 @@ from pydantic import (
 )
 
 from sr_gan.arguments import Device
+from sr_gan.files import user_path
 from sr_gan.settings.explain import complaint
 
 Backend = Literal["torch", "openvino"]
@@ -25,6 +28,30 @@ _PRECISIONS = {
     "torch": ("auto", "fp32", "fp16", "bf16"),
     "openvino": ("auto", "fp32", "bf16", "int8"),
 }
+
+
+PATH: Any = {"path": True}  # marks the field of a path
+
+
+def as_list(value: Any) -> Any:
+    """Returns a text as a list, for settings that take one or several.
+
+    Commas separate items, unless there is a file of that name, or one that fits the pattern.
+    """
+    if not isinstance(value, str):
+        return value
+    named = os.path.lexists(user_path(value)) or glob(value)  # noqa: PTH207  it may be absolute
+    return [value] if named else value.split(",")
+
+
+def option(description: str, example: str, default: Any = ...) -> Any:
+    """Returns a field with its help text, and an example of what can be given."""
+    return Field(default, description=description, examples=[example])
+
+
+def path(description: str, example: str, default: Any = ...) -> Any:
+    """Returns a field for a path, which may contain any characters."""
+    return Field(default, description=description, examples=[example], json_schema_extra=PATH)
 
 
 class Settings(BaseModel):

@@ -20,11 +20,8 @@ from sr_gan.arguments import Device, LPIPSWeights, PhotoFolder, Scale, Written
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
 from sr_gan.settings.extras import check_loggers
-from sr_gan.settings.options import Options, Settings, Size
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+from sr_gan.settings.measures import LPIPS, Measures
+from sr_gan.settings.options import PATH, Options, Settings, Size, as_list, option, path
 
 
 def _package(name: str) -> str:
@@ -33,24 +30,11 @@ def _package(name: str) -> str:
     return name
 
 
-Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Paths = Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Folders = Annotated[list[PhotoFolder], BeforeValidator(_as_list), Field(min_length=1)]
+Folders = Annotated[list[PhotoFolder], BeforeValidator(as_list), Field(min_length=1)]
 
-Packages = Annotated[list[Annotated[str, AfterValidator(_package)]], BeforeValidator(_as_list)]
-
-
-_PATH: Any = {"path": True}  # marks the field of a path in the schema
-
-
-def option(description: str, example: str) -> Any:
-    """Returns a field with its help text, and an example of what can be given."""
-    return Field(description=description, examples=[example])
-
-
-def path(description: str, example: str) -> Any:
-    """Returns a field for a path, which may contain any characters."""
-    return Field(description=description, examples=[example], json_schema_extra=_PATH)
+Packages = Annotated[list[Annotated[str, AfterValidator(_package)]], BeforeValidator(as_list)]
 
 
 _ALLOW = option(
@@ -59,10 +43,6 @@ _ALLOW = option(
     "PACKAGE",
 )
 _DEVICE = option("Where to compute. auto takes a GPU if there is one.", "auto|cpu|cuda|cuda:N")
-_LPIPS = path(
-    "The weights of AlexNet for LPIPS. Without it they are looked for in torch's cache.",
-    "FILE|download",
-)
 
 
 class Config(Settings):
@@ -216,32 +196,42 @@ class EnlargingConfig(Config, Options):
     allow: Packages = _ALLOW
 
 
-class EvaluateConfig(EnlargingConfig):
+class EvaluateConfig(EnlargingConfig, Measures):
     """The top level of ``conf/evaluate.yaml``."""
 
     built = ("degradation",)
 
+    model: Paths | None = path(  # type: ignore[assignment]
+        "The model, or a list of models that are compared: each is the folder of a run (its newest "
+        "weights), a .safetensors or .ckpt file, the name of a bundled model, bicubic or lanczos. "
+        "Without it the default model is used, or only the pictures of sr.",
+        "RUN|FILE|NAME",
+    )
+    sr: Folders | None = path(
+        "A folder of SR pictures that another program made, or a list of them: a/0001.png, "
+        "a/0001x4.png or a/0001_SR.png belongs to a/0001.png.",
+        "FOLDER",
+    )
     benchmark: Folders = path("A folder of HR photographs, or a list of them.", "FOLDER")
-    scale: PositiveInt = option("The scale factor of bicubic and lanczos.", "N")
+    scale: PositiveInt = option("The scale factor of bicubic, lanczos and the pictures of sr.", "N")
     lr: PhotoFolder | None = path(
         "A folder of LR images: a/0001.png or a/0001x4.png belongs to a/0001.png. Without it the "
         "photographs are reduced by the exact bicubic.",
         "FOLDER",
     )
     degradation: dict[str, Any] = option(
-        "How LR images are made. kinds measures clean, JPEG 75 and 40, and noise 5 and "
-        "10, with one row for each; degradation.names=[clean,jpeg40] chooses some of them.",
-        "bicubic|kinds",
+        "How LR images are made. jpeg75,noise10 measures them with JPEG artefacts of quality 75, "
+        "and with noise of 10 grey levels, in tables of their own; clean is no damage. kinds is "
+        "short for clean,jpeg75,jpeg40,noise5,noise10.",
+        "bicubic|KIND,KIND,...|kinds",
     )
-    lpips: LPIPSWeights | None = _LPIPS
-    lpips_squeeze: LPIPSWeights | None = path(
-        "The weights of SqueezeNet. LPIPS is then measured with SqueezeNet, too, for models that "
-        "were trained on LPIPS with AlexNet.",
-        "FILE|download",
+    page: bool = Field(
+        description="Writes a page for each benchmark, too. It shows each image where the results "
+        "differ most, with a slider between any two of them and the photograph."
     )
     output: str | None = path(
         "The folder of the tables. Without it they go into the run that the model is from, or into "
-        "evaluations/MODEL.",
+        "evaluations/MODEL; those of several models go into evaluations/comparison.",
         "FOLDER",
     )
 
@@ -287,7 +277,7 @@ class InterpolateConfig(Config):
         "not measured.",
         "FOLDER",
     )
-    lpips: LPIPSWeights | None = _LPIPS
+    lpips: LPIPSWeights | None = LPIPS
     photos: PhotoFolder | None = path(
         "The photographs on which the statistics of BatchNorm are measured. Without it they are "
         "those bundled with scikit-image.",
@@ -310,10 +300,10 @@ class ReportConfig(Config):
         "several runs beside them.",
         "FOLDER",
     )
-    epochs: list[NonNegativeInt] | None = option(
+    epochs: list[PositiveInt] | None = option(
         "The epochs whose pictures are shown, or the nearest ones that were drawn. "
         "Without it they are those of the original run's table, and the last one.",
-        "[0,99,399]",
+        "[1,100,400]",
     )
 
 
@@ -324,7 +314,7 @@ class DoctorConfig(Config):
         description="Where metrics and training are tried. auto tries the CPU, and a GPU if there "
         "is one."
     )
-    lpips: LPIPSWeights | None = _LPIPS
+    lpips: LPIPSWeights | None = LPIPS
     output: str | None = path("A file to which the page is written, too.", "FILE")
 
 
@@ -347,5 +337,5 @@ def paths(schema: type[Config]) -> dict[str, bool]:
     return {
         name: "list[" in str(field.annotation)
         for name, field in schema.model_fields.items()
-        if field.json_schema_extra == _PATH
+        if field.json_schema_extra == PATH
     }
