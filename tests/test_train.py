@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sr_gan import train as training
 from sr_gan.data.crops import cut
 from sr_gan.errors import UserError
 from sr_gan.inference.pretrained import load_pretrained
@@ -485,3 +486,13 @@ def test_a_run_that_waits_for_crops_says_so(
     train(composed("quickstart", *few, f"data.feed={feed}"))
     (warning,) = [text for text in caplog.messages if "waits for data" in text]
     assert advice in warning
+
+
+def test_launchers_can_pickle_the_program() -> None:
+    """They pickle what is in ``__main__`` by its contents, as no other process can import it."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    cloudpickle.register_pickle_by_value(training)
+    try:
+        assert cloudpickle.dumps(training._main)
+    finally:
+        cloudpickle.unregister_pickle_by_value(training)

@@ -33,7 +33,7 @@ class _Signals:
 
 @contextmanager
 def caught() -> Iterator[None]:
-    """Turns signals into :class:`Interrupted` inside the block, or the decorated function."""
+    """Turns signals into :class:`Interrupted` inside the block."""
     previous: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for name in (*_ALWAYS, *_UNLESS_HANDLED):

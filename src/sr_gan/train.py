@@ -43,7 +43,6 @@ from sr_gan.settings.extras import check_logins
 log = logging.getLogger(__name__)
 
 
-@signals.caught()
 def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> dict[str, Any]:
     """Trains every stage of ``cfg``.
 
@@ -69,7 +68,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> dict[str, 
     for logger in (log, logging.getLogger("sr_gan")):
         logger.setLevel(logging.INFO if first else logging.WARNING)
     run_dir = Path(cfg.run_dir)
-    with occupied(run_dir) if first else nullcontext():
+    with signals.caught(), occupied(run_dir) if first else nullcontext():
         resumed = _resumed(cfg, config, run_dir)
         if resumed is None and first:
             refuse_to_overwrite(run_dir)

@@ -130,7 +130,7 @@ def _by_pyiqa(name: str, device: torch.device) -> Measure:
     try:
         import pyiqa
     except ImportError as error:
-        what = "needs the package pyiqa: pip install 'sr_gan[pyiqa]'"
+        what = f"needs the package pyiqa: pip install 'sr_gan[pyiqa]' ({error})"
         raise UserError(f"pyiqa=[{name}] {what}") from error
     known = pyiqa.list_models()
     if name not in known:
