@@ -194,13 +194,24 @@ def test_names_that_are_alike_are_told_apart(run: Shell, folder: Path, tmp_path:
     code, _, err = run(*arguments, "benchmark=my photos", "output=out", "page=true")
     assert code == 0, err
     content = json.loads(Path("out/my photos.json").read_text())
-    ours, *others = content["models"]
     pictures = ["sr=results/bicubic", "sr=results/psnr"]
-    assert Path(ours).name == "psnr.safetensors"
-    assert others == ["bicubic.safetensors", *pictures, "bicubic"]
+    assert list(content["models"]) == ["psnr", "bicubic.safetensors", *pictures, "bicubic"]
     assert [content["models"][name]["mean"]["ssim_y"] for name in pictures] == [1, 1]
     assert 0.5 < content["bicubic"]["ssim_y"] < 1
     assert content["bicubic"] == content["models"]["bicubic"]["mean"]
+
+
+def test_pictures_in_a_folder_for_each_benchmark(run: Shell, folder: Path, tmp_path: Path) -> None:
+    """The row has the program's name, and the tables go where those of other programs are not."""
+    for name in ("A", "B"):
+        shutil.copytree(folder, tmp_path / name)
+        shutil.copytree(folder, tmp_path / "edsr" / name)
+    assert run("sr=edsr", "benchmark=[A,B]")[0] == 0
+    assert run("sr=edsr/A", "model=bicubic", "benchmark=A")[0] == 0
+    for place in ("edsr/A", "edsr/B", "bicubic+edsr/A"):
+        content = json.loads((tmp_path / "evaluations" / f"{place}.json").read_text())
+        assert set(content["models"]) == {"edsr", "bicubic"}
+        assert content["models"]["edsr"]["mean"]["ssim_y"] == 1
 
 
 def test_pictures_like_the_photographs_have_no_interval_of_psnr(run: Shell, folder: Path) -> None:
@@ -273,7 +284,7 @@ def test_kinds_of_degradation_have_a_table_each(run: Shell, folder: Path, tmp_pa
         (["benchmark=my photos", "model=bicubic", "lr=empty"], "lr=empty holds no images"),
         (
             ["benchmark=broken", "model=bicubic", "degradation=[clean, jpeg75]"],
-            "1 photograph left out, first broken/x.png: not an",
+            "1 photograph left out: broken/x.png: not an",
         ),
         (
             ["benchmark=my photos", "degradation=jpeg75,jpegs"],
@@ -286,7 +297,7 @@ def test_kinds_of_degradation_have_a_table_each(run: Shell, folder: Path, tmp_pa
         ),
         (
             ["benchmark=broken", "model=bicubic"],
-            "1 photograph left out, first broken/x.png: not an",
+            "1 photograph left out: broken/x.png: not an",
         ),
         (["benchmark=my photos", "model=bicubic", "lr=tiny"], "tiny/ax4.png: no such file"),
         (

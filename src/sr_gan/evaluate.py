@@ -1,6 +1,7 @@
 """``python -m sr_gan.evaluate``: measures models on folders of photographs."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from sr_gan.settings.schema import EvaluateConfig
 
 if TYPE_CHECKING:
     from sr_gan.evaluation.contestants import Contestant
+    from sr_gan.evaluation.measure import Benchmark
     from sr_gan.inference.pretrained import Pretrained
 
 log = logging.getLogger(__name__)
@@ -53,13 +55,14 @@ def evaluate(cfg: DictConfig) -> None:
 
     models = [load_pretrained(name, settings["scale"], allow=settings["allow"]) for name in names]
     scale = _common_scale(models, settings["scale"])
-    output = _output(settings, models)
+    sets = benchmarks(settings["benchmark"], scale, kinds, settings["lr"])
     folders = [user_path(folder) for folder in settings["sr"] or []]
     upscalers = [Upscaler(model, Options.among(settings)) for model in models]
     if all(model.name != _BICUBIC or model.path for model in models):  # to compare with
         plain = Options(device=settings["device"])
         upscalers.append(Upscaler(load_pretrained(_BICUBIC, scale), plain))
-    called = _names([each.model for each in upscalers], folders)
+    called = _names([each.model for each in upscalers], folders, sets)
+    output = _output(settings, models, called[: len(models)] + called[len(upscalers) :])
     contestants = [Model(name, upscaler) for name, upscaler in zip(called, upscalers)]
     measures = suite(scale, upscalers[0].device, Measures.among(settings))
     if measures.has_vgg:
@@ -67,20 +70,24 @@ def evaluate(cfg: DictConfig) -> None:
     for model in models:
         log.info("model   %s", model.describe())
     check_writable([output / "scores"], f"output={output}")
-    sets = benchmarks(settings["benchmark"], scale, kinds, settings["lr"])
     pictures = [
         [
-            Pictures(name, find_pictures(each.photos, folder, "sr"), scale)
+            Pictures(name, find_pictures(each.photos, _part(folder, each), "sr"), scale)
             for name, folder in zip(called[len(upscalers) :], folders)
         ]
         for each in sets
     ]
     left_out: list[str] = []
+    done: list[Journal] = []  # if a later benchmark is stopped, the first ones need not be repeated
     for benchmark, found in zip(sets, pictures):
         # Bicubic comes last if it is only there to compare with.
         every: list[Contestant] = [*contestants[: len(models)], *found, *contestants[len(models) :]]
         journal = Journal(output / shortened(benchmark.name, ".unfinished.jsonl"))
-        evaluation, unusable = measure(every, measures, benchmark, journal, settings["page"])
+        try:
+            evaluation, unusable = measure(every, measures, benchmark, journal, settings["page"])
+        except BaseException:  # such as Ctrl-C
+            log.info("kept    what has been measured; the same command goes on")
+            raise
         left_out += unusable
         if any(evaluation.models.values()):
             files = scores.write(evaluation, output)
@@ -89,7 +96,9 @@ def evaluate(cfg: DictConfig) -> None:
             log.info("\n%s\n", scores.as_text(evaluation))
             log.info("written %s", ", ".join(str(relative(path)) for path in files))
         if not unusable:
-            journal.delete()
+            done.append(journal)
+    for journal in done:
+        journal.forget()
     refuse_left_out(left_out)
 
 
@@ -118,21 +127,37 @@ def asked_kinds(cfg: DictConfig) -> list[str | None]:
     return list(degradation.names)
 
 
-def _names(models: "Sequence[Pretrained]", folders: Sequence[Path]) -> list[str]:
+def _names(
+    models: "Sequence[Pretrained]", folders: Sequence[Path], sets: "Sequence[Benchmark]"
+) -> list[str]:
     """Returns the names of models and of folders of pictures in tables, no two of them alike.
+
+    A folder that is named as a benchmark, such as ``EDSR/Set5``, has the name of the one above it.
 
     Raises:
         UserError: one is given several times.
     """
-    short = [*(model.name for model in models), *(real(folder).name for folder in folders)]
-    models_at = [str(model.path or model.name) for model in models]
-    long = [*models_at, *(f"sr={folder}" for folder in folders)]
-    for (name, place), number in Counter(zip(short, long)).items():
+    benchmarks = {each for one in sets for each in (one.name, real(one.photos.root).name)}
+    places = [real(folder) for folder in folders]
+    short = [place.parent.name if place.name in benchmarks else place.name for place in places]
+    at = [str(model.path or model.name) for model in models]
+    given = [(f"model={model.name}", place) for model, place in zip(models, at)]
+    for (what, _), number in Counter([*given, *((f"sr={each}", "") for each in folders)]).items():
         if number > 1:
-            what = f"model={name}" if place in models_at else place
             raise UserError(f"{what} is given {number} times: name it once")
-    times = Counter(short)
-    return [name if times[name] == 1 else place for name, place in zip(short, long)]
+    alike = Counter(model.name for model in models)
+    called = [model.name if alike[model.name] == 1 else at[i] for i, model in enumerate(models)]
+    times = Counter([*called, *short])
+    return called + [
+        name if name and times[name] == 1 else f"sr={folder}"
+        for name, folder in zip(short, folders)
+    ]
+
+
+def _part(folder: Path, benchmark: "Benchmark") -> Path:
+    """The folder of the pictures of a benchmark: that of its name, if there is one."""
+    names = (benchmark.name, real(benchmark.photos.root).name)
+    return next((part for name in names if (part := folder / name).is_dir()), folder)
 
 
 def _common_scale(models: "Sequence[Pretrained]", scale: int) -> int:
@@ -151,18 +176,16 @@ def _common_scale(models: "Sequence[Pretrained]", scale: int) -> int:
     return scales.pop() if scales else scale
 
 
-def _output(settings: dict[str, Any], models: "Sequence[Pretrained]") -> Path:
+def _output(
+    settings: dict[str, Any], models: "Sequence[Pretrained]", called: Sequence[str]
+) -> Path:
     """The folder of the tables: in the run that the model is from, where its report finds them."""
     if settings["output"] is not None:
         return user_path(settings["output"])
-    if len(models) + len(settings["sr"] or []) > 1:
-        return Path("evaluations/comparison")
-    if not models:
-        return Path("evaluations") / real(user_path(settings["sr"][0])).name
-    path = models[0].path
+    path = models[0].path if len(called) == len(models) == 1 else None
     if path is not None and path.parent.parent.name == "checkpoints":
         return path.parents[2] / "evaluation"
-    return Path("evaluations") / models[0].name
+    return Path("evaluations") / shortened("+".join(called).replace(os.sep, "_"), "")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """An evaluation goes on where it was stopped, and an odd image does not end it."""
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_a_stopped_evaluation_measures_only_the_rest(
     assert not third.seen
 
 
+def test_what_is_kept_is_forgotten_when_it_is_in_tables(
+    tmp_path: Path, benchmark: Benchmark, measures: Suite
+) -> None:
+    path = tmp_path / "scores.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        measure([Counted(stop_after=5)], measures, benchmark, Journal(path))
+    measure([Counted("other")], measures, benchmark, other := Journal(path))
+    other.forget()
+    again = Counted()
+    measure([again], measures, benchmark, journal := Journal(path))
+    assert len(again.seen) == 7  # the other one has not taken along what was kept
+    journal.forget()
+    assert not path.exists()
+
+
 def test_what_has_changed_is_measured_again(
     tmp_path: Path, benchmark: Benchmark, measures: Suite
 ) -> None:
@@ -117,7 +133,9 @@ def test_images_that_are_too_small_or_damaged_do_not_end_it(
     assert images["small.png"]["ssim_y"] is None  # 8 pixels are left inside the border
     assert images["small.png"]["niqe"] is None
     assert images["00.png"]["ssim_y"] is not None
-    assert "SSIM-Y, SSIM-RGB of small.png; grain, NIQE of 00.png, 01.png" in found.notes[1]
+    gaps = "PSNR-Y, SSIM-Y, PSNR-RGB, SSIM-RGB, LR-PSNR of small.png; grain, NIQE of 00.png, 01.png"
+    assert gaps in found.notes[1]  # red is enlarged without an error: its PSNR is infinite
+    assert isfinite(found.means()["ours"]["psnr_y"] or 0)
     assert not found.known
 
 

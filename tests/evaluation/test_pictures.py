@@ -52,7 +52,16 @@ def test_thousands_of_pictures_are_found_at_once(tmp_path: Path) -> None:
     assert found(tmp_path, photos, pictures) == pictures
 
 
+def test_photographs_that_are_named_as_pictures(tmp_path: Path) -> None:
+    photos = ["a.png", "a_x4.png", "b_HR.png"]
+    assert found(tmp_path, photos, photos) == photos
+
+
 def test_pictures_that_are_missing_or_there_twice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no picture of 1 of 1 photographs \(a\.png\)"):
+        found(tmp_path / "other", ["a.png"], ["a_2_x4.png", "a-3.png"])
+    with pytest.raises(UserError, match=r"several pictures of a\.png: a\.png, a_SR\.png; keep one"):
+        found(tmp_path / "both", ["a.png"], ["a.png", "a_SR.png"])
     with pytest.raises(UserError, match=r"no picture of 2 of 3 photographs \(b\.png, c\.png\)"):
         found(tmp_path, ["a.png", "b.png", "c.png"], ["a.png", "bx.png", "cats.png"])
     with pytest.raises(UserError, match=r"several pictures of a\.png: a\.jpg, a\.png; keep one"):

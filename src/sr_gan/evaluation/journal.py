@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sr_gan.files import atomic_write
+
 
 class Journal:
     """Results by their keys, and a file with a line for each.
@@ -18,6 +20,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.results: dict[str, Mapping[str, Any]] = {}
+        self.asked: set[str] = set()  # the keys of this evaluation
         lines: list[str] = []
         with suppress(FileNotFoundError):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path else []
@@ -38,9 +41,17 @@ class Journal:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"\n{json.dumps({'key': key, 'result': result})}\n")  # a line may be torn
+            file.write(_line(key, result))
 
-    def delete(self) -> None:
-        """Deletes the file, when its results are in tables."""
-        if self.path:
+    def forget(self) -> None:
+        """Removes what was asked for, when it is in tables; other evaluations can still go on."""
+        others = [_line(key, each) for key, each in self.results.items() if key not in self.asked]
+        if self.path and others:
+            with atomic_write(self.path) as file:
+                file.writelines(others)
+        elif self.path:
             self.path.unlink(missing_ok=True)
+
+
+def _line(key: str, result: Mapping[str, Any]) -> str:
+    return f"\n{json.dumps({'key': key, 'result': result})}\n"  # the line before it may be torn

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _VERSION = 1  # increase it if the same settings give other scores
 _MOST_THREADS = 8
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def measure(
     sources = benchmark.photos.sources
     keys = {s: [_key(each, s, facts) for each in contestants] for s in sources}
     crop_keys = {s: _digest(["crop", SIDE, keys[s]]) for s in sources} if crops else {}
+    journal.asked.update(*keys.values(), crop_keys.values())
     if before := sum(key in results for each in keys.values() for key in each):
         log.info("continued  %s measured before", counted(before, "result"))
     left_out: list[str] = []
@@ -251,8 +253,11 @@ def refuse_left_out(lines: Sequence[str]) -> None:
         UserError: there is one.
     """
     if lines:
-        count = counted(len(set(lines)), "photograph")
-        raise UserError(f"{count} left out, first {lines[0]}")
+        named = list(dict.fromkeys(lines))
+        more = ["..."] if len(named) > _MOST_NAMED else []
+        raise UserError(
+            f"{counted(len(named), 'photograph')} left out: {'; '.join(named[:_MOST_NAMED] + more)}"
+        )
 
 
 def _key(contestant: Contestant, source: Source, facts: object) -> str:

@@ -11,7 +11,8 @@ from sr_gan.files import printable
 from sr_gan.images.find import list_images
 
 _END = re.compile(r"[_\-. ]?(HR|GT|ORI)$", re.IGNORECASE)  # what photographs have, and results not
-_ADDED = re.compile(r"([_\-. (\[]|x\d|SR|out)", re.IGNORECASE)  # how what a program adds begins
+# How what a program adds begins; not with a mere number, as a_2.png is another photograph.
+_ADDED = re.compile(r"(?![_\-. ]\d+([_\-. ]|$))([_\-. (\[]|x\d|SR|out)", re.IGNORECASE)
 
 
 def find_pictures(collection: Collection, folder: Path, key: str) -> dict[Path, Path]:
@@ -32,20 +33,23 @@ def find_pictures(collection: Collection, folder: Path, key: str) -> dict[Path, 
     photos = [source.hr for source in collection.sources]
     stems = {photo: (_END.sub("", photo.stem) or photo.stem).lower() for photo in photos}
     known = set(stems.values())
+    whole = known | {photo.stem.lower() for photo in photos}
     exact, added = (defaultdict[tuple[Path, str], list[Path]](list) for _ in range(2))
     places = set[Path]()
     for path in list_images(folder, key):
         place, name = path.relative_to(folder).parent, path.stem.lower()
         places.add(place)
-        exact[place, name].append(path)
-        added[place, _longest(name, known)].append(path)
+        if name in whole:
+            exact[place, name].append(path)
+        else:
+            added[place, _longest(name, known)].append(path)
     found: dict[Path, Path] = {}
     missing: list[Path] = []
     for photo in photos:
         below = photo.relative_to(collection.root).parent
         place = below if below in places else Path()
-        named = exact[place, photo.stem.lower()] or exact[place, stems[photo]]
-        named = named or added[place, stems[photo]]
+        keys = [(place, stem) for stem in dict.fromkeys([photo.stem.lower(), stems[photo]])]
+        named = [path for each in keys for path in exact[each]] + added[place, stems[photo]]
         if len(named) > 1:
             names = ", ".join(printable(path.name) for path in named[:3])
             raise UserError(

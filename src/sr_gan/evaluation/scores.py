@@ -67,12 +67,17 @@ class Evaluation:
         images = self.images()
         gaps: dict[str, list[str]] = {}  # the measures by the images that they lack
         for key in dict.fromkeys(key for scores in images.values() for key in scores):
-            lacking = dict.fromkeys(n for (n, _), s in images.items() if s.get(key, 0) is None)
+            values = {(n, model): s.get(key, 0.0) for (n, model), s in images.items()}
+            finite = any(value is not None and isfinite(value) for value in values.values())
+            lacking = dict.fromkeys(
+                n for (n, _), v in values.items() if v is None or (finite and not isfinite(v))
+            )
             if lacking:
                 gaps.setdefault(listed(list(lacking), _MOST_NAMES), []).append(_title(key)[0])
         each = (f"{', '.join(keys)} of {names}" for names, keys in gaps.items())
         gap = (
-            "The means are without images that are too small or unsuitable for a measure: "
+            "The means are without images that are too small or unsuitable for a measure, or equal "
+            "to what they are compared with (an infinite PSNR): "
             f"{'; '.join(each)}"
         )
         return [self.convention, gap] if gaps else [self.convention]
@@ -123,8 +128,7 @@ class Evaluation:
             rows = {name if brief else f"{name}, {model}": s for (name, model), s in images.items()}
             tables.append(table(rows, "image"))
         tables.append(table(self.means(), "mean"))
-        if len(self.models) > 2 or not brief:
-            tables.append(self._table_of_differences())
+        tables.append(self._table_of_differences())
         return [each for each in tables if each.rows]
 
     def _table_of_differences(self) -> Table:
@@ -141,7 +145,8 @@ class Evaluation:
         ]
         caption = (
             f"Differences from {first} on the same images, with the 95 % interval of a bootstrap "
-            "over the images; * marks those whose interval does not hold 0"
+            "over the images; * marks those whose interval does not contain 0. Higher is better "
+            "for PSNR, SSIM and LR-PSNR, lower for LPIPS, DISTS, NIQE and colour"
         )
         return Table(caption, ["", *others], rows)
 
@@ -153,10 +158,14 @@ def measured(scores: Iterable[Scores]) -> list[str]:
 
 
 def mean(images: Mapping[str, Scores]) -> Scores:
-    """Returns the mean of each score over the images that have it; None if none has."""
+    """Returns the mean of each score over the images that have it; None if none has.
+
+    Infinite ones, as the PSNR of equal images is, count only if there are no others.
+    """
     means: Scores = {}
     for key in dict.fromkeys(key for scores in images.values() for key in scores):
         values = [value for scores in images.values() if (value := scores.get(key)) is not None]
+        values = [value for value in values if isfinite(value)] or values
         means[key] = sum(values) / len(values) if values else None
     return means
 

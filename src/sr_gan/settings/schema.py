@@ -231,7 +231,7 @@ class EvaluateConfig(EnlargingConfig, Measures):
     )
     output: str | None = path(
         "The folder of the tables. Without it they go into the run that the model is from, or into "
-        "evaluations/MODEL; those of several models go into evaluations/comparison.",
+        "evaluations/MODEL; those of several models go into evaluations/MODEL+MODEL.",
         "FOLDER",
     )
 
