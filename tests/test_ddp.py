@@ -199,4 +199,4 @@ def test_a_run_of_two_processes_writes_once_validates_rightly_and_resumes(
     ]
     for key, value in last[0]["state_dict"].items():
         torch.testing.assert_close(value, last[1]["state_dict"][key], msg=key)
-    assert [row["epoch"] for row in read_rows(two / "metrics.csv")] == ["0", "1", "2"]
+    assert [row["epoch"] for row in read_rows(two / "metrics.csv")] == ["1", "2", "3"]

@@ -3,17 +3,17 @@ import torch
 from PIL import Image
 
 from sr_gan.callbacks import SampleGrid
-from sr_gan.images.resize import downscale, upscale
+from sr_gan.images.resize import bicubic, downscale
 from sr_gan.runs.grid import draw_grid
 
 
 def test_a_row_shows_one_place_four_times() -> None:
     hr = torch.randint(0, 256, (1, 3, 120, 160), dtype=torch.uint8)
     lr = downscale(hr, 4)
-    enlarged, bicubic, sr, truth = SampleGrid("x", size=64)._row(lr, hr, hr)
+    enlarged, interpolated, sr, truth = SampleGrid("x", size=64)._row(lr, hr, hr)
     assert torch.equal(truth, hr[0, :, 28:92, 48:112])
     assert torch.equal(sr, truth)
-    assert torch.equal(bicubic, upscale(lr, 4)[0, :, 28:92, 48:112])
+    assert torch.equal(interpolated, bicubic(lr, 4)[0, :, 28:92, 48:112])
     assert torch.equal(enlarged[:, ::4, ::4], lr[0, :, 7:23, 12:28])
 
 

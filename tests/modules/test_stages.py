@@ -260,13 +260,13 @@ def test_validation_measures_bicubic_beside_the_generator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A generator that computes bicubic must score like it."""
-    from sr_gan.images.resize import downscale, upscale
+    from sr_gan.images.resize import bicubic, downscale
 
     class Bicubic(nn.Module):
         scale, halo = 4, 3
 
         def forward(self, lr: Tensor) -> Tensor:
-            return upscale(lr.mul(255).round().to(torch.uint8), 4).float() / 127.5 - 1
+            return bicubic(lr.mul(255).round().to(torch.uint8), 4).float() / 127.5 - 1
 
     hr = torch.randint(0, 256, (1, 3, 288, 320), dtype=torch.uint8)  # two pieces
     batch = {"lr": downscale(hr, 4).float() / 255, "hr": hr.float() / 127.5 - 1, "name": ["noise"]}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sr_gan.arguments import LPIPSWeights, checked
 from sr_gan.errors import UserError
-from sr_gan.images.resize import upscale
+from sr_gan.images.resize import bicubic
 from sr_gan.metrics import LPIPS, grain
 from sr_gan.modules import GAN
 from sr_gan.modules.base import SRModule, gathered, weight
@@ -96,7 +96,7 @@ class PerceptualQuality(L.Callback):
         if self.lpips is None or min(hr.shape[-2:]) < LPIPS.smallest:
             return nan, nan
         if name not in self.bicubic:
-            self.bicubic[name] = float(self.lpips(upscale(lr, hr.shape[-1] // lr.shape[-1]), hr))
+            self.bicubic[name] = float(self.lpips(bicubic(lr, hr.shape[-1] // lr.shape[-1]), hr))
         return float(self.lpips(sr, hr)), self.bicubic[name]
 
 

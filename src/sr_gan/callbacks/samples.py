@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sr_gan.arguments import checked
 from sr_gan.files import atomic_write
 from sr_gan.images.decode import Pixels
-from sr_gan.images.resize import upscale
+from sr_gan.images.resize import bicubic
 from sr_gan.modules.base import SRModule
 from sr_gan.runs.grid import draw_grid
 
@@ -59,7 +59,7 @@ class SampleGrid(L.Callback):
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Tensor]:
         """Returns each column's centre, uint8 (3, side, side); LR pixels become squares."""
         scale = hr.shape[-1] // lr.shape[-1]
-        whole = [F.interpolate(lr, scale_factor=scale), upscale(lr, scale), sr, hr]
+        whole = [F.interpolate(lr, scale_factor=scale), bicubic(lr, scale), sr, hr]
         return [_centre(image[0], self.size, scale) for image in whole]
 
 

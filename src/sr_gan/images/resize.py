@@ -43,6 +43,11 @@ def upscale(image: Tensor, scale: int, kernel: Kernel = "bicubic") -> Tensor:
     return _resized(image, 1, scale, kernel)
 
 
+def bicubic(lr: Tensor, scale: int) -> Tensor:
+    """Enlarges uint8 as the model ``bicubic`` does: rounded once, and not after each pass."""
+    return _round(upscale(lr.float(), scale), torch.uint8)
+
+
 @lru_cache
 @torch.inference_mode(False)  # what is kept may serve a training later
 def _weights(

@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from sr_gan.arguments import Decay, Pair, checked
-from sr_gan.images.resize import upscale
+from sr_gan.images.resize import bicubic
 from sr_gan.losses import Objective
 from sr_gan.metrics import psnr_y, ssim_y, to_uint8
 from sr_gan.modules.ema import EMA
@@ -297,7 +297,7 @@ class SRModule(L.LightningModule):
     ) -> dict[str, Tensor]:
         """Returns bicubic's scores; they never change and are measured once for each photo."""
         if name not in self.bicubic:
-            enlarged = upscale(images["lr"], scale)
+            enlarged = bicubic(images["lr"], scale)
             self.bicubic[name] = {
                 "quality/psnr_y_bicubic": psnr_y(enlarged, images["hr"], scale),
                 "quality/ssim_y_bicubic": ssim_y(enlarged, images["hr"], scale),
