@@ -33,8 +33,8 @@ def test_one_report_names_every_file_and_reason(mess: Path) -> None:
         open_all(mess, "error")
     first, *lines = str(error.value).splitlines()
     assert first == "4 images cannot be used:"
-    assert lines[0].startswith(f"  {mess}/cut.png: cannot be decoded: libpng read error")
-    assert lines[1:] == [
+    assert lines == [
+        f"  {mess}/cut.png: cannot be decoded: damaged, cut off, or of a rare kind",
         f"  {mess}/link.png: a broken link",
         f"  {mess}/small.png: 64x20 pixels, smaller than 32x32",
         f"  {mess}/text.jpg: not an image, or damaged at its beginning",

@@ -35,7 +35,7 @@ REFUSED = {
     "twelve.tif": "samples of 12 bits: save it with 8 or 16",
     "float.tif": "pixels of type float, whose range is unknown: save it with 8 or 16 bits",
     "claims.png": "1048576x1048576 pixels, more than max_megapixels=179",
-    "cut.jpg": "premature end",
+    "cut.jpg": "damaged, cut off",
     "cut.tif": "truncated",
     "text.png": "not an image",
     "empty.jpg": "not an image",

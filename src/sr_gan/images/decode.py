@@ -136,6 +136,9 @@ def _reasons(path: Path) -> Iterator[None]:
             raise BadImage("not an image, or damaged at its beginning") from error
         if isinstance(error, Image.DecompressionBombError):
             raise BadImage(f"more than {MAX_MEGAPIXELS:g} megapixels: save it as PNG") from error
+        if isinstance(error, pyvips.Error):
+            # Threads share the buffer of libvips' messages, so the text may be another file's.
+            raise BadImage("cannot be decoded: damaged, cut off, or of a rare kind") from error
         raise BadImage(f"cannot be decoded: {one_line(error)}") from error
 
 
