@@ -45,8 +45,12 @@ def test_compiled_updates_equal_eager_ones(parts: int) -> None:
     fit(fast, loader, callbacks=[CompileNetworks("always")])
     assert compiled(fast.generator)
     assert compiled(fast.discriminator)
+    # Adam's first steps are as long for a tiny gradient as for a large one, so a rounding that
+    # changes the sign of one can move a single weight by the three whole steps of 1e-4.
     for (name, a), b in zip(plain.state_dict().items(), fast.state_dict().values()):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
+        difference = (a.double() - b.double()).abs()
+        assert difference.median() < 5e-5, name
+        assert difference.max() < 6e-4, name
 
 
 def test_a_failure_is_told_and_leaves_everything_as_it_was(
