@@ -43,6 +43,7 @@ BELOW = {  # the rooms that a room may import, besides the ground floor
     "cli": {"settings", "runs", "resolvers"},
     "__init__": {"inference"},
     "__main__": set(),
+    "spandrel": {"networks"},
 }
 ROOMS = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
 

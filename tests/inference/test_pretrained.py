@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sr_gan.errors import UserError
 from sr_gan.inference.pretrained import Interpolation, load_pretrained
-from sr_gan.networks import MSRResNet
+from sr_gan.networks import MSRResNet, RRDBNet
+from sr_gan.networks.layouts import to_layout
 from sr_gan.runs.weights import save_generator
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -93,7 +94,39 @@ def test_files_that_say_something_wrong(tmp_path: Path, config: Any, message: st
         load_pretrained(str(tampered(tmp_path / "m.safetensors", config)))
 
 
-def test_files_of_other_programs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapper", ["params_ema", "params", "state_dict", None])
+@pytest.mark.parametrize("layout", ["esrgan", "esrgan_2019", "esrgan_2018"])
+def test_files_of_other_programs(tmp_path: Path, layout: str, wrapper: str | None) -> None:
+    network = RRDBNet(4, filters=8, blocks=1, growth=4)
+    state = {f"module.{name}": x.half() for name, x in to_layout(network, layout).items()}
+    path = tmp_path / "4x_Someone.pth"
+    content = (
+        {wrapper: state, "params": {}, "iter": 5} if wrapper == "params_ema" else {wrapper: state}
+    )
+    torch.save(content if wrapper else state, path, _use_new_zipfile_serialization=False)
+    model = load_pretrained(str(path))
+    halves = {name: x.half().float() for name, x in network.state_dict().items()}
+    assert same(model.generator.state_dict(), halves)
+    assert "4x_Someone, x4, RRDBNet of" in model.describe()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(8, 12, 3, 3), "conv_first.weight is 8x12x3x3, and 8x3x3x3 in Real-ESRGAN"),
+        (torch.zeros(0, 3, 3, 3), "filters=0: should be greater than 0"),
+        (torch.zeros(8), "conv_first.weight or conv_last.weight is no convolution"),
+    ],
+)
+def test_a_foreign_network_that_does_not_fit(tmp_path: Path, tensor: Tensor, message: str) -> None:
+    state = to_layout(RRDBNet(4, filters=8, blocks=1, growth=4), "esrgan")
+    save_file(state | {"conv_first.weight": tensor}, tmp_path / "x2plus.safetensors")
+    with pytest.raises(UserError, match=rf"model=.*x2plus.safetensors: {message}") as error:
+        load_pretrained(str(tmp_path / "x2plus.safetensors"))
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_do_not_say_what_they_are(tmp_path: Path) -> None:
     torch.save(MSRResNet(2, 8, 1).state_dict(), tmp_path / "other.pth")
     with pytest.raises(UserError, match="does not say which generator"):
         load_pretrained(str(tmp_path / "other.pth"))

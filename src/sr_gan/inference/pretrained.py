@@ -81,15 +81,16 @@ def load_pretrained(
 
     Args:
         model: the folder of a run (its newest weights are taken: those of a finished stage, or
-            else the last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, the name of
-            a bundled model, ``bicubic`` or ``lanczos``; None is the bundled default.
+            else the last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, a file of
+            another program (see :mod:`sr_gan.networks.layouts`), the name of a bundled model,
+            ``bicubic`` or ``lanczos``; None is the bundled default.
         scale: the scale factor of interpolations; a generator has its own.
         key: the setting that names the model, for the message of an error.
         allow: packages or modules, by name, whose networks a file may be built from, besides those
             of this project. They are imported.
 
     Raises:
-        UserError: there is no such model, or this project did not write its file.
+        UserError: there is no such model, or its network is none of those that can be used.
     """
     path = find_model(model, key)
     if path is None:
@@ -102,8 +103,9 @@ def _build(weights: Weights, key: str, allow: list[str]) -> nn.Module:
     config, origin = weights.config, f"{key}={weights.path}"
     if config is None:
         raise UserError(
-            f"{origin}: the file does not say which generator its weights are of: give "
-            "the generator.safetensors or a checkpoint that a run of sr_gan wrote"
+            f"{origin}: the file does not say which generator its weights are of, and its tensors "
+            "have other names than in ESRGAN, Real-ESRGAN, BSRGAN, BasicSR and leftthomas/SRGAN: "
+            "give such a file, or the generator.safetensors or a checkpoint that a run wrote"
         )
     kind, settings = stated_class(config, origin, allow), stated_arguments(config, origin)
     # A file from elsewhere may ask for absurd sizes, which take no memory on the meta device.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -16,10 +17,14 @@ from sr_gan import networks
 from sr_gan.arguments import is_plain
 from sr_gan.errors import UserError, printable
 from sr_gan.files import atomic_write
+from sr_gan.networks.layouts import from_layout
 from sr_gan.runs.folder import find_weights
+from sr_gan.settings.explain import complaint
 from sr_gan.tensor_files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better weights first
+# In files of other programs, the averaged weights first.
+_WRAPPERS = ("params_ema", "params", "model_state_dict", "state_dict")
 
 
 @dataclass(frozen=True)
@@ -75,14 +80,18 @@ def differing(generator: nn.Module, state: dict[str, Tensor]) -> list[str]:
 def read_weights(path: Path, key: str) -> Weights:
     """Reads a generator's weights from any file that holds them.
 
+    The tensors of other programs are renamed, see :mod:`sr_gan.networks.layouts`.
+
     Raises:
-        UserError: the file cannot be read; the message names the setting ``key``.
+        UserError: the file cannot be read, or another program's network differs from ours; the
+            message names the setting ``key``.
     """
     try:
         content = load_tensors(path)
     except UserError as error:
         raise UserError(f"{key}={error}; give another file of weights") from error
-    state = content.get("state_dict", content)
+    wrapped = (content[name] for name in _WRAPPERS if isinstance(content.get(name), dict))
+    state = next(wrapped, content)
     if isinstance(state, dict) and all(isinstance(name, str) for name in state):
         for prefix in _PREFIXES:
             inner = {name[len(prefix) :]: t for name, t in state.items() if name.startswith(prefix)}
@@ -90,7 +99,18 @@ def read_weights(path: Path, key: str) -> Weights:
                 state = inner
                 break
     _check_tensors(state, path, key)
-    return Weights(path, state, _config(path, content))
+    config = _config(path, content)
+    return Weights(path, state, config) if config else _foreign(path, state, key)
+
+
+def _foreign(path: Path, state: dict[str, Tensor], key: str) -> Weights:
+    names = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    try:
+        config, translated = from_layout(names) or (None, state)
+    except ValueError as error:
+        reason = complaint(error) if isinstance(error, ValidationError) else error
+        raise UserError(f"{key}={path}: {reason}; networks like it cannot be used here") from error
+    return Weights(path, translated, config)
 
 
 def stated_class(
