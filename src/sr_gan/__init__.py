@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sr_gan.inference.upscaler import Upscaler as Upscaler
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Upscaler", "__version__"]
 
 
