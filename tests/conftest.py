@@ -28,7 +28,7 @@ with suppress(ImportError):  # TensorBoard and NNCF bring absl
     # process's own.
     absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
-pytest_plugins = ["tests.made_runs"]
+pytest_plugins = ["tests.made_runs", "tests.hub_server"]
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

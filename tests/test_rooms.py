@@ -11,7 +11,11 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "src" / "sr_gan"
-COMMANDS = {"train", "prepare", "evaluate", "upscale", "interpolate", "report", "bench", "doctor"}
+COMMANDS = {
+    *("train", "prepare", "evaluate", "upscale", "interpolate", "export", "publish", "report"),
+    "bench",
+    "doctor",
+}
 GROUND = {
     "arguments",
     "errors",
@@ -37,6 +41,7 @@ BELOW = {  # the rooms that a room may import, besides the ground floor
     "callbacks": {"images", "runs", "metrics", "modules"},
     "inference": {"images", "settings", "models", "networks", "runs", "metrics"},
     "evaluation": {"images", "settings", "runs", "metrics", "data", "inference"},
+    "exports": {"images", "settings", "models", "networks", "runs", "inference", "evaluation"},
     "sweeps": {"settings", "runs", "metrics"},
     "reports": {"images", "settings", "runs", "evaluation"},
     "resolvers": {"settings", "runs"},
@@ -120,6 +125,8 @@ def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Pat
         *("evaluate benchmark=missing", "evaluate benchmark=. lpips=missing", "report run=missing"),
         *("interpolate a=missing b=gan", "interpolate a=gan b=psnr alpha=7"),
         "interpolate a=gan b=psnr device=tpu",
+        *("export format=onxx", "export format=onnx model=bicubic", "export format=pt2 web=true"),
+        *("publish repo=a/b model=missing", "publish repo=a", "publish repo=a/b card=missing"),
         *("prepare data=folder data.train_dir=missing", "bench upscale model=missing"),
         *("doctor lpips=missing", "doctor device=tpu"),
     ],

@@ -11,6 +11,8 @@ COMMANDS = {
     "evaluate": "measures a model on folders of photographs",
     "upscale": "enlarges image files",
     "interpolate": "makes generators between two others, and compares them",
+    "export": "writes a model for other programs, and proves that it runs there",
+    "publish": "uploads a model and its card to the Hugging Face Hub",
     "report": "writes a page on one run, or on several and how they compare",
     "models": "lists the models that come with the package, and their speed here",
     "doctor": "says whether this machine and this folder are fit",

@@ -54,7 +54,8 @@ def convert(network: nn.Module) -> tuple[Model, Model]:
     trunk, reconstruction = split(network)
     lr = torch.rand(1, 3, 16, 16)
     features = trunk.run(lr)
-    return _converted(network, trunk, lr), _converted(network, reconstruction, features, lr)
+    first, second = _PartModule(network, trunk), _PartModule(network, reconstruction)
+    return converted(first, lr), converted(second, features, lr)
 
 
 def run_by_openvino(
@@ -99,13 +100,14 @@ class _PartModule(nn.Module):
         return self.part.run(*inputs)
 
 
-def _converted(network: nn.Module, part: Part, *inputs: Tensor) -> Model:
+def converted(module: nn.Module, *inputs: Tensor, batch: int = 1) -> Model:
+    """Converts a module for inputs of any height and width; a ``batch`` of -1 is any number."""
     openvino, root = load(), logging.getLogger()
     # The conversion silences the logs of the whole program, so the root logger is restored.
     level, filters, handlers = root.level, root.filters.copy(), root.handlers.copy()
-    model = openvino.convert_model(_PartModule(network, part), example_input=inputs)
+    model = openvino.convert_model(module, example_input=inputs)
     root.setLevel(level)
     root.filters, root.handlers = filters, handlers
-    shapes = [openvino.PartialShape([1, x.shape[1], -1, -1]) for x in inputs]
+    shapes = [openvino.PartialShape([batch, x.shape[1], -1, -1]) for x in inputs]
     model.reshape(dict(zip(model.inputs, shapes)))
     return model

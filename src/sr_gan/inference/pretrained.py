@@ -16,6 +16,7 @@ from sr_gan.arguments import Kernel
 from sr_gan.errors import UserError, printable
 from sr_gan.images.resize import upscale
 from sr_gan.models import PURPOSES, bundled_models
+from sr_gan.runs import hub
 from sr_gan.runs.folder import find_model
 from sr_gan.runs.weights import (
     Weights,
@@ -82,8 +83,9 @@ def load_pretrained(
     Args:
         model: the folder of a run (its newest weights are taken: those of a finished stage, or
             else the last checkpoint), a ``.ckpt`` or ``.safetensors`` file of a run, a file of
-            another program (see :mod:`sr_gan.networks.layouts`), the name of a bundled model,
-            ``bicubic`` or ``lanczos``; None is the bundled default.
+            another program (see :mod:`sr_gan.networks.layouts`), the name of a bundled model, a
+            model of the Hugging Face Hub (``hf://OWNER/NAME``), ``bicubic`` or ``lanczos``; None is
+            the bundled default.
         scale: the scale factor of interpolations; a generator has its own.
         key: the setting that names the model, for the message of an error.
         allow: packages or modules, by name, whose networks a file may be built from, besides those
@@ -151,6 +153,8 @@ def _no_more_parameters_than(count: int) -> Iterator[None]:
 
 def _name(path: Path) -> str:
     """Returns ``srgan/DATE/gan`` for ``runs/srgan/DATE/checkpoints/gan/last.ckpt``."""
+    if on_hub := hub.name_of(path):
+        return on_hub
     if path.parent.parent.name != "checkpoints":
         return path.stem
     run = path.parents[2]

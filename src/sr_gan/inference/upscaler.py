@@ -34,6 +34,7 @@ from sr_gan.inference.sizes import reduced
 from sr_gan.machine import cpu_computes_bf16
 from sr_gan.networks import tiles
 from sr_gan.networks.split import Part, enlarge, split
+from sr_gan.runs import hub
 from sr_gan.settings.options import Options, Size
 
 log = logging.getLogger(__name__)
@@ -78,21 +79,26 @@ class Upscaler:
         model: str | None = None,
         scale: int = 4,
         allow: str | Sequence[str] = (),
+        revision: str | None = None,
         **options: Any,
     ) -> "Upscaler":
-        """Loads a run, a weights file, a shipped model, ``bicubic`` or ``lanczos``.
+        """Loads a run, a weights file, a shipped model, one of the Hub, or an interpolation.
 
         Args:
             model: see :func:`load_pretrained`.
             scale: the scale factor of ``bicubic`` and ``lanczos``; a generator has its own.
             allow: packages of your own whose networks a model's file may be built from.
+            revision: the branch, tag or commit of a model of the Hub (``hf://OWNER/NAME``).
             options: the fields of :class:`Options`.
 
         Raises:
             UserError: there is no such model or device.
             ValueError: an option is not allowed.
         """
-        loaded = load_pretrained(str(model) if model else None, scale, allow=allow)
+        name = str(model) if model else None
+        if revision is not None:
+            name = hub.at_revision(str(name), revision)
+        loaded = load_pretrained(name, scale, allow=allow)
         return cls(loaded, Options(**options))
 
     def __call__(self, image: T, size: Size | None = None) -> T:

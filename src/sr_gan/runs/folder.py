@@ -21,6 +21,7 @@ from sr_gan.arguments import Kernel
 from sr_gan.errors import UserError
 from sr_gan.files import user_path
 from sr_gan.models import DEFAULT, bundled_models
+from sr_gan.runs import hub
 
 RUNS = Path("runs")
 CONFIG, ENVIRONMENT, LOG, SUMMARY = "config.yaml", "environment.json", "train.log", "summary.json"
@@ -50,8 +51,8 @@ def find_weights(
     """Finds the file of weights that a setting names.
 
     Args:
-        origin: the name of a bundled model, a file, or a folder, of which the newest file of
-            weights is taken; None is the default model.
+        origin: the name of a bundled model, a file, a folder, of which the newest file of weights
+            is taken, or a model of the Hugging Face Hub; None is the default model.
         key: the setting, for the message of an error.
         unfinished: names of files that are taken, too, besides those of finished stages.
         others: other values that the setting may have, for the message of an error.
@@ -67,11 +68,13 @@ def find_weights(
             "no model is given and this version has none: train one with python -m sr_gan.train "
             f"(minutes on a CPU) and give its folder, {key}=runs/quickstart, or a weights file"
         )
+    if origin.startswith(hub.SCHEME):
+        return hub.fetch(origin, key)
     path = user_path(origin)
     if not path.exists():
         raise UserError(
             f"{key}={origin} does not exist: give the folder of a run, a .safetensors, .pth or "
-            f".ckpt file, or one of {', '.join([*models, *others])}"
+            f".ckpt file, hf://OWNER/NAME, or one of {', '.join([*models, *others])}"
         )
     if path.is_file():
         return path

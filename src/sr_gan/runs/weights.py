@@ -1,7 +1,7 @@
 """Saves generator weights with the settings of their network, and loads them from any run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -38,9 +38,12 @@ class Weights:
 
 def save_generator(generator: nn.Module, config: dict[str, Any], path: Path) -> None:
     """Writes the weights as ``.safetensors`` with the generator's configuration as metadata."""
-    state = {
-        key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()
-    }
+    save_state(generator.state_dict(), config, path)
+
+
+def save_state(state: Mapping[str, Tensor], config: dict[str, Any], path: Path) -> None:
+    """Writes weights in their own type, see :func:`save_generator`."""
+    state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     with atomic_write(path, "wb") as file:
         file.write(save(state, {"format": "pt", "generator": json.dumps(config)}))
 

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sr_gan.errors import UserError
@@ -17,6 +17,12 @@ _EXTRAS = {
     "mlflow": "mlflow",
     "wandb": "wandb",
 }
+_RUNTIMES = {  # by the format of an export, what writes and runs it; the extra export brings all
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "ncnn": ("pnnx", "ncnn"),
+    "spandrel": ("spandrel",),
+    "openvino": ("openvino",),
+}
 _LAUNCHERS = ("joblib", "submitit", "ray")  # driven by Hydra's plugins hydra-NAME-launcher
 
 
@@ -29,6 +35,20 @@ def check_loggers(loggers: Mapping[str, Any]) -> None:
     for name, node in loggers.items():
         if node and name in _EXTRAS and not installed(name):
             raise UserError(f"logger={name} needs {name}: {_install(name)}")
+
+
+def check_formats(formats: Iterable[str]) -> None:
+    """Checks that the packages that write and run exports of these formats are installed.
+
+    Raises:
+        UserError: a package is missing; the message says how to install it.
+    """
+    for name in formats:
+        for package in _RUNTIMES.get(name, ()):
+            if not installed(package):
+                raise UserError(
+                    f"format={name} needs the package {package}: pip install 'sr_gan[export]'"
+                )
 
 
 def check_logins(loggers: Mapping[str, Any]) -> None:
@@ -78,5 +98,10 @@ def explain_missing(name: str, choice: str | None = None) -> str | None:
     return f"hydra/launcher={choice or name} needs hydra-{package}-launcher: {_install(package)}"
 
 
+def install(extra: str) -> str:
+    """Returns the command that installs an extra of this package."""
+    return f"pip install 'sr_gan[{extra}]'"
+
+
 def _install(package: str) -> str:
-    return f"pip install 'sr_gan[{_EXTRAS[package]}]'"
+    return install(_EXTRAS[package])

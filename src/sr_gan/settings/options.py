@@ -213,3 +213,25 @@ class Size(Settings):
                 f"{height * scale} at most with this model, which enlarges by {scale}"
             )
         return size
+
+
+class About(Settings):
+    """What its author says about a model, for its card."""
+
+    name: str | None = path(
+        "The name of the model. Without it that of its run or its file.", "NAME", None
+    )
+    author: str | None = path("Who made the model.", "NAME", None)
+    license: str | None = option(
+        "The licence of the weights, as its SPDX identifier. It depends on what the model was "
+        "trained on.",
+        "MIT|CC-BY-4.0",
+        None,
+    )
+    metrics: str | None = path(
+        "A table of scores that evaluate wrote as JSON, or a folder of them. Without it those of "
+        "this model are taken from its run and from evaluations/, if they are newer than the "
+        "weights.",
+        "FOLDER|FILE",
+        None,
+    )

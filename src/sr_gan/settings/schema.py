@@ -16,12 +16,21 @@ from pydantic import (
     PositiveInt,
 )
 
-from sr_gan.arguments import Device, LPIPSWeights, PhotoFolder, Scale, Written
+from sr_gan.arguments import Device, Format, LPIPSWeights, PhotoFolder, Scale, Written
 from sr_gan.errors import UserError
 from sr_gan.settings.contradictions import check_contradictions
-from sr_gan.settings.extras import check_loggers
+from sr_gan.settings.extras import check_formats, check_loggers
 from sr_gan.settings.measures import LPIPS, Measures
-from sr_gan.settings.options import PATH, Options, Settings, Size, as_list, option, path
+from sr_gan.settings.options import (
+    PATH,
+    About,
+    Options,
+    Settings,
+    Size,
+    as_list,
+    option,
+    path,
+)
 
 
 def _package(name: str) -> str:
@@ -76,7 +85,9 @@ class TrainConfig(Config):
     stages: list[Literal["pretrain", "gan"]]
     scale: Scale
     seed: Seed
-    init_from: str | None = path("Weights that the generator starts from.", "RUN|FILE|NAME")
+    init_from: str | None = path(
+        "Weights that the generator starts from.", "RUN|FILE|NAME|hf://OWNER/NAME"
+    )
     ckpt_path: str | None = path("The run or the checkpoint to resume.", "last|RUN|FILE")
     other_photos: bool
     run_dir: str
@@ -190,7 +201,8 @@ class EnlargingConfig(Config, Options):
 
     model: str | None = path(
         "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, the "
-        "name of a bundled model, bicubic or lanczos. Without it the default model is used.",
+        "name of a bundled model, hf://OWNER/NAME[@REVISION][/FILE] of the Hugging Face Hub, "
+        "bicubic or lanczos. Without it the default model is used.",
         "RUN|FILE|NAME",
     )
     allow: Packages = _ALLOW
@@ -203,8 +215,9 @@ class EvaluateConfig(EnlargingConfig, Measures):
 
     model: Paths | None = path(  # type: ignore[assignment]
         "The model, or a list of models that are compared: each is the folder of a run (its newest "
-        "weights), a .safetensors or .ckpt file, the name of a bundled model, bicubic or lanczos. "
-        "Without it the default model is used, or only the pictures of sr.",
+        "weights), a .safetensors or .ckpt file, the name of a bundled model, hf://OWNER/NAME of "
+        "the Hugging Face Hub, bicubic or lanczos. Without it the default model is used, or only "
+        "the pictures of sr.",
         "RUN|FILE|NAME",
     )
     sr: Folders | None = path(
@@ -287,6 +300,61 @@ class InterpolateConfig(Config):
     output: str = path("The folder of the models and of the tables.", "FOLDER")
 
 
+class ExportConfig(Config, About):
+    """The top level of ``conf/export.yaml``."""
+
+    model: str | None = path(
+        "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, or the "
+        "name of a bundled model. Without it the default model is exported.",
+        "RUN|FILE|NAME",
+    )
+    allow: Packages = _ALLOW
+    format: Annotated[list[Format], BeforeValidator(as_list), Field(min_length=1)] = option(
+        "The format, or a list of formats.", "onnx|ncnn|spandrel|basicsr|pt2|openvino"
+    )
+    precision: Literal["fp32", "fp16"] = Field(
+        description="The type of the weights in the files. Files in fp16 are half as large and end "
+        "in -fp16. pt2 has fp32 only."
+    )
+    web: bool = Field(
+        description="Leaves the clipping to [0, 1] out of the ONNX file, for a page that clips "
+        "itself."
+    )
+    output: str = path("The folder of the files. Files of the same names are replaced.", "FOLDER")
+
+    @staticmethod
+    def check_settings(settings: dict[str, Any]) -> None:
+        check_formats(settings["format"])
+        if settings["web"] and settings["format"] != ["onnx"]:
+            raise UserError("web=true is for format=onnx: export the other formats without it")
+        if settings["precision"] == "fp16" and "pt2" in settings["format"]:
+            raise UserError("precision=fp16: pt2 is exported in fp32 only; leave it out")
+
+
+class PublishConfig(Config, About):
+    """The top level of ``conf/publish.yaml``."""
+
+    model: str | None = path(
+        "The model: the folder of a run (its newest weights), a file of weights, or the name of a "
+        "bundled model. Without it the default model is published.",
+        "RUN|FILE|NAME",
+    )
+    repo: str = option("The repository. It is made if it does not exist.", "OWNER/NAME")
+    private: bool = Field(description="Makes a new repository private.")
+    samples: bool = Field(
+        description="Uploads the newest sample picture of the run, too. It shows photographs that "
+        "the run was validated on."
+    )
+    card: str | None = path(
+        "A card of your own, such as that of dry_run=true with its blanks filled in. Without it "
+        "one is written, and replaces that of an earlier upload.",
+        "FILE",
+    )
+    allow: Packages = _ALLOW
+    dry_run: bool = Field(description="Only writes what would be uploaded, into output.")
+    output: str = path("The folder that dry_run=true writes.", "FOLDER")
+
+
 class ReportConfig(Config):
     """The top level of ``conf/report.yaml``."""
 
@@ -324,6 +392,8 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "evaluate": EvaluateConfig,
     "upscale": UpscaleConfig,
     "interpolate": InterpolateConfig,
+    "export": ExportConfig,
+    "publish": PublishConfig,
     "report": ReportConfig,
     "doctor": DoctorConfig,
     "bench_train": BenchTrainConfig,
