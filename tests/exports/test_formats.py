@@ -19,6 +19,8 @@ from sr_gan.errors import UserError
 from sr_gan.exports import ncnn as ncnn_format
 from sr_gan.exports.portable import Portable
 from sr_gan.exports.proven import export
+from sr_gan.inference.pretrained import Pretrained
+from sr_gan.networks import RRDBNet
 from tests.exports.conftest import Trained
 
 Array = NDArray[np.float32]
@@ -227,6 +229,13 @@ def test_basicsr(trained: Trained, half: bool, tmp_path: Path) -> None:
     portable = Portable(trained("msrresnet"), half)
     (file,) = export(portable, "basicsr", tmp_path).files
     assert differs(portable, by_basicsr, file) < (4e-3 if half else 1e-5)
+
+
+@pytest.mark.slow
+def test_ncnn_of_a_network_as_deep_as_esrgans(tmp_path: Path) -> None:
+    """pnnx would fill the memory with the sums of its skips."""
+    portable = Portable(Pretrained("deep", RRDBNet(4, 4, 23, 2).eval()))
+    assert export(portable, "ncnn", tmp_path).difference < 1e-5
 
 
 def test_ncnn_takes_an_image_whose_channels_are_last_in_memory(
