@@ -28,10 +28,12 @@ def test_a_model_is_published_and_enlarges_from_there(
     hub: Hub, shell: Shell, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", hub.token)
-    code, out, err = shell("publish", f"model={model}", "repo=me/made", "license=CC-BY-4.0")
+    code, out, err = shell(
+        "publish", f"model={model}", "repo=me/made", "license=CC-BY-4.0", "author=Me"
+    )
     assert code == 0, err
     assert f"published {hub.url}/me/made" in out
-    assert "fill in README.md: author, licences of the photographs" in out
+    assert "fill in README.md: licences of the photographs" in out
     assert "HTTP" not in out
     files = hub.files("me/made")
     assert {"README.md", "generator.safetensors", "samples.png"} <= files.keys()
@@ -110,11 +112,11 @@ def test_refusals_and_a_missing_package_are_one_line(
     hub: Hub, shell: Shell, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    code, _, err = shell("publish", f"model={model}", "repo=me/made")
+    code, _, err = shell("publish", f"model={model}", "repo=me/made", "author=Me", "license=MIT")
     assert code == 1
     assert "does not permit it: log in with hf auth login" in err
     assert len(err.strip().splitlines()) == 1
     monkeypatch.setattr("sr_gan.runs.hub.installed", lambda package: False)
-    code, _, err = shell("publish", f"model={model}", "repo=me/made")
+    code, _, err = shell("publish", f"model={model}", "repo=me/made", "author=Me", "license=MIT")
     assert code == 1
     assert "needs the package huggingface_hub: pip install 'sr_gan[hub]'" in err

@@ -1,8 +1,6 @@
 """``python -m sr_gan.export``: a model for other programs, as files that were run before."""
 
 import logging
-from contextlib import suppress
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -31,7 +29,7 @@ def export(cfg: DictConfig) -> None:
         )
     output = user_path(settings["output"])
     check_writable([output / "model"], f"output={settings['output']}")
-    from sr_gan.exports.card import write_cards  # imports PyTorch, as the next ones do
+    from sr_gan.exports.card import earlier_files, write_cards  # imports PyTorch, as the next do
     from sr_gan.exports.facts import facts_of
     from sr_gan.exports.portable import Portable
     from sr_gan.exports.proven import export
@@ -43,8 +41,10 @@ def export(cfg: DictConfig) -> None:
     facts = facts_of(model, About.among(settings))
     said = {"name": facts.name, "author": facts.author, "license": facts.license}
     portable = Portable(model, settings["precision"] == "fp16", settings["web"], **said)
+    files = [] if settings["overwrite"] else earlier_files(facts, output, portable.base)
+    empty = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
-    files: list[Path] = []
+    written = False
     failed: dict[str, Exception] = {}
     for name in settings["format"]:
         try:
@@ -54,11 +54,12 @@ def export(cfg: DictConfig) -> None:
             if len(settings["format"]) > 1:
                 log.info("%-9s failed: %s", name, error)
             continue
-        files += proven.files
+        files += [file for file in proven.files if file not in files]
+        written = True
         log.info("%-9s %s", name, proven.describe())
         if use := use_of(proven.files[0], facts.network):
             log.info("%-9s for %s", "", use.programs)
-    if files:
+    if written:
         card, entry = write_cards(facts, files, output)
         log.info(
             "%-9s %s says how to use them; %s is for OpenModelDB",
@@ -67,7 +68,7 @@ def export(cfg: DictConfig) -> None:
         )
     if not failed:
         return
-    with suppress(OSError):  # it holds files
+    if empty and not written:
         output.rmdir()
     if len(settings["format"]) == 1:
         raise failed.popitem()[1]

@@ -11,6 +11,7 @@ from sr_gan import __version__
 from sr_gan.cli import command
 from sr_gan.errors import UserError
 from sr_gan.files import check_writable, readable, relative, user_path
+from sr_gan.models import bundled_models
 from sr_gan.runs import hub
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
@@ -38,9 +39,10 @@ def publish(cfg: DictConfig) -> None:
         output = user_path(settings["output"])
         check_writable([output / hub.WEIGHTS], f"output={output}")
         _describe(_write(settings, output), Path())
-        log.info("dry run nothing was uploaded; dry_run=false does it")
+        log.info("dry run: nothing was uploaded; dry_run=false does it")
         return
     hub.require_login(f"repo={repo}")
+    _require_author(settings)
     with TemporaryDirectory() as folder:
         _describe(_write(settings, Path(folder)), Path(folder))
         address = hub.upload(Path(folder), repo, settings["private"], f"sr_gan {__version__}")
@@ -56,7 +58,24 @@ def _write(settings: dict[str, Any], folder: Path) -> list[Path]:
     model = load_pretrained(settings["model"], allow=settings["allow"])
     log.info("model   %s", model.describe())
     card = user_path(settings["card"]) if settings["card"] else None
-    return write_bundle(model, folder, About.among(settings), card, settings["samples"])
+    about, repo = About.among(settings), settings["repo"]
+    return write_bundle(model, folder, about, repo, card, settings["samples"])
+
+
+def _require_author(settings: dict[str, Any]) -> None:
+    """Refuses to publish a card for everybody that does not say whose model it is.
+
+    Raises:
+        UserError: the author or the licence is missing.
+    """
+    bundled = find_model(settings["model"], "model") in bundled_models().values()
+    needed = ["author"] if bundled else ["author", "license"]
+    missing = [f"{key}=" for key in needed if settings[key] is None]
+    if missing and settings["card"] is None and not settings["private"]:
+        raise UserError(
+            f"repo={settings['repo']}: the card does not say {' and '.join(needed)}: give "
+            f"{' and '.join(missing)}, a card of your own with card=, or private=true"
+        )
 
 
 def _describe(files: list[Path], folder: Path) -> None:

@@ -113,7 +113,10 @@ def test_files_of_other_programs(tmp_path: Path, layout: str, wrapper: str | Non
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
-        (torch.zeros(8, 12, 3, 3), "conv_first.weight is 8x12x3x3, and 8x3x3x3 in Real-ESRGAN"),
+        (
+            torch.zeros(8, 12, 3, 3),
+            "conv_first.weight takes 12 channels, and the generators here take 3",
+        ),
         (torch.zeros(0, 3, 3, 3), "filters=0: should be greater than 0"),
         (torch.zeros(8), "conv_first.weight or conv_last.weight is no convolution"),
     ],

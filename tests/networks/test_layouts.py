@@ -185,7 +185,7 @@ ESRGAN = to_layout(RRDBNet(4, filters=8, blocks=1, growth=4), "esrgan")
     [
         (
             {"conv_first.weight": torch.zeros(8, 12, 3, 3)},
-            "conv_first.weight is 8x12x3x3, and 8x3x3x3",
+            "conv_first.weight takes 12 channels, and the generators here take 3",
         ),
         ({"conv_hr.bias": None}, "has a tensor conv_hr.bias, which the file lacks"),
         ({"conv_first.weight": None}, "conv_first.weight or conv_last.weight is no convolution"),

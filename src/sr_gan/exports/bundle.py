@@ -16,7 +16,7 @@ SAMPLE = "samples.png"
 
 
 def write_bundle(
-    model: Pretrained, folder: Path, about: About, own_card: Path | None, samples: bool
+    model: Pretrained, folder: Path, about: About, repo: str, own_card: Path | None, samples: bool
 ) -> list[Path]:
     """Writes ``generator.safetensors``, ``README.md`` and ``samples.png``, and returns their paths.
 
@@ -24,6 +24,7 @@ def write_bundle(
         model: the model.
         folder: the folder.
         about: what the user says about it.
+        repo: the repository that the folder is for, ``OWNER/NAME``.
         own_card: a card that is taken instead of one that is written from what is known.
         samples: whether the newest sample picture of the model's run is taken, if there is one.
 
@@ -41,7 +42,7 @@ def write_bundle(
     if own_card:
         _copy(own_card, folder / CARD)
     else:
-        write_card(facts, [weights], folder / CARD, SAMPLE if picture else None)
+        write_card(facts, [weights], folder / CARD, SAMPLE if picture else None, repo)
     return [weights, folder / CARD, *([folder / SAMPLE] if picture else [])]
 
 

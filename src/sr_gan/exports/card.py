@@ -4,6 +4,8 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from glob import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sr_gan import __version__
+from sr_gan.errors import UserError
 from sr_gan.evaluation.scores import table
 from sr_gan.evaluation.suite import Scores as Scored
 from sr_gan.exports import openmodeldb
@@ -19,12 +22,13 @@ from sr_gan.exports.front_matter import front_matter
 from sr_gan.exports.measured import Scores
 from sr_gan.exports.training import Training
 from sr_gan.exports.uses import use_of
-from sr_gan.files import atomic_write
+from sr_gan.files import atomic_write, relative
 from sr_gan.tables import Table, cell, counted
 
 log = logging.getLogger(__name__)
 
 CARD = "README.md"
+_DIGEST = re.compile("SHA-256 of the tensors: `([0-9a-f]{64})`")
 _BLANK = re.compile(r"\[fill in: ([\w ]+)\]")
 
 
@@ -42,15 +46,45 @@ def write_cards(facts: Facts, files: Sequence[Path], folder: Path) -> tuple[Path
     Returns:
         The paths of ``4x-NAME.md`` and ``4x-NAME.json``.
     """
-    path = folder / openmodeldb.file_name(facts)
-    text = path.with_suffix(".md")
+    text = _card_path(facts, folder)
+    path = text.with_suffix(".json")
     write_card(facts, files, text)
     entry = openmodeldb.entry(facts, files)
     _write(path, json.dumps(entry, indent=4, ensure_ascii=False), openmodeldb.blanks(entry))
     return text, path
 
 
-def write_card(facts: Facts, files: Sequence[Path], path: Path, picture: str | None = None) -> None:
+def earlier_files(facts: Facts, folder: Path, base: str) -> list[Path]:
+    """Returns the files of a model that a folder has already, which its card goes on to describe.
+
+    Args:
+        facts: what is known about the model.
+        folder: the folder.
+        base: how the names of the files begin.
+
+    Raises:
+        UserError: they are of another model of the same name.
+    """
+    card = _card_path(facts, folder)
+    if not card.exists():
+        return []
+    digests = _DIGEST.findall(card.read_text(encoding="utf-8", errors="replace"))
+    if digests and facts.digest not in digests:
+        raise UserError(
+            f"{relative(card)} is of other weights, also named {facts.name}: choose another "
+            "name= or output=, or replace that model with overwrite=true"
+        )
+    files = sorted(folder.glob(f"{escape(base)}*"))
+    return [file for file in files if use_of(file, facts.network)]
+
+
+def write_card(
+    facts: Facts,
+    files: Sequence[Path],
+    path: Path,
+    picture: str | None = None,
+    repo: str | None = None,
+) -> None:
     """Writes a model card.
 
     Args:
@@ -58,12 +92,15 @@ def write_card(facts: Facts, files: Sequence[Path], path: Path, picture: str | N
         files: its files, in any format.
         path: the card.
         picture: the name of a sample picture beside the card.
+        repo: the repository of the Hub that the card is for.
     """
-    text = card(facts, files, picture)
+    text = card(facts, files, picture, repo)
     _write(path, text, list(dict.fromkeys(_BLANK.findall(text))))
 
 
-def card(facts: Facts, files: Sequence[Path], picture: str | None = None) -> str:
+def card(
+    facts: Facts, files: Sequence[Path], picture: str | None = None, repo: str | None = None
+) -> str:
     """Returns the text of ``README.md``, see :func:`write_card`."""
     environment = Environment(
         loader=PackageLoader("sr_gan.exports"),
@@ -78,16 +115,22 @@ def card(facts: Facts, files: Sequence[Path], picture: str | None = None) -> str
         version=__version__,
         blank=lambda what: f"[fill in: {what}]",
         picture=picture,
+        repo=repo,
         uses={path: use for path in files if (use := use_of(path, facts.network))},
         training=_training(facts.training) if facts.training else {},
         tables=[_table(facts.name, scores) for scores in facts.scores],
     )
 
 
+def _card_path(facts: Facts, folder: Path) -> Path:
+    return (folder / openmodeldb.file_name(facts)).with_suffix(".md")
+
+
 def _write(path: Path, text: str, blanks: Sequence[str]) -> None:
     content = f"{text.rstrip()}\n".encode(errors="backslashreplace")
     if path.exists() and path.read_bytes() != content:
-        earlier = path.with_name(f"{path.name}.old")
+        names = (path.with_name(f"{path.name}.old{n or ''}") for n in count())
+        earlier = next(name for name in names if not name.exists())
         path.replace(earlier)
         log.info("kept    the earlier %s, as %s", path.name, earlier.name)
     with atomic_write(path, "wb") as file:

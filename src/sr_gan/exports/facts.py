@@ -13,6 +13,7 @@ from sr_gan.exports.training import Training, run_of, training_of
 from sr_gan.inference.pretrained import Pretrained
 from sr_gan.models import FOLDER, PURPOSES, bundled_models
 from sr_gan.networks.split import split
+from sr_gan.runs.folder import RUNS
 from sr_gan.runs.weights import read_weights
 from sr_gan.settings.options import About
 
@@ -107,6 +108,9 @@ def digest(network: nn.Module) -> str:
 
 
 def _short(model: Pretrained) -> str:
-    """Returns ``srgan-gan`` for the model ``srgan/DATE/gan``, and else the model's own name."""
-    parts = model.name.split("/")
-    return f"{parts[0]}-{parts[-1]}" if model.path and run_of(model.path) else parts[-1]
+    """Returns ``srgan-gan`` for ``srgan/DATE-TIME/gan``, ``mine-gan`` for ``runs/mine/gan``."""
+    *folders, last = model.name.split("/")
+    if not folders or not model.path or not run_of(model.path):
+        return last
+    named = [folder for folder in folders if folder != RUNS.name]
+    return f"{(named or folders)[0]}-{last}"

@@ -27,6 +27,7 @@ _RESOURCES = {  # by the suffix of a file: platform and type
     ".onnx": ("onnx", "onnx"),
 }
 _SIZES = {"filters": "nf", "blocks": "nb"}
+_SIZES_OF_COMPACT = {"filters": "nf", "blocks": "nc"}
 _MODEL = re.compile(r"\d+x(-[A-Za-z0-9]+)+")  # an identifier of its entries
 _REQUIRED = ("author", "license", "tags", "description", "architecture")
 
@@ -38,8 +39,9 @@ def entry(facts: Facts, files: Sequence[Path]) -> dict[str, Any]:
         facts: what is known about the model.
         files: its files; those of other formats than OpenModelDB's are left out.
     """
+    units = _SIZES_OF_COMPACT if facts.network == "CompactNet" else _SIZES
     sizes = [
-        f"{facts.arguments[key]}{unit}" for key, unit in _SIZES.items() if key in facts.arguments
+        f"{facts.arguments[key]}{unit}" for key, unit in units.items() if key in facts.arguments
     ]
     return {
         "name": facts.name,

@@ -61,15 +61,21 @@ class Portable:
 
     @property
     def stem(self) -> str:
-        """The name of the files without their extension, such as ``gan-x4-fp16``.
+        """The name of the files without their extension, such as ``gan-x4-fp16``."""
+        return f"{self.base}{'-fp16' * self.half}{'-web' * self.web}"
+
+    @property
+    def base(self) -> str:
+        """How the names of all files of the model begin, such as ``gan-x4``.
 
         Upscayl takes ``2x`` or ``x3`` anywhere in a name for the scale factor, so that an ``x``
         beside a digit is replaced.
         """
-        name = re.sub(r"[^\w.-]+", "-", self.name or self.model.name).strip("-.")
+        name = re.sub(r"[^\w.-]+", "-", self.name or self.model.name)
         name = re.sub(r"(?i)(?<=\d)x|x(?=\d)", "-", name)
-        end = f"-x{self.model.scale}{'-fp16' * self.half}{'-web' * self.web}"
-        return shortened(name or "model", end + " " * 20).rstrip()  # further ends follow
+        name = re.sub("-+", "-", name).strip("-.") or "model"
+        end = f"-x{self.model.scale}"
+        return shortened(name, end + " " * 30).rstrip()  # further ends follow
 
     def network(self, half: bool = False) -> ImageToImage:
         """Returns the network to export; with ``half`` it computes in fp16."""

@@ -85,13 +85,17 @@ def _one_line(name: str, output: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if shutil.disk_usage(output).free < _FULL or getattr(error, "errno", None) == ENOSPC:
+        full = shutil.disk_usage(output).free < _FULL or getattr(error, "errno", None) == ENOSPC
+        if full or "basic_ios" in str(error):  # OpenVINO says no more when a file cannot grow
             raise UserError(
                 f"output={relative(output)}: there is no space left on the disk: make room, or "
                 "give another folder"
             ) from error
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename:
             raise
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise UserError(f"output={relative(output)} cannot be written: {reason}") from error
         if isinstance(error, UserError):
             raise UserError(f"format={name}: {error}") from error
         reason = next(iter(str(error).strip().splitlines()), "")

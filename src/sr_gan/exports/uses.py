@@ -1,9 +1,10 @@
 """Which programs a model's file is for, and what one types or does there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _SHAPE = "# (1, 3, height, width) in [0, 1], float32"
+_UNCLIPPED = "# (1, 3, height, width), float32; clip it to [0, 1]"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ _USES = {
     ".xml": Use(
         "OpenVINO, together with the .bin file",
         "python",
-        f'enlarged = openvino.Core().compile_model("FILE", "CPU")(image)[0]  {_SHAPE}',
+        'settings = {"INFERENCE_PRECISION_HINT": "f32"}  # without it some CPUs take bf16\n'
+        f'enlarged = openvino.Core().compile_model("FILE", "CPU", settings)(image)[0]  {_SHAPE}',
     ),
 }
 
@@ -63,4 +65,7 @@ def use_of(path: Path, network: str) -> Use | None:
     """
     if path.suffix == ".pth":
         return _BASICSR if network == "MSRResNet" else _SPANDREL
-    return _USES.get(path.suffix)
+    use = _USES.get(path.suffix)
+    if use and path.stem.endswith("-web"):
+        return replace(use, example=use.example.replace(_SHAPE, _UNCLIPPED))
+    return use

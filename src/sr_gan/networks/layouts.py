@@ -198,6 +198,9 @@ def _arguments(layout: Layout, state: State, blocks: int, ups: int) -> dict[str,
     first, last = (state.get(f"{name}.weight") for name in (names[0], names[-1]))
     if first is None or last is None or first.ndim != 4 or last.ndim != 4:
         raise ValueError(f"{names[0]}.weight or {names[-1]}.weight is no convolution")
+    if first.shape[1] != 3:
+        channels = f"{first.shape[1]} channels, and the generators here take 3"
+        raise ValueError(f"{names[0]}.weight takes {channels}")
     scale = 2**ups
     if layout.network is CompactNet:
         scale = round(sqrt(len(last) / 3))

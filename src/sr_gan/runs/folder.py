@@ -68,7 +68,7 @@ def find_weights(
             "no model is given and this version has none: train one with python -m sr_gan.train "
             f"(minutes on a CPU) and give its folder, {key}=runs/quickstart, or a weights file"
         )
-    if origin.startswith(hub.SCHEME):
+    if origin.lower().startswith("hf:"):
         return hub.fetch(origin, key)
     path = user_path(origin)
     if not path.exists():

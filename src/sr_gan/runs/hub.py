@@ -51,10 +51,12 @@ def parse(text: str, key: str) -> HubModel:
         UserError: the text is something else; the message names the setting ``key``.
     """
     match = _MODEL.fullmatch(text.rstrip("/"))
-    if not match or ".." in PurePosixPath(match["file"] or "").parts:
+    file = PurePosixPath((match and match["file"]) or WEIGHTS)
+    if not match or ".." in file.parts or file.suffix not in SUFFIXES:
         raise UserError(
             f"{key}={printable(text)}: a model of the Hugging Face Hub is named "
-            "hf://OWNER/NAME, hf://OWNER/NAME@REVISION or hf://OWNER/NAME/FILE"
+            "hf://OWNER/NAME, hf://OWNER/NAME@REVISION or hf://OWNER/NAME/FILE, and FILE ends in "
+            f"{', '.join(SUFFIXES)}"
         )
     return HubModel(match["repo"], match["revision"], match["file"])
 
@@ -162,6 +164,8 @@ def said_plainly(what: str, model: HubModel) -> Iterator[None]:
     Raises:
         UserError: in place of an error of the Hub, or of the connection.
     """
+    import huggingface_hub.utils  # noqa: F401  its import sets the level of its loggers
+
     loggers = [logging.getLogger(name) for name in ("huggingface_hub", "httpx", "httpx2")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

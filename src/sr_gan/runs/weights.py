@@ -24,7 +24,7 @@ from sr_gan.tensor_files import load_tensors
 
 _PREFIXES = ("average.generator.", "generator.")  # in a checkpoint, the better weights first
 # In files of other programs, the averaged weights first.
-_WRAPPERS = ("params_ema", "params", "model_state_dict", "state_dict")
+_WRAPPERS = ("params_ema", "params", "model_state_dict", "state_dict", "model")
 
 
 @dataclass(frozen=True)

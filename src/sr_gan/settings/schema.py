@@ -200,7 +200,7 @@ class EnlargingConfig(Config, Options):
     """The settings shared by the commands that enlarge images."""
 
     model: str | None = path(
-        "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, the "
+        "The model: a run's folder (its newest weights), a .safetensors, .ckpt or .pth file, the "
         "name of a bundled model, hf://OWNER/NAME[@REVISION][/FILE] of the Hugging Face Hub, "
         "bicubic or lanczos. Without it the default model is used.",
         "RUN|FILE|NAME",
@@ -214,8 +214,8 @@ class EvaluateConfig(EnlargingConfig, Measures):
     built = ("degradation",)
 
     model: Paths | None = path(  # type: ignore[assignment]
-        "The model, or a list of models that are compared: each is the folder of a run (its newest "
-        "weights), a .safetensors or .ckpt file, the name of a bundled model, hf://OWNER/NAME of "
+        "The model, or a list of models that are compared: each is a run's folder (its newest "
+        "weights), a .safetensors, .ckpt or .pth file, a bundled model's name, hf://OWNER/NAME of "
         "the Hugging Face Hub, bicubic or lanczos. Without it the default model is used, or only "
         "the pictures of sr.",
         "RUN|FILE|NAME",
@@ -304,8 +304,8 @@ class ExportConfig(Config, About):
     """The top level of ``conf/export.yaml``."""
 
     model: str | None = path(
-        "The model: the folder of a run (its newest weights), a .safetensors or .ckpt file, or the "
-        "name of a bundled model. Without it the default model is exported.",
+        "The model: a run's folder (its newest weights), a .safetensors, .ckpt or .pth file, the "
+        "name of a bundled model, or hf://OWNER/NAME. Without it the default model is exported.",
         "RUN|FILE|NAME",
     )
     allow: Packages = _ALLOW
@@ -320,7 +320,13 @@ class ExportConfig(Config, About):
         description="Leaves the clipping to [0, 1] out of the ONNX file, for a page that clips "
         "itself."
     )
-    output: str = path("The folder of the files. Files of the same names are replaced.", "FOLDER")
+    output: str = path(
+        "The folder of the files. Files of the same names and the same model are replaced.",
+        "FOLDER",
+    )
+    overwrite: bool = Field(
+        description="Also replaces files of other weights that have the same name."
+    )
 
     @staticmethod
     def check_settings(settings: dict[str, Any]) -> None:
