@@ -164,7 +164,7 @@ def said_plainly(what: str, model: HubModel) -> Iterator[None]:
     Raises:
         UserError: in place of an error of the Hub, or of the connection.
     """
-    import huggingface_hub.utils  # noqa: F401  its import sets the level of its loggers
+    import huggingface_hub.utils.logging  # noqa: F401  this import sets the level of its loggers
 
     loggers = [logging.getLogger(name) for name in ("huggingface_hub", "httpx", "httpx2")]
     before = [logger.level for logger in loggers]
