@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from packaging.version import Version
 from torch import nn
 
 from sr_gan.callbacks import CompileNetworks
@@ -41,16 +42,13 @@ def compiled(module: nn.Module) -> bool:
 def test_compiled_updates_equal_eager_ones(parts: int) -> None:
     plain, fast = stage(accumulate=parts), stage(accumulate=parts)
     loader = batches(3)
-    fit(plain, loader)
-    fit(fast, loader, callbacks=[CompileNetworks("always")])
+    # In 64 bits, because Adam's first steps are as long for a gradient that is a rounding error.
+    fit(plain, loader, precision="64-true")
+    fit(fast, loader, precision="64-true", callbacks=[CompileNetworks("always")])
     assert compiled(fast.generator)
     assert compiled(fast.discriminator)
-    # Adam's first steps are as long for a tiny gradient as for a large one, so a rounding that
-    # changes the sign of one can move a single weight by the three whole steps of 1e-4.
     for (name, a), b in zip(plain.state_dict().items(), fast.state_dict().values()):
-        difference = (a.double() - b.double()).abs()
-        assert difference.median() < 5e-5, name
-        assert difference.max() < 6e-4, name
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_a_failure_is_told_and_leaves_everything_as_it_was(
@@ -190,7 +188,9 @@ def test_nothing_is_compiled_after_the_rehearsal(
     else:
         train(composed("quickstart", *common, "penalty=none", variant))
     assert counter.late == 0
-    assert counter.expected >= graphs  # newer versions of PyTorch compile smaller pieces
+    if Version(torch.__version__) < Version("2.12"):
+        assert counter.expected == graphs
+    assert counter.expected >= graphs  # later versions compile smaller pieces
 
 
 def test_a_graph_that_fails_later_does_not_end_the_run(counter: Counter) -> None:

@@ -1,4 +1,4 @@
-"""Writes what is known about a model beside its files: README.md, and OpenModelDB's JSON."""
+"""Writes what is known about a model beside its files: a model card, and OpenModelDB's JSON."""
 
 import json
 import logging

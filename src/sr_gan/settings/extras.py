@@ -46,9 +46,7 @@ def check_formats(formats: Iterable[str]) -> None:
     for name in formats:
         for package in _RUNTIMES.get(name, ()):
             if not installed(package):
-                raise UserError(
-                    f"format={name} needs the package {package}: pip install 'sr_gan[export]'"
-                )
+                raise UserError(f"format={name} needs the package {package}: {install('export')}")
 
 
 def check_logins(loggers: Mapping[str, Any]) -> None:
