@@ -1,8 +1,10 @@
 import errno
 import re
 import threading
+import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from skimage import data as skimage_data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
+from tensorboard.summary.writer import event_file_writer
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sr_gan.cli import _in_thread
@@ -132,9 +135,12 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing
 
 
-def test_a_resumed_run_draws_nothing_twice(tmp_path: Path) -> None:
+def test_a_resumed_run_draws_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first process died two steps after its last checkpoint."""
     for first, last in ((0, 5), (3, 7)):
+        # TensorBoard reads files in the order of their names, which begin with the second.
+        clock = SimpleNamespace(time=partial(float, time.time() + first))
+        monkeypatch.setattr(event_file_writer, "time", clock)
         logger = TensorBoard(str(tmp_path), "gan")
         logger.begin_after(first)
         for step in range(first + 1, last + 1):
