@@ -4,8 +4,8 @@
 #
 #   experiments/compact_cpu/run.sh PHOTOS VALID [KEY=VALUE ...]
 #
-# After an interruption, add ckpt_path=last to continue. To start from the weights beside this script,
-# add init_from=experiments/compact_cpu/pretrain-last.safetensors.
+# After an interruption, add ckpt_path=last to continue. To start from its result, add
+# init_from=compact.
 set -euo pipefail
 photos=$1 valid=$2
 shift 2

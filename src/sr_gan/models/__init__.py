@@ -6,6 +6,7 @@ FOLDER = Path(__file__).parent  # of NAME.safetensors and the model cards
 DEFAULT = "gan"  # the model that is used if none is named
 
 PURPOSES = {
+    "compact": "for clean downscaled photographs: four times as fast as psnr, nearly as close",
     "gan": "for clean downscaled photographs: sharp, but invents texture",
     "psnr": "for clean downscaled photographs: closest to the original on average, but smooth",
 }
