@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep test test-all studies-smoke lint format notebook tensorboard dist clean
+.PHONY: help install train sweep test test-all studies-smoke lint format notebook notebooks-run tensorboard dist clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,8 +45,14 @@ format: .venv/.installed-dev  ## put the code into shape
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-notebook: .venv/.installed-dev  ## run notebooks/quickstart.ipynb and keep its pictures
-	$(RUN) -m jupyter execute --inplace notebooks/quickstart.ipynb
+notebook: .venv/.installed-notebook  ## open the notebooks in Jupyter Lab
+	$(RUN) -m jupyterlab notebooks $(ARGS)
+
+NOTEBOOKS := notebooks/*.ipynb
+
+notebooks-run: .venv/.installed-notebook  ## run all notebooks again and keep what they print and draw
+	$(RUN) -m nbconvert --inplace --execute \
+		--coalesce-streams --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 tensorboard: .venv/.installed  ## show the curves of all runs in a browser
 	$(RUN) -m tensorboard.main --logdir runs
@@ -74,4 +80,8 @@ clean:  ## remove .venv and caches; runs/ stays
 
 .venv/.installed-dev: .venv/.installed
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+.venv/.installed-notebook: .venv/.installed
+	$(PIP) -e '.[notebook]'
 	@touch $@

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -76,13 +77,19 @@ def test_a_wheel_of_the_repository_is_that_of_the_source_distribution(
         }
 
 
-@pytest.mark.slow
-def test_the_wheel_works_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
-    """Its dependencies are those of this environment; CONTRIBUTING.md says how to try them, too."""
-    site, here = tmp_path / "site", tmp_path / "here"
-    here.mkdir()
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site)]
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel alone is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
     subprocess.run([*pip, str(wheel)], check=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_wheel_works_outside_the_repository(site: Path, tmp_path: Path) -> None:
+    """Its dependencies are those of this environment; CONTRIBUTING.md says how to try them, too."""
+    here = tmp_path
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
 
     def run(*words: str) -> str:
@@ -112,3 +119,19 @@ def test_the_wheel_works_outside_the_repository(wheel: Path, tmp_path: Path) -> 
     assert "psnr" in run("-m", "sr_gan", "models")
     run("-m", "sr_gan", "publish", f"model={trained}", "repo=me/net", "dry_run=true")
     assert (here / "published" / "README.md").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["failing_gan", "loss_weights"])
+def test_the_notebooks_on_runs_work_from_the_wheel_alone(
+    name: str, site: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("nbconvert", reason="needs the extra notebook")
+    shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", tmp_path)
+    words = ["-m", "nbconvert", "--to", "markdown", "--execute", f"{name}.ipynb"]
+    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / f"{name}_files").iterdir())) >= 3  # pictures
