@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "src" / "sr_gan"
 COMMANDS = {
     *("train", "prepare", "evaluate", "upscale", "interpolate", "export", "publish", "report"),
+    "serve",
     "bench",
     "doctor",
 }
@@ -128,6 +129,7 @@ def test_help_and_mistakes_do_not_wait_for_pytorch(arguments: str, tmp_path: Pat
         *("export format=onxx", "export format=onnx model=bicubic", "export format=pt2 web=true"),
         *("publish repo=a/b model=missing", "publish repo=a", "publish repo=a/b card=missing"),
         *("prepare data=folder data.train_dir=missing", "bench upscale model=missing"),
+        *("export format=web runtime=missing", "serve missing", "serve port=-1"),
         *("doctor lpips=missing", "doctor device=tpu"),
     ],
 )

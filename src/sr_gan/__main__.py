@@ -12,6 +12,7 @@ COMMANDS = {
     "upscale": "enlarges image files",
     "interpolate": "makes generators between two others, and compares them",
     "export": "writes a model for other programs, and proves that it runs there",
+    "serve": "shows an exported page in a browser on this machine",
     "publish": "uploads a model and its card to the Hugging Face Hub",
     "report": "writes a page on one run, or on several and how they compare",
     "models": "lists the models that come with the package, and their speed here",

@@ -104,7 +104,7 @@ KINDS = re.compile(r"clean|jpeg([1-9]\d?|100)|noise([1-9]\d?)")  # of damage to 
 Kernel = Literal["bicubic", "lanczos"]
 # The extensions of results, which :data:`sr_gan.images.write.FORMATS` describes.
 Written = Literal["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp"]
-Format = Literal["onnx", "ncnn", "spandrel", "basicsr", "pt2", "openvino"]  # of exports
+Format = Literal["onnx", "ncnn", "spandrel", "basicsr", "pt2", "openvino", "web"]  # of exports
 Device = Annotated[str, AfterValidator(_device)]
 Scale = Literal[2, 4, 8]
 Share = Annotated[float, Field(ge=0, le=1)]

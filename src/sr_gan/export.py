@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from sr_gan.cli import command
 from sr_gan.errors import UserError
+from sr_gan.exports.web_runtime import obtain
 from sr_gan.files import check_writable, relative, user_path
 from sr_gan.runs.folder import find_model
 from sr_gan.settings.check import check
@@ -29,6 +30,13 @@ def export(cfg: DictConfig) -> None:
         )
     output = user_path(settings["output"])
     check_writable([output / "model"], f"output={settings['output']}")
+    if "web" in settings["format"]:
+        if (output / "index.html").exists() and not settings["overwrite"]:
+            raise UserError(
+                f"output={settings['output']} has a page already: give another folder, or replace "
+                "it with overwrite=true"
+            )
+        obtain(settings["runtime"])
     from sr_gan.exports.card import earlier_files, write_cards  # imports PyTorch, as the next do
     from sr_gan.exports.facts import facts_of
     from sr_gan.exports.portable import Portable

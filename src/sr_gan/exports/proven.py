@@ -38,8 +38,11 @@ class Proven:
     def describe(self) -> str:
         """Returns the files and their size, the seconds, and the difference."""
         size = sum(file.stat().st_size for file in self.files)
+        names = [str(relative(file)) for file in self.files]
+        if len(names) > 2:
+            names = [names[0], f"{len(names) - 1} more files"]
         return (
-            f"{' and '.join(str(relative(file)) for file in self.files)} ({readable(size)}, "
+            f"{' and '.join(names)} ({readable(size)}, "
             f"{self.seconds:.0f} s), differs by at most {255 * self.difference:.2g} grey levels of "
             f"255 ({self.difference:.1e})"
         )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sr_gan.files import relative
+
 _SHAPE = "# (1, 3, height, width) in [0, 1], float32"
 _UNCLIPPED = "# (1, 3, height, width), float32; clip it to [0, 1]"
 
@@ -65,6 +67,11 @@ def use_of(path: Path, network: str) -> Use | None:
     """
     if path.suffix == ".pth":
         return _BASICSR if network == "MSRResNet" else _SPANDREL
+    if path.name == "index.html":
+        folder = relative(path.parent)
+        shown = f"sr-gan serve {folder}"
+        programs = f"browsers: {shown} shows it, and every static host can hold the folder"
+        return Use(programs, "sh", shown)
     use = _USES.get(path.suffix)
     if use and path.stem.endswith("-web"):
         return replace(use, example=use.example.replace(_SHAPE, _UNCLIPPED))

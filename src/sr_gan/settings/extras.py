@@ -22,6 +22,7 @@ _RUNTIMES = {  # by the format of an export, what writes and runs it; the extra 
     "ncnn": ("pnnx", "ncnn"),
     "spandrel": ("spandrel",),
     "openvino": ("openvino",),
+    "web": ("onnx", "onnxscript", "onnxruntime"),
 }
 _LAUNCHERS = ("joblib", "submitit", "ray")  # driven by Hydra's plugins hydra-NAME-launcher
 

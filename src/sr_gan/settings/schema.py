@@ -310,22 +310,25 @@ class ExportConfig(Config, About):
     )
     allow: Packages = _ALLOW
     format: Annotated[list[Format], BeforeValidator(as_list), Field(min_length=1)] = option(
-        "The format, or a list of formats.", "onnx|ncnn|spandrel|basicsr|pt2|openvino"
+        "The format, or a list of formats.", "onnx|ncnn|spandrel|basicsr|pt2|openvino|web"
     )
     precision: Literal["fp32", "fp16"] = Field(
         description="The type of the weights in the files. Files in fp16 are half as large and end "
-        "in -fp16. pt2 has fp32 only."
+        "in -fp16. pt2 and web have fp32 only."
     )
     web: bool = Field(
         description="Leaves the clipping to [0, 1] out of the ONNX file, for a page that clips "
         "itself."
+    )
+    runtime: str | None = path(
+        "The archive of onnxruntime-web for format=web, where npm cannot fetch it.", "FILE.tgz"
     )
     output: str = path(
         "The folder of the files. Files of the same names and the same model are replaced.",
         "FOLDER",
     )
     overwrite: bool = Field(
-        description="Also replaces files of other weights that have the same name."
+        description="Also replaces files of other weights that have the same name, and a page."
     )
 
     @staticmethod
@@ -333,8 +336,24 @@ class ExportConfig(Config, About):
         check_formats(settings["format"])
         if settings["web"] and settings["format"] != ["onnx"]:
             raise UserError("web=true is for format=onnx: export the other formats without it")
-        if settings["precision"] == "fp16" and "pt2" in settings["format"]:
-            raise UserError("precision=fp16: pt2 is exported in fp32 only; leave it out")
+        for name in ("pt2", "web"):
+            if settings["precision"] == "fp16" and name in settings["format"]:
+                raise UserError(f"precision=fp16: {name} is exported in fp32 only; leave it out")
+        if settings["runtime"] and "web" not in settings["format"]:
+            raise UserError("runtime is for format=web: leave it out")
+
+
+class ServeConfig(Config):
+    """The top level of ``conf/serve.yaml``."""
+
+    folder: str = path("The folder of the page.", "FOLDER")
+    port: Annotated[int, Field(ge=0, le=65535)] = option(
+        "The port of the address. 0 takes any free one.", "N"
+    )
+    host: str = option(
+        "The address to listen on. 0.0.0.0 lets other machines of the network see the page.",
+        "ADDRESS",
+    )
 
 
 class PublishConfig(Config, About):
@@ -399,6 +418,7 @@ SCHEMAS: dict[str, type[Config]] = {  # by the name of the file in conf/
     "upscale": UpscaleConfig,
     "interpolate": InterpolateConfig,
     "export": ExportConfig,
+    "serve": ServeConfig,
     "publish": PublishConfig,
     "report": ReportConfig,
     "doctor": DoctorConfig,
