@@ -25,6 +25,8 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
     "compact_cpu": "{photos} {photos} generator.filters=8 generator.blocks=1 data.crop=32 "
     "data.batch_size=2 data.crops_per_epoch=4 data.valid_crop=48 pretrain.epochs=1",
     "data_speed": "{photos} images=4 batch_size=2 seconds=0.1 rounds=1",
+    "failures": "{vgg} {alexnet} generator.filters=8 generator.blocks=1 data.crop=32 "
+    "data.batch_size=2 data.crops_per_epoch=4 pretrain.epochs=1 gan.epochs=1",
     "finetune": "{photos} {photos} {squeezenet} {alexnet} data.crop=32 data.batch_size=2 "
     "data.crops_per_epoch=4 data.valid_crop=48 gan.epochs=1 trainer.check_val_every_n_epoch=1",
     "loss_weights": f"{{alexnet}} {GAN} pretrain.epochs=1",
@@ -43,6 +45,7 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
 VARIABLES = {
     "reliability": {"KILLS": "1", "SIGNALS": ""},
     "remedies": {"UPDATES": "6", "BATCH": "2", "CROP": "32", "ONLY": "0[01]*"},
+    "failures": {"ONLY": "[gs]*"},
     "postfilter": {"SIGMAS": "0.0 0.6"},
     "data_speed": {"GROWTH": "4"},
     "speed": {"UPSCALE": "model=null width=64 height=48 rounds=1", "GROWTH": "data.crop=32,48"},

@@ -55,6 +55,20 @@ def test_few_epochs_are_a_first_impression() -> None:
     assert "impression" not in health.text
 
 
+def test_images_unlike_photographs_are_told_even_where_the_players_are_balanced() -> None:
+    rows = stage([(0.55, 0.45)] * 9)
+    for row, colour in zip(rows.rows, [80.0, 30.0, 3.0, 3.0, 3.0, 3.0, 3.0, 42.4, 3.0]):
+        row |= {"health/contrast": 1.2, "health/colour": colour}
+    health = diagnose(rows)
+    assert health is not None
+    assert "In epoch 8 the images were far from photographs" in health.text
+    assert "off by 42 grey levels" in health.text
+    rows.rows[7]["health/colour"] = 3.0
+    health = diagnose(rows)
+    assert health is not None
+    assert "far from photographs" not in health.text
+
+
 def test_nan_and_no_discriminator() -> None:
     broken = stage([(0.7, 0.3)] * 3)
     broken.rows[1]["loss/vgg"] = float("nan")

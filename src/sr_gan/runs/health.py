@@ -64,7 +64,8 @@ ADVICE: dict[State, str] = {
     "just need longer",
     "oscillating": "lower gan.generator_lr and gan.discriminator_lr, set gan.ema=0.999, or use "
     "penalty=r1",
-    "collapsed": "lower gan.loss.weights.adversarial, and go back with ckpt_path=",
+    "collapsed": "lower gan.loss.weights.adversarial, and go back with "
+    "ckpt_path=RUN/checkpoints/gan/best.ckpt",
     "diverged": "go back to the last checkpoint, if there is one, with ckpt_path=last, and lower "
     "the learning rates or the weights of the loss; if the run computes in 16 bits, "
     "trainer.precision=32-true may help, too",
@@ -97,7 +98,12 @@ class Reading:
     @property
     def looks_like_photos(self) -> bool:
         """Whether the images have about the contrast and the colours of photographs."""
-        return _FADED < self.contrast < _GLARING and self.colour <= _TINTED
+        return like_photos(self.contrast, self.colour)
+
+
+def like_photos(contrast: float, colour: float) -> bool:
+    """Whether a :class:`Reading`'s contrast and colour are about those of photographs."""
+    return _FADED < contrast < _GLARING and colour <= _TINTED
 
 
 def state_of(distance: float, before: State = "healthy") -> State:

@@ -6,7 +6,7 @@ from math import log
 from statistics import median
 from typing import Any
 
-from sr_gan.runs.health import ADVICE, SATURATED, State, diverged, in_words, state_of
+from sr_gan.runs.health import ADVICE, SATURATED, State, diverged, in_words, like_photos, state_of
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.tables import counted
 
@@ -75,9 +75,27 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     saturated = list(takewhile(lambda each: each[1] >= SATURATED, reversed(distance)))
     if saturated:
         text += f" It has been saturated since epoch {saturated[-1][0]}."
+    text += _strange_images(stage, window)
     if len(distance) < 10:
         text += f" After {counted(len(distance), 'epoch')} that is a first impression."
     return Verdict(state, name, text, ADVICE[state])
+
+
+def _strange_images(stage: Stage, window: int) -> str:
+    """Returns a sentence if images of the last epochs differ from photographs at first sight.
+
+    A balanced discriminator says nothing about that.
+    """
+    colours = dict(stage.series("health/colour"))
+    looks = [(e, c, colours[e]) for e, c in stage.series("health/contrast") if e in colours]
+    strange = [look for look in looks[-window:] if not like_photos(*look[1:])]
+    if not strange:
+        return ""
+    epoch, contrast, colour = strange[-1]
+    return (
+        f" In epoch {epoch} the images were far from photographs: they had "
+        f"{contrast:.2g} times the contrast, and a colour was off by {colour:.0f} grey levels."
+    )
 
 
 def guessing(config: dict[str, Any]) -> float | None:
