@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep test test-all studies-smoke lint format notebook notebooks-run tensorboard dist clean
+.PHONY: help install train sweep test test-all studies-smoke lint format docs notebook notebooks-run tensorboard dist clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,12 @@ lint: .venv/.installed-dev  ## check style and types
 format: .venv/.installed-dev  ## put the code into shape
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+
+SITE := build/docs/html
+
+docs: .venv/.installed-docs  ## build the documentation into build/docs/html; warnings are errors
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/docs/doctrees . $(SITE)
+	@echo "the documentation is in $(SITE)/index.html"
 
 notebook: .venv/.installed-notebook  ## open the notebooks in Jupyter Lab
 	$(RUN) -m jupyterlab notebooks $(ARGS)
@@ -84,4 +90,8 @@ clean:  ## remove .venv and caches; runs/ stays
 
 .venv/.installed-notebook: .venv/.installed
 	$(PIP) -e '.[notebook]'
+	@touch $@
+
+.venv/.installed-docs: .venv/.installed
+	$(PIP) -e '.[docs]'
 	@touch $@

@@ -31,7 +31,7 @@ class Health(L.Callback):
     Every ``every`` updates it takes a reading: the means of the discriminator's answers, and how
     far the contrast and the colours of the generated images are from those of the photographs. It
     logs ``health/contrast``, ``health/colour`` and the state as ``health/state``, which is the
-    state's position in :data:`sr_gan.runs.health.STATES`. At a reading it also logs, as
+    state's position in ``sr_gan.runs.health.STATES``. At a reading it also logs, as
     ``gradient/<term>``, the norm of each weighted term's gradient at the generator's output. A
     change of the state is reported in one sentence, with the setting that usually helps. A pretrain
     is not watched.

@@ -24,7 +24,7 @@ class SaveState(Checkpoint):  # Lightning calls checkpoints after all other call
     """Saves ``last.ckpt`` between two steps, so that a run that resumes from it loses nothing.
 
     It saves every ``minutes``, at the end of the stage, and when a signal has asked the run to end,
-    see :mod:`sr_gan.signals`. A checkpoint from the middle of a step would hold a discriminator
+    see ``sr_gan.signals``. A checkpoint from the middle of a step would hold a discriminator
     that is one update ahead of its generator, so a signal is only noted until the step is done. A
     second Ctrl-C ends the run at once, without saving. A run that resumes from a checkpoint written
     during a validation begins with this validation.

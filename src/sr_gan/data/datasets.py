@@ -79,7 +79,7 @@ class Div2kData(SRData):
 
         Raises:
             UserError: the download or the unpacking failed for a reason that
-                :func:`sr_gan.data.download.http.obtain` describes.
+                ``sr_gan.data.download.http.obtain`` describes.
         """
         obtain(ARCHIVES, self.root, self.url)
 

@@ -41,7 +41,9 @@ class Turn:
 class GAN(SRModule):
     """Alternates one update of the discriminator and one of the generator on every batch.
 
-    Args, besides those of :class:`SRModule`:
+    It also takes the arguments of its base class.
+
+    Args:
         discriminator: images in [-1, 1] to logits.
         loss: the generator's content terms and the adversarial loss, with their weights.
         generator_lr: the generator's learning rate.

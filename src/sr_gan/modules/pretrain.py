@@ -14,7 +14,9 @@ from sr_gan.modules.schedules import Constant
 class Pretrain(SRModule):
     """Trains the generator on content terms alone; for SRResNet, on the mean squared error.
 
-    Args, besides those of :class:`SRModule`:
+    It also takes the arguments of its base class.
+
+    Args:
         loss: content terms and weights; no adversarial term.
         lr: Adam's learning rate.
 

@@ -1,4 +1,4 @@
-"""Pure ``nn.Module``s: generators, discriminators and perceptual features.
+"""Networks, as plain ``nn.Module`` classes: generators, discriminators and perceptual features.
 
 Generators map low resolution in [0, 1] to high resolution in [-1, 1]. Each consists of a trunk,
 which works at the size of its input and has a large receptive field, and a reconstruction, which
