@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sr_gan.__main__ import COMMANDS
+from sr_gan.models import bundled_models
 from sr_gan.resolvers import register_resolvers
 from sr_gan.settings.command_line import prepared
 from sr_gan.settings.conf import conf_dir
@@ -237,7 +238,7 @@ class Toy:
 
     def _exists(self, model: str) -> bool:
         """Whether weights to start from are there, or come with the package or from the Hub."""
-        known = model in ("gan", "psnr", "compact") or model.startswith("hf://")
+        known = model in bundled_models() or model.startswith("hf://")
         return known or (self.folder / model).exists()
 
     def _perceptual(self, cfg: DictConfig) -> list[str]:

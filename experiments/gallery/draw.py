@@ -1,9 +1,8 @@
 """Draws the gallery: photographs that no training saw, reduced by four and enlarged again.
 
-python experiments/gallery/draw.py VALID [MODEL]
+python experiments/gallery/draw.py VALID
 
-VALID is the folder of the held-out photographs, and MODEL is any model that ``upscale`` takes. The
-pictures are written to docs/figures/gallery.
+VALID is the folder of the held-out photographs. The pictures are written to docs/figures/gallery.
 """
 
 import sys
@@ -31,32 +30,35 @@ class Example(NamedTuple):
     photo: str
     part: tuple[int, int, int, int]
     zoom: int = 2  # how many pixels of the picture are as wide as one of the photograph
+    models: tuple[str, ...] = ("gan",)
     damage: str = "clean"  # a kind of evaluate's degradation=
     reduced: bool = True  # or else it is enlarged as it is, and there is no original
 
 
+BOTH = ("gan", "photo")
 EXAMPLES = {
-    "before_after": Example("0008.jpg", (430, 290, 560, 420), zoom=1),
+    "before_after": Example("0008.jpg", (430, 290, 560, 420), 1, ("photo",)),
     "buildings": Example("0011.jpg", (130, 300, 200, 200)),
     "night": Example("0010.jpg", (940, 330, 200, 200)),
     "fur": Example("0008.jpg", (520, 380, 200, 200)),
     "foliage": Example("0007.jpg", (1180, 690, 200, 200)),
-    "face": Example("astronaut.png", (175, 70, 100, 100), zoom=4),
+    "face": Example("astronaut.png", (175, 70, 100, 100), 4),
     "text": Example("page.png", (0, 0, 200, 180)),
-    "jpeg": Example("0006.jpg", (500, 260, 200, 200), damage="jpeg40"),
-    "scan": Example("coins.png", (195, 20, 50, 50), reduced=False),
+    "jpeg": Example("0006.jpg", (500, 260, 200, 200), 2, BOTH, "jpeg40"),
+    "scan": Example("coins.png", (195, 20, 50, 50), 2, BOTH, reduced=False),
 }
 
 
-def main(valid: str, model: str = "gan") -> None:
+def main(valid: str) -> None:
     """Draws all pictures."""
-    upscaler = Upscaler.from_pretrained(model)
+    upscalers = {name: Upscaler.from_pretrained(name) for name in BOTH}
     FOLDER.mkdir(parents=True, exist_ok=True)
     for kind, example in EXAMPLES.items():
         photo = _read(example.photo, valid)
         lr = downscale(photo, SCALE) if example.reduced else photo
         lr = spoiled(lr, example.damage, example.photo)
-        panels = {"bicubic": bicubic(lr, SCALE), upscaler.model.name: upscaler(lr)}
+        panels = {"bicubic": bicubic(lr, SCALE)}
+        panels.update({name: upscalers[name](lr) for name in example.models})
         if example.reduced and kind != "before_after":
             panels["original"] = photo
         sheet = _draw({title: _cut(image, example) for title, image in panels.items()})

@@ -8,6 +8,7 @@ DEFAULT = "gan"  # the model that is used if none is named
 PURPOSES = {
     "compact": "for clean downscaled photographs: four times as fast as psnr, nearly as close",
     "gan": "for clean downscaled photographs: sharp, but invents texture",
+    "photo": "for photographs as people have them: removes noise and JPEG blocks",
     "psnr": "for clean downscaled photographs: closest to the original on average, but smooth",
 }
 
