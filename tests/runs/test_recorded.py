@@ -34,6 +34,15 @@ def test_a_run_brings_its_settings() -> None:
         ]
 
 
+def test_options_stay_in_front_of_the_settings_of_the_run() -> None:
+    folder = run("generator=mine", "seed=1")
+    options = ["--config-dir", "my_conf"]
+    assert settings_of_run([*options, f"ckpt_path={folder}"]) == [
+        *options,
+        *("generator=mine", "seed=1", f"ckpt_path={folder}"),
+    ]
+
+
 def test_another_choice_drops_the_settings_of_the_one_before() -> None:
     schedule = ["gan.schedule.final=0", "gan.schedule.warmup=0.1"]
     folder = run("schedule@gan.schedule=cosine", *schedule, "data=folder", "data.crop=32")

@@ -52,8 +52,8 @@ _LEADS = (
 )
 _BETTER_START = (
     "start from a pretrained generator (init_from=RUN, or stages=[pretrain,gan]), which helps "
-    "most, add an L1 term to the loss, or hold the discriminator back (discriminator=vgg_sn, "
-    "penalty=r1)"
+    "most, or add an L1 term to the loss; holding the discriminator back (discriminator=vgg_sn, "
+    "penalty=r1) helps the pictures less"
 )
 ADVICE: dict[State, str] = {
     "healthy": "",
@@ -92,7 +92,7 @@ class Reading:
 
     @property
     def distance(self) -> float:
-        """How well the discriminator tells the two apart: D(real) - D(fake); 1 is certainty."""
+        """How well the discriminator tells the two apart, D(real) - D(fake). 1 is certainty."""
         return self.real - self.fake
 
     @property

@@ -14,6 +14,7 @@ from sr_gan.errors import UserError, printable
 from sr_gan.files import relative
 from sr_gan.runs.folder import OVERRIDES
 from sr_gan.runs.resume import folder_of
+from sr_gan.settings.command_line import options_first
 from sr_gan.settings.conf import conf_dir
 from sr_gan.settings.overrides import parse_overrides
 
@@ -65,7 +66,7 @@ def settings_of_run(arguments: Sequence[str]) -> list[str]:
         )
 
     kept = [each.input_line for name, each in before.items() if name not in given and fits(name)]
-    return [*(line for line in kept if line), *arguments]
+    return options_first([*(line for line in kept if line), *arguments])
 
 
 def _recorded(folder: Path) -> list[Override] | None:

@@ -58,8 +58,15 @@ def prepared(arguments: Sequence[str], config_name: str) -> list[str]:
         arguments = [part for argument in arguments for part in _kinds(argument, sweep)]
     quoted = [_quoted(argument, top, sweep) for argument in arguments]
     _check_choices(quoted, sweep)
-    # Python's parser wants all settings in one piece, so that a -m among them moves to the front.
-    return sorted(quoted, key=lambda each: "=" in each and not each.startswith("-"))
+    return options_first(quoted)
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Moves ``-m``, ``--config-dir FOLDER`` and the like to the front.
+
+    Python's parser wants all settings in one piece.
+    """
+    return sorted(arguments, key=lambda each: "=" in each and not each.startswith("-"))
 
 
 def _kinds(argument: str, sweep: bool) -> list[str]:
