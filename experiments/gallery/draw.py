@@ -66,18 +66,22 @@ def main(valid: str) -> None:
 
 
 def _read(photo: str, valid: str) -> Tensor:
-    """Returns a photograph as uint8 (1, 3, H, W), cut to a multiple of the scale factor."""
+    """Returns a photograph as uint8 (1, C, H, W), cut to a multiple of the scale factor.
+
+    C is 1 for a grey photograph, as grey stays grey.
+    """
     path = Path(valid) / photo
     image = torch.from_numpy(decode(path if path.is_file() else bundled(photo)))[None]
     height, width = (side // SCALE * SCALE for side in image.shape[2:])
-    return image[:, :, :height, :width]
+    grey = bool((image == image[:, :1]).all())
+    return image[:, : 1 if grey else 3, :height, :width]
 
 
 def _cut(image: Tensor, example: Example) -> Image.Image:
     """Returns the part of an enlarged image."""
     enlarged = 1 if example.reduced else SCALE
     left, top, width, height = (side * enlarged for side in example.part)
-    part = image[0, :, top : top + height, left : left + width].permute(1, 2, 0)
+    part = image[0, :, top : top + height, left : left + width].expand(3, -1, -1).permute(1, 2, 0)
     size = (width * example.zoom, height * example.zoom)
     return Image.fromarray(part.numpy()).resize(size, Image.Resampling.NEAREST)
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import (
@@ -108,6 +109,11 @@ def memory_advice(cfg: DictConfig) -> Iterator[None]:
 
 def _explain_argument(argument: str) -> str:
     key, equals, _ = argument.partition("=")
+    if not equals and Path(argument).exists():
+        return (
+            f"{argument}: name the setting that it is for, such as input={argument} or "
+            f"data.train_dir={argument}, see --help"
+        )
     if not equals or not re.match(r"[\w+~]", key):
         return f"{argument}: {SETTINGS}"
     return (
