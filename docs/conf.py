@@ -16,18 +16,15 @@ copyright = "the authors of sr_gan, MIT licence"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
 include_patterns = [
-    *(
-        "docs/**",
-        "notebooks/*.ipynb",
-        "experiments/*.md",
-        "experiments/**/*.md",
-        "src/sr_gan/models/README.md",
-    ),
-    *("CHANGELOG.md", "CONTRIBUTING.md"),
+    "docs/**",
+    "notebooks/*.ipynb",
+    "experiments/*.md",
+    "experiments/**/*.md",
+    "src/sr_gan/models/README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
 ]
-exclude_patterns = [
-    *("docs/package.md", ".venv", "runs", "data", "build", "dist", "**/.*"),
-]
+exclude_patterns = ["docs/package.md", ".venv", "runs", "data", "build", "dist", "**/.*"]
 
 html_theme = "furo"
 html_title = f"sr_gan {release}"
@@ -49,6 +46,4 @@ napoleon_custom_sections = [("Source", "notes_style")]
 
 suppress_warnings = ["toc.not_included"]  # tables of studies, which their pages link to
 nitpicky = True
-nitpick_ignore_regex = [
-    ("py:.*", r"(?!sr_gan).*"),  # other packages have sites of their own
-]
+nitpick_ignore_regex = [("py:.*", r"(?!sr_gan).*")]  # other packages have sites of their own

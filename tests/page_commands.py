@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,6 @@ class Command:
     page: Path
     words: tuple[str, ...]
     ours: str | None
-    variables: dict[str, str]
 
     def __str__(self) -> str:
         return f"{self.page.name}: {self.ours + ' ' if self.ours else ''}{' '.join(self.words)}"
@@ -95,17 +95,14 @@ def commands(page: Path) -> list[Command]:
 
 
 def _command(page: Path, words: list[str]) -> Command:
-    variables = {}
-    while _VARIABLE.fullmatch(words[0]):
-        name, _, variables_value = words.pop(0).partition("=")
-        variables[name] = variables_value
+    words = list(dropwhile(_VARIABLE.fullmatch, words))
     if words[:2] == ["python", "-m"] and words[2].startswith("sr_gan."):
         words = ["sr-gan", words[2].removeprefix("sr_gan."), *words[3:]]
     elif words[:3] == ["python", "-m", "sr_gan"]:
         words = ["sr-gan", *words[3:]]
     if words[0] != "sr-gan":
-        return Command(page, tuple(words), None, variables)
-    return Command(page, tuple(words[2:]), words[1], variables)
+        return Command(page, tuple(words), None)
+    return Command(page, tuple(words[2:]), words[1])
 
 
 def foreign(command: Command) -> str | None:

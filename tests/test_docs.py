@@ -185,9 +185,9 @@ def toy(
     toy = Toy(folder, weights | {"squeezenet": squeezenet_file, "vgg16": vgg16_file})
     if not (place / "RUN").exists():
         words = ("hydra.run.dir=RUN", "data=folder", "data.train_dir=PHOTOS")
-        run(toy, Command(Path("fixture"), words, "train", {}), monkeypatch, capsys)
+        run(toy, Command(Path("fixture"), words, "train"), monkeypatch, capsys)
         words = ("model=RUN", "format=basicsr", "output=exported")
-        run(toy, Command(Path("fixture"), words, "export", {}), monkeypatch, capsys)
+        run(toy, Command(Path("fixture"), words, "export"), monkeypatch, capsys)
         (file,) = (folder / "exported").glob("*.pth")
         file.rename(place / "4x_Someone.pth")
         shutil.copytree(folder / "RUN", place / "RUN")
@@ -246,7 +246,7 @@ image = Image.open("photo.jpg")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in ("own_network.md",)], ids=of)
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "own_network.md"], ids=of)
 def test_every_python_of_a_page_runs(page: Path, toy: Toy, hub: Hub) -> None:
     from huggingface_hub import constants
 

@@ -38,7 +38,7 @@ def enlarge(page: Page, address: str, photo: str) -> tuple[float, int]:
     page.goto(address)
     page.set_input_files("#files", photo)
     peak = 0
-    while not page.query_selector("#jobs .done"):
+    while not page.query_selector("#jobs :is(.done, .failed)"):
         peak = max(peak, memory())
         time.sleep(0.2)
     said = page.text_content("#backend") or ""

@@ -29,7 +29,8 @@ HEADERS = {
     "Cache-Control": "no-cache",  # a page that was exported anew is shown at once
     "X-Content-Type-Options": "nosniff",
 }
-_EVERYWHERE = ("0.0.0.0", "::", "")
+_HERE = ("127.0.0.1", "localhost")
+_EVERYWHERE = ("0.0.0.0", "")
 
 
 def serve(cfg: DictConfig) -> None:
@@ -46,9 +47,9 @@ def serve(cfg: DictConfig) -> None:
             "sr-gan export format=web wrote"
         )
     with listen(folder, host, port) as server:
-        shown = "localhost" if host in ("127.0.0.1", *_EVERYWHERE) else host
+        shown = "localhost" if host in (*_HERE, *_EVERYWHERE) else host
         log.info("%s is at http://%s:%d/", printable(folder), shown, server.server_port)
-        if host != "127.0.0.1":
+        if host not in _HERE:
             log.info("Browsers on other machines get no WebGPU and no threads without https.")
         log.info("Ctrl-C ends it.")
         try:
@@ -70,8 +71,7 @@ def listen(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
             raise UserError(
                 f"port={port} is taken by another program: give another one, or port=0 for any"
             ) from error
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise UserError(f"host={host} port={port} cannot be served: {reason}") from error
+        raise UserError(f"host={host} port={port} cannot be served: {error.strerror}") from error
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -109,8 +109,7 @@ class _Server(ThreadingHTTPServer):
 
 def named(arguments: Sequence[str]) -> list[str]:
     """Returns the arguments with ``folder=`` before one that stands alone."""
-    alone = [each for each in arguments if not each.startswith("-") and "=" not in each]
-    return [f"folder={each}" if each in alone else each for each in arguments]
+    return [each if each.startswith("-") or "=" in each else f"folder={each}" for each in arguments]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
+from torch import Tensor, nn
 
 from sr_gan.errors import UserError
 from sr_gan.exports import web_runtime
@@ -52,7 +54,7 @@ def small(tmp_path: Path) -> Pretrained:
 
 def test_the_page_has_all_that_it_loads(archive: Path, small: Pretrained, tmp_path: Path) -> None:
     obtain(str(archive))
-    page = tmp_path / "page"
+    page = tmp_path / "my page"
     page.mkdir()
     made = export(Portable(small, name="<My> model"), "web", page)
     assert made.files[0] == page / "index.html"
@@ -73,7 +75,7 @@ def test_the_page_has_all_that_it_loads(archive: Path, small: Pretrained, tmp_pa
         assert (page / name).read_text() == name
     use = use_of(made.files[0], "CompactNet")
     assert use is not None
-    assert use.example == f"sr-gan serve {page}"
+    assert use.example == f"sr-gan serve '{page}'"
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
@@ -87,6 +89,18 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
 def test_the_largest_tensor_is_that_of_a_layer() -> None:
     assert largest_tensor(CompactNet(4, filters=64, blocks=1)) == 4 * 64
     assert largest_tensor(CompactNet(4, filters=8, blocks=1)) == 4 * 3 * 16
+
+
+def test_a_layer_may_have_several_results() -> None:
+    class Halves(nn.Module):
+        def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+            return image.chunk(2, dim=-1)
+
+    class Joined(nn.Sequential):
+        def forward(self, image: Tensor) -> Tensor:
+            return torch.cat([*self[0](image)], dim=-1)
+
+    assert largest_tensor(Joined(Halves())) == 4 * 3
 
 
 def test_a_network_that_sees_too_far_is_refused(archive: Path, tmp_path: Path) -> None:

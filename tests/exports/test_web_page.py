@@ -315,6 +315,104 @@ def pixel(page: Any, x: int, y: int) -> list[int]:
     )
 
 
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_a_tiny_photo_is_zoomed_from_one_to_one_to_the_whole_canvas(
+    opened: Open, ratio: int
+) -> None:
+    page = opened(viewport={"width": 1000, "height": 800}, device_scale_factor=ratio)
+    page.set_input_files("#files", as_file(photo(10, 10)))
+    result(page)
+    percent = lambda: page.wait_for_timeout(100) or int(page.text_content("#percent")[:-2])  # noqa: E731
+    fitted = percent()
+    assert fitted > 800 * ratio
+    page.get_by_role("button", name="Zoom in").click()
+    assert percent() == fitted
+    page.get_by_role("button", name="100 %").click()
+    assert percent() == 100
+    page.get_by_role("button", name="Zoom in").click()
+    assert percent() == 150
+
+
+def test_only_the_first_button_moves_the_divider(opened: Open) -> None:
+    page = opened()
+    page.set_input_files("#files", as_file(photo(40, 60)))
+    result(page)
+    for button, moved in (("right", False), ("left", True)):
+        page.locator("#view").click(button=button, position={"x": 50, "y": 50})
+        assert (float(page.input_value("#divider")) < 20) == moved
+
+
+def test_tiles_are_never_too_small(opened: Open, model: Pretrained) -> None:
+    image = photo(60, 50)
+    page = opened("?backend=wasm&tile=8")
+    page.set_input_files("#files", as_file(image))
+    assert differ(result(page), Upscaler(model, Options(precision="fp32"))(image)) <= 2
+
+
+def test_no_more_tiles_are_decoded_than_are_held(opened: Open) -> None:
+    """Four tiles of 9 megapixels, of which two may be held."""
+    decoded = opened().evaluate(
+        """async () => {
+          const {Tiles} = await import('./view_tiles.js');
+          const canvas = new OffscreenCanvas(1, 1), decode = createImageBitmap;
+          canvas.getContext('2d');
+          const picture = await canvas.convertToBlob();
+          const rest = () => new Promise((done) => setTimeout(done, 300));
+          let count = 0, together = 0, most = 0;
+          window.createImageBitmap = async (...given) => {
+            count += 1;
+            most = Math.max(most, ++together);
+            return decode(...given).finally(() => { together -= 1; });
+          };
+          const context = document.createElement('canvas').getContext('2d');
+          const part = {left: 0, top: 0, right: 6000, bottom: 6000};
+          const tiles = new Tiles(() => tiles.draw(context, part, 1));
+          tiles.reset({width: 6000, height: 6000});
+          for (const [x, y] of [[0, 0], [3000, 0], [0, 3000], [3000, 3000]]) {
+            tiles.add({x, y, width: 3000, height: 3000, picture});
+          }
+          part.right = part.bottom = 0; // nothing is in sight
+          await rest();
+          const overview = [count, most];
+          part.right = part.bottom = 6000;
+          tiles.changed();
+          await rest();
+          const all = count - overview[0];
+          part.bottom = 3000;
+          tiles.changed();
+          await rest();
+          return {overview, all, half: count - overview[0] - all};
+        }"""
+    )
+    assert decoded == {"overview": [4, 1], "all": 0, "half": 2}
+
+
+def test_a_png_that_cannot_be_kept_is_an_error(opened: Open) -> None:
+    said = opened().evaluate(
+        """async () => {
+          const {PngWriter} = await import('./png.js');
+          window.Blob = class { constructor() { throw new Error('no room'); } };
+          const writer = new PngWriter(1024, 2048, 3), noise = new Uint8Array(3 * 1024 * 2048);
+          for (let i = 0; i < noise.length; i += 2 ** 16) {
+            crypto.getRandomValues(noise.subarray(i, i + 2 ** 16));
+          }
+          const written = writer.write(noise).then(() => writer.finish());
+          const late = new Promise((done) => setTimeout(() => done('it waits forever'), 20_000));
+          return Promise.race([written, late]).catch((error) => error.message);
+        }"""
+    )
+    assert said == "no room"
+
+
+def test_a_worker_that_cannot_be_loaded_is_said(opened: Open) -> None:
+    page = opened()
+    page.route("**/worker.js", lambda route: route.abort())
+    page.set_input_files("#files", as_file(photo(20, 30)))
+    page.wait_for_selector("#jobs .failed")
+    said = page.text_content("#jobs .failed .say")
+    assert said == "The page's worker stopped: it could not be loaded"
+
+
 def test_what_runs_is_said(opened: Open, folder: Path) -> None:
     image = as_file(photo(30, 40))
     page = opened("?backend=wasm&threads=2")

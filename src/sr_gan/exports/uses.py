@@ -1,5 +1,6 @@
 """Which programs a model's file is for, and what one types or does there."""
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,10 +69,9 @@ def use_of(path: Path, network: str) -> Use | None:
     if path.suffix == ".pth":
         return _BASICSR if network == "MSRResNet" else _SPANDREL
     if path.name == "index.html":
-        folder = relative(path.parent)
-        shown = f"sr-gan serve {folder}"
-        programs = f"browsers: {shown} shows it, and every static host can hold the folder"
-        return Use(programs, "sh", shown)
+        serve = f"sr-gan serve {shlex.quote(str(relative(path.parent)))}"
+        programs = f"browsers: {serve} shows it, and every static host can hold the folder"
+        return Use(programs, "sh", serve)
     use = _USES.get(path.suffix)
     if use and path.stem.endswith("-web"):
         return replace(use, example=use.example.replace(_SHAPE, _UNCLIPPED))

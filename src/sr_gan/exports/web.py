@@ -73,8 +73,9 @@ def largest_tensor(network: nn.Module) -> float:
     """Returns the bytes of the largest result of a layer, for each pixel of the input."""
     sizes: list[int] = []
 
-    def watch(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        sizes.append(output.numel() * output.element_size())
+    def watch(layer: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):  # layers of other networks may return several
+            sizes.append(output.numel() * output.element_size())
 
     for layer in network.modules():
         layer.register_forward_hook(watch)

@@ -50,11 +50,11 @@ export async function enlargeWithAlpha(run, colour, alpha, size) {
 /** Blends each pixel with its neighbourhood, the more, the fainter it is in comparison. */
 function blended(plane, alpha, highest, size) {
   const weight = mean(alpha, size);
-  const around = mean(plane.map((value, i) => value * alpha[i]), size);
+  const nearby = mean(plane.map((value, i) => value * alpha[i]), size);
   return plane.map((value, i) => {
     if (!(highest[i] > 0 && weight[i] > 0)) return GREY;
     const share = alpha[i] / highest[i];
-    return share * value + ((1 - share) * around[i]) / weight[i];
+    return share * value + ((1 - share) * nearby[i]) / weight[i];
   });
 }
 

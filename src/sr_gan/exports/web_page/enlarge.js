@@ -40,11 +40,10 @@ export function channels(photo) {
 /** Returns three planes of colours in [0, 1], and one of alpha if the photo is transparent. */
 async function enlargeWindow(rgba, size, photo, network) {
   const count = size.width * size.height;
-  const planes = [0, 1, 2, 3].map((c) =>
+  const [red, green, blue, alpha] = [0, 1, 2, 3].map((c) =>
     Float32Array.from({length: count}, (_, i) => rgba[4 * i + c] / 255));
-  const run = (colours) => network.run(colours, size);
-  if (!photo.alpha) return run(planes.slice(0, 3));
-  return enlargeWithAlpha(run, planes.slice(0, 3), planes[3], size);
+  const colour = [red, green, blue], run = (planes) => network.run(planes, size);
+  return photo.alpha ? enlargeWithAlpha(run, colour, alpha, size) : run(colour);
 }
 
 /** Cuts the core out of an enlarged window, and rounds it to 8 bits. */

@@ -23,6 +23,7 @@ export class Gestures {
   }
 
   #down(event) {
+    if (event.button) return; // only the first button drags; others open menus
     const point = this.#at(event), {viewer} = this;
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, point);

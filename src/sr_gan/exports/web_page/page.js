@@ -56,7 +56,6 @@ function add(files) {
     at('jobs').append(job.view.element);
     waiting.push(job);
   }
-  at('drop').classList.toggle('busy', at('jobs').children.length > 0);
   next();
 }
 
@@ -75,7 +74,7 @@ function start() {
   made.onmessage = ({data}) => ON[data.type](current, data);
   made.onerror = (event) => {
     stop();
-    const message = `The page's worker stopped: ${event.message || 'memory is full'}`;
+    const message = `The page's worker stopped: ${event.message || 'it could not be loaded'}`;
     if (current) ON.failed(current, {message});
   };
   return made;
@@ -88,8 +87,9 @@ const ON = {
   },
   began(job, {width, height, preview, backend, isolated}) {
     job.size = {width: width * model.scale, height: height * model.scale};
+    job.preview?.close(); // of an earlier attempt
     job.preview = preview;
-    job.tiles = []; // of an earlier attempt
+    job.tiles = [];
     job.view.thumbnail(preview);
     const why = [isolated || backend === 'WebGPU' ? '' : 'this host allows no threads', job.gaveUp];
     const reasons = why.filter(Boolean).join('; ');
@@ -158,5 +158,5 @@ function remove(job) {
   job.view.element.remove();
   job.view.forget();
   if (shown === job) hide();
-  at('drop').classList.toggle('busy', at('jobs').children.length > 0);
+  job.preview?.close();
 }

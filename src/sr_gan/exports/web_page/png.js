@@ -41,14 +41,14 @@ export class PngWriter {
     const rows = Math.max(1, Math.floor(CHUNK / stride));
     for (let at = 0; at < pixels.length; at += rows * stride) {
       const part = pixels.subarray(at, at + rows * stride);
-      await this.input.write(this.#filtered(part, stride));
+      // If nobody takes what is compressed, as memory is full, the input would wait forever.
+      await Promise.race([this.input.write(this.#filtered(part, stride)), this.collected]);
     }
   }
 
   /** @returns {Promise<Blob>} the file */
   async finish() {
-    await this.input.close();
-    await this.collected;
+    await Promise.all([this.input.close(), this.collected]);
     this.#chunk('IEND', new Uint8Array(0));
     return new Blob(this.parts, {type: 'image/png'});
   }

@@ -14,19 +14,20 @@ const MOST = 256; // pixels of the side of a tile; larger ones take more memory 
  */
 export async function waysToRun(model, wish) {
   const ways = [];
+  const side = (bytes) => tileSide(wish.tile ? Infinity : bytes, model, wish.tile ?? MOST);
   const limits = wish.backend === 'wasm' ? null : await gpuLimits();
   if (limits) {
     const bytes = Math.min(BUFFER, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-    ways.push({backend: 'webgpu', threads: 1, side: tileSide(bytes, model, MOST)});
+    ways.push({backend: 'webgpu', threads: 1, side: side(bytes)});
   }
   const threads = self.crossOriginIsolated
     ? Math.min(navigator.hardwareConcurrency || 1, wish.threads || MOST_THREADS)
     : 1;
   // If memory does not suffice, a smaller tile may.
   for (const bytes of [BUFFER, BUFFER / 8]) {
-    ways.push({backend: 'wasm', threads, side: tileSide(bytes, model, MOST)});
+    ways.push({backend: 'wasm', threads, side: side(bytes)});
   }
-  return wish.tile ? ways.map((way) => ({...way, side: wish.tile})) : ways;
+  return ways;
 }
 
 /** @returns {string} such as `WebAssembly, 4 threads` */

@@ -8,7 +8,8 @@ const HELD = 24e6; // pixels of decoded tiles in memory
 export class Tiles {
   /** @param {() => void} changed is called when there is more to draw */
   constructor(changed) {
-    Object.assign(this, {changed, overview: document.createElement('canvas')});
+    const overview = document.createElement('canvas');
+    Object.assign(this, {changed, overview, painted: Promise.resolve()});
     this.reset({width: 1, height: 1});
   }
 
@@ -22,15 +23,22 @@ export class Tiles {
   }
 
   /** @param {{x: number, y: number, width: number, height: number, picture: Blob}} tile */
-  async add(tile) {
-    const {tiles, share} = this;
+  add(tile) {
+    const {tiles} = this;
     tiles.push(tile);
+    // A large result that is shown again has hundreds of tiles, of which one at a time is decoded.
+    this.painted = this.painted.then(() => this.#paint(tile, tiles));
+  }
+
+  /** Draws a tile on the overview, unless another result is shown by now. */
+  async #paint(tile, tiles) {
+    if (tiles !== this.tiles) return;
     const bitmap = await createImageBitmap(tile.picture);
-    if (tiles === this.tiles) { // and not another result by now
+    if (tiles === this.tiles) {
       const context = this.overview.getContext('2d');
       context.imageSmoothingQuality = 'high';
       const edges = [tile.x, tile.y, tile.x + tile.width, tile.y + tile.height];
-      const [left, top, right, bottom] = edges.map((edge) => Math.round(edge * share));
+      const [left, top, right, bottom] = edges.map((edge) => Math.round(edge * this.share));
       context.drawImage(bitmap, left, top, right - left, bottom - top);
       this.changed();
     }
@@ -47,11 +55,12 @@ export class Tiles {
   draw(context, part, zoom) {
     context.drawImage(this.overview, 0, 0, this.size.width, this.size.height);
     if (zoom <= this.share) return;
+    const inSight = this.tiles.filter(({x, y, width, height}) =>
+      x < part.right && x + width > part.left && y < part.bottom && y + height > part.top);
+    // If they are more than may be held, they would push each other out forever.
+    if (inSight.reduce((sum, {width, height}) => sum + width * height, 0) > HELD) return;
     context.imageSmoothingEnabled = zoom < 3;
-    for (const tile of this.tiles) {
-      const inSight = tile.x < part.right && tile.x + tile.width > part.left
-        && tile.y < part.bottom && tile.y + tile.height > part.top;
-      if (!inSight) continue;
+    for (const tile of inSight) {
       const bitmap = this.decoded.get(tile);
       if (bitmap) context.drawImage(bitmap, tile.x, tile.y);
       else this.#decode(tile);

@@ -1,7 +1,7 @@
 import {Gestures} from './gestures.js';
 import {Tiles} from './view_tiles.js';
 
-const MOST_ZOOM = 8; // screen pixels for a pixel of the result
+const MOST_ZOOM = 8; // CSS pixels for a pixel of the result, unless all of it fits at a larger zoom
 const STEP = 1.5;
 
 /**
@@ -68,8 +68,9 @@ export class Viewer {
   /** Zooms; the point at (x, y) in CSS pixels stays where it is, or the middle. */
   zoomBy(factor, x = this.width / 2, y = this.height / 2) {
     if (!this.before) return;
-    const least = Math.min(this.#fitting(), 1);
-    const zoom = Math.max(least, Math.min(MOST_ZOOM, this.zoom * factor));
+    const fitting = this.#fitting();
+    const least = Math.min(fitting, 1 / devicePixelRatio), most = Math.max(fitting, MOST_ZOOM);
+    const zoom = Math.max(least, Math.min(most, this.zoom * factor));
     const shift = 1 / this.zoom - 1 / zoom;
     this.centre.x += (x - this.width / 2) * shift;
     this.centre.y += (y - this.height / 2) * shift;

@@ -47,7 +47,7 @@ async function enlargeWith(network, photo, model) {
   const {width, height} = photo;
   const size = {width: width * model.scale, height: height * model.scale};
   const preview = await photo.preview();
-  const about = {backend: describe(network.way), side: network.side, isolated: crossOriginIsolated};
+  const about = {backend: describe(network.way), isolated: crossOriginIsolated};
   self.postMessage({type: 'began', width, height, preview, ...about}, [preview]);
   const png = new PngWriter(size.width, size.height, channels(photo));
   const began = performance.now();
