@@ -36,6 +36,7 @@ export class Viewer {
   show(before, size, tiles) {
     Object.assign(this, {before, size});
     this.tiles.reset(size);
+    this.canvas.parentElement.classList.toggle('enlarged', tiles.length > 0);
     tiles.forEach((tile) => this.tiles.add(tile));
     this.canvas.style.aspectRatio = size.width / size.height;
     this.#resized();
@@ -44,6 +45,7 @@ export class Viewer {
 
   /** @param {object} tile a message of the worker */
   add(tile) {
+    this.canvas.parentElement.classList.add('enlarged');
     this.tiles.add(tile);
   }
 
