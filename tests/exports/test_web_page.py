@@ -278,7 +278,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Open) -> None:
 
 
 def test_slider_zoom_and_keys(opened: Open) -> None:
-    page = opened(viewport={"width": 1000, "height": 800})
+    page = opened(viewport={"width": 1000, "height": 870})
     page.set_input_files("#files", as_file(photo(200, 300)))
     result(page)
     percent = lambda: page.wait_for_timeout(100) or page.text_content("#percent")  # noqa: E731
