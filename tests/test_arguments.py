@@ -48,6 +48,7 @@ LIMITS: list[tuple[str, str, Any, str]] = [
     ("losses.VGGLoss", "feature_scale", 0.0, ABOVE_0),
     ("losses.CharbonnierLoss", "epsilon", 0.0, ABOVE_0),
     ("losses.LRConsistencyLoss", "scale", 1, "should be greater than or equal to 2"),
+    ("losses.GridLoss", "window", 1, "should be greater than or equal to 2"),
     ("losses.WaveletLoss", "levels", 0, ABOVE_0),
     ("losses.LPIPSLoss", "weights", "none.pth", "does not exist: give a file, or download"),
     ("losses.LPIPSLoss", "net", "resnet", "allowed are alex, squeeze, vgg"),

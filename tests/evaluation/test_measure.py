@@ -133,7 +133,8 @@ def test_images_that_are_too_small_or_damaged_do_not_end_it(
     assert images["small.png"]["ssim_y"] is None  # 8 pixels are left inside the border
     assert images["small.png"]["niqe"] is None
     assert images["00.png"]["ssim_y"] is not None
-    gaps = "PSNR-Y, SSIM-Y, PSNR-RGB, SSIM-RGB, LR-PSNR of small.png; grain, NIQE of 00.png, 01.png"
+    small = "PSNR-Y, SSIM-Y, PSNR-RGB, SSIM-RGB, LR-PSNR, grid of small.png"
+    gaps = f"{small}; grain, NIQE of 00.png, 01.png"
     assert gaps in found.notes[1]  # red is enlarged without an error: its PSNR is infinite
     assert isfinite(found.means()["ours"]["psnr_y"] or 0)
     assert not found.known

@@ -9,6 +9,7 @@ from torch import Tensor
 from sr_gan.images.resize import downscale
 from sr_gan.losses import (
     CharbonnierLoss,
+    GridLoss,
     LPIPSLoss,
     LRConsistencyLoss,
     TotalVariationLoss,
@@ -136,6 +137,37 @@ def test_lr_consistency_sees_what_the_reduction_sees() -> None:
     assert expected.item() == pytest.approx(0.1, abs=1e-4)
     assert sr.grad is not None
     assert sr.grad.sum().item() == pytest.approx(1.0, abs=1e-3)  # a mean of ones
+
+
+def test_grid_loss_sees_a_grid_and_a_shift_of_colour_but_hardly_texture() -> None:
+    hr = torch.rand(2, 3, 64, 64) * 2 - 1
+    loss = GridLoss(4, window=8)
+    grid = torch.zeros(1, 1, 64, 64)
+    grid[..., 1::4, 2::4] = 0.16  # one pixel of sixteen
+    assert loss(hr + grid, hr).item() == pytest.approx(0.01, abs=1e-4)
+    assert loss(hr + 0.1, hr).item() == pytest.approx(0.1, abs=1e-4)
+    texture = 0.1 * torch.randn(hr.shape)
+    expected = 0.1 / 8 * (2 / torch.pi) ** 0.5  # the mean of 64 independent values
+    assert loss(hr + texture, hr).item() == pytest.approx(expected, rel=0.1)
+
+
+def test_grid_loss_is_the_mean_over_windows_and_places() -> None:
+    sr, hr = torch.randn(1, 3, 24, 16), torch.randn(1, 3, 24, 16)
+    values = [
+        (sr - hr)[0, channel, top + row : top + 16 : 4, left + column : left + 16 : 4].mean().abs()
+        for channel in range(3)
+        for row in range(4)
+        for column in range(4)
+        for top in (0, 8)
+        for left in (0,)
+    ]
+    expected = torch.stack(values).mean().item()
+    assert GridLoss(4, window=4)(sr, hr).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_grid_loss_takes_crops_smaller_than_its_window() -> None:
+    hr = torch.rand(1, 3, 16, 16)
+    assert GridLoss(4, window=8)(hr + 0.1, hr).item() == pytest.approx(0.1, abs=1e-4)
 
 
 def test_haar_keeps_the_energy_and_wavelet_loss_sees_grain_only() -> None:

@@ -7,7 +7,7 @@ from skimage import data as skimage_data
 from torch import Tensor
 
 from sr_gan.images.resize import downscale, upscale
-from sr_gan.metrics import artefacts, colour_shift, grain, lr_consistency
+from sr_gan.metrics import artefacts, colour_shift, grain, grid, lr_consistency
 
 
 @pytest.fixture
@@ -60,6 +60,29 @@ def test_grain_of_nothing_inside_the_border_is_none(shape: tuple[int, int]) -> N
 def test_grain_without_anything_flat_is_none() -> None:
     noise = rounded(128 + 60 * torch.randn(1, 3, 64, 64))
     assert isnan(grain(noise, noise, 4).item())
+
+
+def test_grid_of_a_photograph_of_noise_and_of_nothing(photo: Tensor) -> None:
+    assert grid(photo, 4, 4).item() < 1.2
+    noise = rounded(128 + 20 * torch.randn(1, 3, 300, 300))
+    assert grid(noise, 4, 4).item() == pytest.approx(1, abs=0.1)
+    assert grid(torch.full_like(noise, 128), 4, 4).item() == 0
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_grid_sees_a_faint_grid_with_the_period_of_the_scale(photo: Tensor, scale: int) -> None:
+    dots = torch.zeros(photo.shape[-2:])
+    dots[1::scale, 1::scale] = 5.0
+    assert grid(rounded(photo + dots), scale, 4).item() > grid(photo, scale, 4).item() + 1
+    noise = 1.25 * torch.randn(photo.shape)  # of the energy of the dots of scale 4
+    assert grid(rounded(photo + noise), 4, 4).item() < 1.2
+
+
+@pytest.mark.parametrize("shape", [(39, 80), (80, 39)])
+def test_grid_of_less_than_a_window_is_none(shape: tuple[int, int]) -> None:
+    assert isnan(grid(torch.zeros(1, 3, *shape, dtype=torch.uint8), 4, 4).item())
+    larger = torch.zeros(1, 1, 40, 80, dtype=torch.uint8)
+    assert grid(larger, 4, 4).item() == 0
 
 
 def test_colour_shift_sees_a_cast_and_no_detail(photo: Tensor) -> None:

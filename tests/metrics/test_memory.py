@@ -41,6 +41,11 @@ def test_fidelity_and_artefacts(name: str) -> None:
     assert largest(partial(getattr(metrics, name), border=4), image) < MOST
 
 
+def test_grid() -> None:
+    image = torch.randint(0, 256, (1, 3, 3000, 80), dtype=torch.uint8)
+    assert largest(lambda sr, hr: metrics.grid(sr, 4, border=4), image) < MOST
+
+
 def test_colour_shift() -> None:
     image = torch.randint(0, 256, (1, 3, 3000, 80), dtype=torch.uint8)
     assert largest(metrics.colour_shift, image) < MOST

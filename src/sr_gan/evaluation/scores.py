@@ -29,6 +29,7 @@ METRICS = {
     "lr_consistency": ("LR-PSNR", 2),
     "colour_shift": ("colour", 2),
     "grain": ("grain", 2),
+    "grid": ("grid", 2),
 }
 UNDECODABLE = "backslashreplace"  # names of files can be bytes that are no text
 _MOST_NAMES = 5

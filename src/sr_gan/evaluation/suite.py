@@ -29,7 +29,7 @@ class Suite:
 
     Args:
         measures: the measures.
-        border: the pixels cut from each side for PSNR, SSIM, grain and NIQE.
+        border: the pixels cut from each side for PSNR, SSIM, grain, grid and NIQE.
         chosen: what was asked for.
     """
 
@@ -92,6 +92,7 @@ def suite(scale: int, device: torch.device, chosen: Measures | None = None) -> S
         "lr_consistency": lambda sr, hr, lr: metrics.lr_consistency(sr, lr, scale),
         "colour_shift": lambda sr, hr, lr: metrics.colour_shift(sr, hr),
         "grain": lambda sr, hr, lr: metrics.grain(sr, hr, border),
+        "grid": lambda sr, hr, lr: metrics.grid(sr, scale, border),
     }
     networks: dict[str, Callable[[str | None], Any]] = {
         "lpips": lambda file: metrics.LPIPS(file, device),

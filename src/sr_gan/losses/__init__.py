@@ -10,6 +10,7 @@ from sr_gan.losses.adversarial import (
 )
 from sr_gan.losses.content import (
     CharbonnierLoss,
+    GridLoss,
     LPIPSLoss,
     LRConsistencyLoss,
     TotalVariationLoss,
@@ -25,6 +26,7 @@ __all__ = [
     "BCEAdversarialLoss",
     "CharbonnierLoss",
     "GradientPenalty",
+    "GridLoss",
     "HingeAdversarialLoss",
     "LDLLoss",
     "LPIPSLoss",

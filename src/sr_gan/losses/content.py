@@ -165,6 +165,42 @@ class LRConsistencyLoss(nn.Module):
             return F.l1_loss(downscale(sr.float(), self.scale), downscale(hr.float(), self.scale))
 
 
+class GridLoss(nn.Module):
+    """Mean absolute difference of what two images have in common at pixels ``scale`` apart.
+
+    Each image is averaged over windows, and separately for each of the ``scale^2`` places that a
+    pixel can have within a pixel of LR. Texture has another value at each pixel and cancels out. A
+    grid with the period of LR's pixels, which generators leave at first when features are the loss,
+    does not, nor does a shift of colour.
+
+    Args:
+        scale: the period of the grid in pixels.
+        window: the side of a window in pixels of LR, or less for a smaller crop; windows overlap
+            by half.
+
+    Shapes:
+        two (B, C, H, W), sides that are multiples of ``scale`` -> a scalar
+
+    Raises:
+        ValueError: ``scale`` or ``window`` is below 2.
+
+    Source: this project, experiments/photo.
+    """
+
+    @checked
+    def __init__(
+        self, scale: Annotated[int, Field(ge=2)] = 4, window: Annotated[int, Field(ge=2)] = 8
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.window = window
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        places = F.pixel_unshuffle(sr.float() - hr.float(), self.scale)
+        window = min(self.window, *places.shape[-2:])
+        return F.avg_pool2d(places, window, max(window // 2, 1)).abs().mean()
+
+
 class WaveletLoss(nn.Module):
     """Mean absolute difference of the Haar detail bands, in which grain is energy that HR lacks.
 

@@ -4,7 +4,7 @@ Every function takes uint8 images and returns one number per image, so that a me
 is a mean over images, not over the pooled error.
 """
 
-from sr_gan.metrics.artefacts import colour_shift, grain, lr_consistency
+from sr_gan.metrics.artefacts import colour_shift, grain, grid, lr_consistency
 from sr_gan.metrics.fidelity import psnr, psnr_y, rgb_to_y, ssim, ssim_y, to_uint8
 from sr_gan.metrics.niqe import NIQE
 from sr_gan.metrics.perceptual import DISTS, LPIPS
@@ -15,6 +15,7 @@ __all__ = [
     "NIQE",
     "colour_shift",
     "grain",
+    "grid",
     "lr_consistency",
     "psnr",
     "psnr_y",

@@ -1,8 +1,8 @@
-"""Measures of artefacts: grain, shifted colours, and inconsistency with the LR image."""
+"""Measures of artefacts: grain, grids, shifted colours, and inconsistency with the LR image."""
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +16,8 @@ _WINDOW = 3.0  # sigma, in pixels, of the window of that standard deviation
 _HIGH = 2.0  # sigma, in pixels, of the blur that the high-pass subtracts
 _FEWEST = 0.01  # smallest share of flat pixels for a result
 _REACH = 24  # pixels; SciPy cuts a Gaussian off at 4 sigma, and two windows follow each other
+_PERIODS = 8  # in each direction of a window in which a grid is looked for
+_UNSEEN = 0.05  # grey levels; of a grid as faint as that the result is less than 1
 _BLOCK = 16  # pixels over which colours are averaged
 _ROWS = 16 * _BLOCK  # of a strip, so that its float64 maps are small
 
@@ -84,6 +86,43 @@ def _grain(sr: Tensor, hr: Tensor, border: int) -> float:
         return np.nan
     energy /= flat
     return float(np.sign(energy) * np.sqrt(abs(energy) / _white_noise()))
+
+
+def grid(sr: Tensor, scale: int, border: int) -> Tensor:
+    """Returns how far luma repeats with the period of LR's pixels, compared with chance: (B,).
+
+    The luma minus its mean over ``scale`` pixels is averaged over the 64 periods of each window,
+    separately for each of the ``scale^2`` places in a period. The standard deviation of these means
+    is divided by the one that 64 independent values would have. The result is the mean over the
+    windows. It is about 1 or less for photographs, and larger where a grid is left by pixel
+    shuffles. The value is NaN if no window of ``8 * scale`` pixels lies inside the border.
+
+    Args:
+        sr: uint8 (B, 1 or 3, H, W).
+        scale: the period in pixels.
+        border: the pixels cut from each side.
+
+    Source: this project's own definition, for an artefact seen in its runs.
+    """
+    return torch.tensor([_grid(x[None], scale, border) for x in sr], dtype=torch.float64)
+
+
+def _grid(sr: Tensor, scale: int, border: int) -> float:
+    side = _PERIODS * scale
+    rows, columns = ((size - 2 * border) // side for size in sr.shape[-2:])
+    if rows < 1 or columns < 1:
+        return np.nan
+    values = []
+    for start in range(border, border + rows * side, side):
+        first = max(0, start - scale)
+        y = luma(sr[..., first : start + side + scale, :])[0, 0].numpy(force=True)
+        high = y - uniform_filter(y, scale)
+        high = high[start - first :, border:][:side, : columns * side]
+        windows = high.reshape(_PERIODS, scale, columns, _PERIODS, scale)
+        repeated = windows.mean((0, 3)).std((0, 2))
+        chance = windows.std((0, 1, 3, 4)) / _PERIODS  # the root of 64
+        values.append(repeated / (chance + _UNSEEN))
+    return float(np.mean(values))
 
 
 def _is_flat(y: np.ndarray) -> np.ndarray:

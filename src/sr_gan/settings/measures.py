@@ -29,8 +29,8 @@ class Measures(Settings):
         "srgan",
     )
     border: NonNegativeInt | None = option(
-        "The pixels that are cut from each side for PSNR, SSIM, grain and NIQE. Without it as many "
-        "as the scale factor.",
+        "The pixels that are cut from each side for PSNR, SSIM, grain, grid and NIQE. Without it "
+        "as many as the scale factor.",
         "N",
         None,
     )
