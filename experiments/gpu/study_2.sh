@@ -5,7 +5,7 @@
 #
 #   RECIPES   which of the functions below run, each for its share of the time: "modern unet";
 #             one alone has all of it. "ldl unit bands" compares ways to a better GAN at equal time;
-#             unit needs squeezenet, too. "photo" validates on five kinds: EVERY=10
+#             unit and photo need squeezenet, too. "photo" validates on five kinds: EVERY=10
 #   EVERY     epochs, of 20, from one validation to the next: 1
 #   START     the generator: a file, or psnr; if not given, the newest *psnr*/pretrain-last.safetensors
 #             in PLACE, or psnr
@@ -25,15 +25,17 @@ newest=$(find "$place/results" -path '*psnr*' -name pretrain-last.safetensors -p
 start=${START:-${newest#* }}
 echo "from ${start:-psnr}" | tee -a "$results/steps.txt"
 
-modern() { chosen=(experiment=srgan_modern); }  # PatchGAN with BN, BCE
+vgg=gan.loss.content.vgg.weights="$place/vgg19.safetensors"
+lpips=gan.loss.content.lpips.weights="$place/squeezenet.safetensors"
+modern() { chosen=(experiment=srgan_modern "$vgg"); }  # PatchGAN with BN, BCE
 unet() {
-  chosen=(experiment=srgan_modern discriminator=unet '~discriminator.norm' '~discriminator.layers'
+  chosen=(experiment=srgan_modern "$vgg" discriminator=unet '~discriminator.norm' '~discriminator.layers'
     adversarial=relativistic)
 }
-ldl() { chosen=(experiment=gan_ldl); }
-unit() { chosen=(experiment=gan_unit gan.loss.content.lpips.weights="$place/squeezenet.safetensors"); }
-bands() { chosen=(experiment=gan_bands); }
-photo() { chosen=(experiment=photo); }  # on damaged photographs
+ldl() { chosen=(experiment=gan_ldl "$vgg"); }
+unit() { chosen=(experiment=gan_unit "$vgg" "$lpips"); }
+bands() { chosen=(experiment=gan_bands "$vgg"); }
+photo() { chosen=(experiment=photo "$lpips"); }  # on damaged photographs
 
 for recipe in $recipes; do
   until=$((SECONDS + ($(left) - 15) / count))
@@ -41,7 +43,7 @@ for recipe in $recipes; do
   $recipe
   common=("${chosen[@]}" 'stages=[gan]' init_from="${start:-psnr}" data=folder
     data.train_dir="$place/train" data.valid_dir="$place/valid" data.valid_crop=384
-    gan.loss.content.vgg.weights="$place/vgg19.safetensors" logger=none callbacks.every_n=null
+    logger=none callbacks.every_n=null
     callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors"
     trainer.check_val_every_n_epoch="${EVERY:-1}" "$@")
   rm -rf "$place/runs/trial_2_$recipe" "$place/runs/$recipe"

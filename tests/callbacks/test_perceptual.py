@@ -8,7 +8,7 @@ import torch
 from sr_gan.callbacks.perceptual import PerceptualQuality, _lpips
 from sr_gan.errors import UserError
 from sr_gan.images.resize import bicubic
-from sr_gan.metrics import LPIPS, grain
+from sr_gan.metrics import LPIPS, grain, grid
 from sr_gan.runs.metrics_table import read_rows
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -85,6 +85,20 @@ def test_values_are_those_of_the_images(alexnet_file: Path) -> None:
         {name: value.item() for name, value in expected.items()}
     )
     assert logged["quality/rank"] == -20
+
+
+def test_grid_is_the_mean_over_photos_that_have_a_window() -> None:
+    small, hr = (torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8) for side in (36, 72))
+    psnr = {"quality/psnr_y": torch.tensor(20.0), "quality/psnr_y_bicubic": torch.tensor(19.0)}
+    logged: dict[str, float] = {}
+    module = cast(Any, SimpleNamespace(device="cpu", log_dict=logged.update))
+    trainer = cast(Any, SimpleNamespace(world_size=1))
+    callback = PerceptualQuality()
+    for image in (small, hr):
+        outputs = {"lr": image[..., ::4, ::4], "sr": image, "hr": image, **psnr}
+        callback.on_validation_batch_end(trainer, module, outputs, {"name": ["a"]}, 0)
+    callback.on_validation_epoch_end(trainer, module)
+    assert logged["quality/grid"] == pytest.approx(grid(hr, 4, border=4).item())
 
 
 def test_grain_is_the_mean_over_photos_with_flat_places() -> None:

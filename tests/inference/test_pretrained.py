@@ -62,11 +62,11 @@ def test_shipped_models_and_the_default(weights: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("sr_gan.models.FOLDER", weights.parent / "none")
     with pytest.raises(UserError, match=r"python -m sr_gan\.train"):
         load_pretrained(None)
-    (weights.parent / "gan.safetensors").write_bytes(weights.read_bytes())
+    (weights.parent / "photo.safetensors").write_bytes(weights.read_bytes())
     monkeypatch.setattr("sr_gan.models.FOLDER", weights.parent)
-    assert load_pretrained(None).name == "gan"
+    assert load_pretrained(None).name == "photo"
     assert load_pretrained("small").path == weights
-    with pytest.raises(UserError, match="gan, small, bicubic, lanczos"):
+    with pytest.raises(UserError, match="photo, small, bicubic, lanczos"):
         load_pretrained("large")
 
 

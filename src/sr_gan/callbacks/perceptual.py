@@ -1,4 +1,4 @@
-"""Measures LPIPS and grain, which PSNR does not see, at every validation."""
+"""Measures LPIPS, grain and grids, which PSNR does not see, at every validation."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from sr_gan.arguments import LPIPSWeights, checked
 from sr_gan.errors import UserError
 from sr_gan.images.resize import bicubic
-from sr_gan.metrics import LPIPS, grain
+from sr_gan.metrics import LPIPS, grain, grid
 from sr_gan.modules import GAN
 from sr_gan.modules.base import SRModule, gathered, weight
 
@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class PerceptualQuality(L.Callback):
-    """Logs LPIPS and grain as means over the validation photos, and ranks the validations.
+    """Logs LPIPS, grain and grid as means over the validation photos, and ranks the validations.
 
     ``quality/lpips`` and ``quality/lpips_bicubic`` are the distances of the generated and of the
     bicubic images. ``quality/grain`` is the mean over the photos that have flat areas, see
-    :func:`sr_gan.metrics.grain`. Photos with a side below 32 pixels are left out.
+    :func:`sr_gan.metrics.grain`. ``quality/grid`` is :func:`sr_gan.metrics.grid`. Photos with a
+    side below 32 pixels are left out.
 
     The checkpoint with the lowest ``quality/rank`` is the best one. The rank of a GAN is its LPIPS;
     a validation whose PSNR-Y is below ``psnr_floor`` ranks behind all that keep it. The rank
@@ -67,7 +68,7 @@ class PerceptualQuality(L.Callback):
         lpips, psnr, bicubic = means["lpips"], means["psnr_y"], means["psnr_y_bicubic"]
         below = max(0.0, self.psnr_floor - (psnr - bicubic))
         perceptual = isinstance(pl_module, GAN) and not isnan(lpips)
-        taken = {name: means[name] for name in ("lpips", "lpips_bicubic", "grain")}
+        taken = {name: means[name] for name in ("lpips", "lpips_bicubic", "grain", "grid")}
         taken["rank"] = lpips + 100 * below if perceptual else -psnr
         for kind in dict.fromkeys(kind for kind, _ in photos if kind):
             part = _means([scores for other, scores in photos if other == kind])
@@ -82,12 +83,14 @@ class PerceptualQuality(L.Callback):
         if self.lpips:
             self.lpips.to(pl_module.device)
         lr, sr, hr = (outputs[name] for name in ("lr", "sr", "hr"))
+        scale = hr.shape[-1] // lr.shape[-1]
         lpips, bicubic = self._measure(lr, sr, hr, batch["name"][0])
         scores = {
             **{k.split("/")[1]: float(x) for k, x in outputs.items() if k.startswith("quality/")},
             "lpips": lpips,
             "lpips_bicubic": bicubic,
-            "grain": float(grain(sr, hr, border=hr.shape[-1] // lr.shape[-1])),
+            "grain": float(grain(sr, hr, border=scale)),
+            "grid": float(grid(sr, scale, border=scale)),
         }
         self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
 

@@ -38,6 +38,7 @@ LAYOUT = {
     "quality": {
         "SSIM-Y beside bicubic": ["quality/ssim_y"],
         "grain, grey levels": ["quality/grain"],
+        "grid, 1 is chance": ["quality/grid"],
     },
     "speed": {
         "seconds per update, and the part spent waiting for data": ["speed/(step|data)_time"],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent  # of NAME.safetensors and the model cards
-DEFAULT = "gan"  # the model that is used if none is named
+DEFAULT = "photo"  # the model that is used if none is named
 
 PURPOSES = {
     "compact": "for clean downscaled photographs: four times as fast as psnr, nearly as close",
