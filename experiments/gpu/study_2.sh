@@ -5,7 +5,7 @@
 #
 #   RECIPES   which of the functions below run, each for its share of the time: "modern unet";
 #             one alone has all of it. "ldl unit bands" compares ways to a better GAN at equal time;
-#             unit and photo need squeezenet, too. "photo" validates on five kinds: EVERY=10
+#             unit, bands and photo need squeezenet, too. "photo" validates on five kinds: EVERY=10
 #   EVERY     epochs, of 20, from one validation to the next: 1
 #   START     the generator: a file, or psnr; if not given, the newest *psnr*/pretrain-last.safetensors
 #             in PLACE, or psnr
@@ -34,7 +34,7 @@ unet() {
 }
 ldl() { chosen=(experiment=gan_ldl "$vgg"); }
 unit() { chosen=(experiment=gan_unit "$vgg" "$lpips"); }
-bands() { chosen=(experiment=gan_bands "$vgg"); }
+bands() { chosen=(experiment=gan_bands "$lpips"); }
 photo() { chosen=(experiment=photo "$lpips"); }  # on damaged photographs
 
 for recipe in $recipes; do
