@@ -166,10 +166,13 @@ def recipe(composed: Compose, vgg_file: Path, squeezenet_file: Path) -> Compose:
     """Composes one of RECIPES on small networks, with losses from random weights."""
 
     def shrunk(name: str, *overrides: str) -> DictConfig:
-        relu = "relu" if name == "gan_unit" else "conv"
-        vgg = {"weights": vgg_file, "layers": f"[{relu}1_2,{relu}2_2]", "layer_weights": "[0.1,1]"}
-        losses = [f"gan.loss.content.vgg.{key}={value}" for key, value in vgg.items()]
-        if name == "gan_unit":
+        losses = []
+        if name != "gan_bands":
+            relu = "relu" if name == "gan_unit" else "conv"
+            layers = {"layers": f"[{relu}1_2,{relu}2_2]", "layer_weights": "[0.1,1]"}
+            vgg = {"weights": vgg_file, **layers}
+            losses += [f"gan.loss.content.vgg.{key}={value}" for key, value in vgg.items()]
+        if name != "gan_ldl":
             losses.append(f"gan.loss.content.lpips.weights={squeezenet_file}")
         sizes = [setting for setting in SMALL if name == "gan_ldl" or "dense" not in setting]
         sizes += ["data.valid_crop=48", "init_from=null"]
