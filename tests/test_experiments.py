@@ -109,7 +109,7 @@ def test_runs_at_toy_size(study: Path, places: dict[str, Path], tmp_path: Path) 
     assert any(tmp_path.iterdir())
 
 
-GPU_RECIPES = ("modern", "unet", "ldl", "unit", "bands", "photo")
+GPU_RECIPES = ("modern", "unet", "ldl", "unit", "bands")
 GPU_TOY = f"{TINY} callbacks.compile.when=never trainer.limit_val_batches=2 data.valid_crop=48"
 GPU_STUDIES = {  # what a script is given, the variables before it, what it packs
     "study_1.sh measure": (

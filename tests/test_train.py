@@ -53,18 +53,13 @@ def offline(vgg_file: Path, squeezenet_file: Path) -> dict[str, list[str]]:
         "srgan_400ep": vgg,
         "srgan_paper": [*vgg, "init_from=null"],
         "srgan_modern": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer],
-        "photo": [
-            *(vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer),
-            *("data.crop=16", "degradation.resize.factor=[1,1.5]"),  # the photos are small
+        "photo": [  # the photos are small
+            *(squeezenet, "data.crop=20", "discriminator.layers=1"),
+            "degradation.resize.factor=[1,1.5]",
         ],
-        "gan_bands": [vgg[0], "gan.loss.content.vgg.layers=[conv1_2]", *one_layer, *scratch],
+        "gan_bands": [squeezenet, *scratch],
         "gan_ldl": [*vgg, *one_layer, *scratch],
-        "gan_unit": [
-            *vgg,
-            *one_layer,
-            *scratch,
-            f"gan.loss.content.lpips.weights={squeezenet_file}",
-        ],
+        "gan_unit": [*vgg, *one_layer, *scratch, squeezenet],
         "search": ["init_from=null", "loss@gan.loss=pixel_gan"],
         "search_cpu": ["init_from=null"],
         "sweep_cpu": ["init_from=null"],

@@ -165,6 +165,15 @@ def test_grid_loss_is_the_mean_over_windows_and_places() -> None:
     assert GridLoss(4, window=4)(sr, hr).item() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_grid_loss_sees_every_pixel(scale: int) -> None:
+    hr = torch.zeros(1, 3, 11 * scale, 15 * scale)
+    sr = hr.clone().requires_grad_()
+    GridLoss(scale, window=8)(sr + 0.1, hr).backward()
+    assert sr.grad is not None
+    assert (sr.grad > 0).all()
+
+
 def test_grid_loss_takes_crops_smaller_than_its_window() -> None:
     hr = torch.rand(1, 3, 16, 16)
     assert GridLoss(4, window=8)(hr + 0.1, hr).item() == pytest.approx(0.1, abs=1e-4)

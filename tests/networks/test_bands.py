@@ -70,6 +70,9 @@ def test_a_logit_sees_its_patch_only(layers: int, patch: int) -> None:
 def test_says_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"2 levels takes .* multiples of 4, got 24x38: change"):
         BandDiscriminator(filters=4)(torch.rand(1, 3, 24, 38))
+    with pytest.raises(ValueError, match=r"at least 24 pixels, got 24x20: change data\.crop or"):
+        BandDiscriminator(filters=4)(torch.rand(1, 3, 24, 20))
+    assert BandDiscriminator(filters=4)(torch.rand(1, 3, 24, 24)).shape == (1, 1, 1, 1)
 
 
 def test_has_no_batch_norm_unless_asked() -> None:

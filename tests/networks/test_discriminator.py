@@ -57,6 +57,14 @@ def test_a_patch_logit_sees_its_patch_only(layers: int, patch: int) -> None:
     assert int(rows.max() - rows.min()) + 1 == patch
 
 
+@pytest.mark.parametrize(("layers", "smallest"), [(1, 6), (2, 12), (3, 24)])
+def test_a_patch_discriminator_says_what_is_too_small(layers: int, smallest: int) -> None:
+    network = PatchDiscriminator(4, layers, norm="none")
+    assert network(torch.rand(1, 3, smallest, smallest)).shape == (1, 1, 1, 1)
+    with pytest.raises(ValueError, match=rf"at least {smallest} pixels, got .*: change data\.crop"):
+        network(torch.rand(1, 3, smallest, smallest - 1))
+
+
 def test_unet_has_real_esrgans_parameters_and_a_logit_a_pixel() -> None:
     assert sum(p.numel() for p in UNetDiscriminator().parameters()) == 4_376_897
     assert UNetDiscriminator(4)(torch.rand(2, 3, 24, 40)).shape == (2, 1, 24, 40)

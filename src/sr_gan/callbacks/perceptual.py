@@ -26,8 +26,8 @@ class PerceptualQuality(L.Callback):
 
     ``quality/lpips`` and ``quality/lpips_bicubic`` are the distances of the generated and of the
     bicubic images. ``quality/grain`` is the mean over the photos that have flat areas, see
-    :func:`sr_gan.metrics.grain`. ``quality/grid`` is :func:`sr_gan.metrics.grid`. Photos with a
-    side below 32 pixels are left out.
+    :func:`sr_gan.metrics.grain`. ``quality/grid`` is the mean of :func:`sr_gan.metrics.grid` over
+    the photos that have a window. LPIPS leaves out photos with a side below 32 pixels.
 
     The checkpoint with the lowest ``quality/rank`` is the best one. The rank of a GAN is its LPIPS;
     a validation whose PSNR-Y is below ``psnr_floor`` ranks behind all that keep it. The rank

@@ -147,7 +147,7 @@ class Evaluation:
         caption = (
             f"Differences from {first} on the same images, with the 95 % interval of a bootstrap "
             "over the images; * marks those whose interval does not contain 0. Higher is better "
-            "for PSNR, SSIM and LR-PSNR, lower for LPIPS, DISTS, NIQE and colour"
+            "for PSNR, SSIM and LR-PSNR, lower for LPIPS, DISTS, NIQE, colour and grid"
         )
         return Table(caption, ["", *others], rows)
 

@@ -166,7 +166,7 @@ class LRConsistencyLoss(nn.Module):
 
 
 class GridLoss(nn.Module):
-    """Mean absolute difference of what two images have in common at pixels ``scale`` apart.
+    """Mean absolute difference of the means over pixels that are ``scale`` apart.
 
     Each image is averaged over windows, and separately for each of the ``scale^2`` places that a
     pixel can have within a pixel of LR. Texture has another value at each pixel and cancels out. A
@@ -198,7 +198,9 @@ class GridLoss(nn.Module):
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         places = F.pixel_unshuffle(sr.float() - hr.float(), self.scale)
         window = min(self.window, *places.shape[-2:])
-        return F.avg_pool2d(places, window, max(window // 2, 1)).abs().mean()
+        step = max(window // 2, 1)  # a last window that reaches over the edge is cut there
+        means = F.avg_pool2d(places, window, step, ceil_mode=True, count_include_pad=False)
+        return means.abs().mean()
 
 
 class WaveletLoss(nn.Module):

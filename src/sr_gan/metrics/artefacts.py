@@ -95,7 +95,8 @@ def grid(sr: Tensor, scale: int, border: int) -> Tensor:
     separately for each of the ``scale^2`` places in a period. The standard deviation of these means
     is divided by the one that 64 independent values would have. The result is the mean over the
     windows. It is about 1 or less for photographs, and larger where a grid is left by pixel
-    shuffles. The value is NaN if no window of ``8 * scale`` pixels lies inside the border.
+    shuffles. Even slopes of 1/4 or 1/2 grey level a pixel, which rounding turns into steps, count
+    as a grid, too. The value is NaN if no window of ``8 * scale`` pixels lies inside the border.
 
     Args:
         sr: uint8 (B, 1 or 3, H, W).

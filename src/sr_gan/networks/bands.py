@@ -78,6 +78,12 @@ class BandDiscriminator(nn.Module):
                 f"discriminator=bands with {self.levels} levels takes sides that are multiples of "
                 f"{side}, got {image.shape[-2]}x{image.shape[-1]}: change data.crop"
             )
+        smallest = 2 * self.patches.smallest
+        if min(image.shape[-2:]) < smallest:
+            raise ValueError(
+                f"discriminator=bands takes sides of at least {smallest} pixels, got "
+                f"{image.shape[-2]}x{image.shape[-1]}: change data.crop or discriminator.layers"
+            )
         low, bands = image.float(), []
         for level in range(1, self.levels + 1):
             low, details = haar(low)

@@ -97,11 +97,11 @@ class PatchDiscriminator(nn.Module):
         channels: the channels of the input.
 
     Shapes:
-        (B, channels, H, W) in [-1, 1], sides of at least ``8 * 2^(layers - 1)``
+        (B, channels, H, W) in [-1, 1], sides of at least ``3 * 2^layers``
         -> (B, 1, H / 2^layers - 2, W / 2^layers - 2), unbounded logits
 
     Raises:
-        ValueError: an argument is outside its allowed values.
+        ValueError: an argument is outside its allowed values, or the input is smaller than that.
 
     Source: Isola et al. 2017, appendix 6.1.2.
     """
@@ -115,6 +115,7 @@ class PatchDiscriminator(nn.Module):
         channels: PositiveInt = 3,
     ) -> None:
         super().__init__()
+        self.smallest = 3 * 2**layers
         widths = [filters * min(2**i, 8) for i in range(layers + 1)]
         self.layers = nn.Sequential(
             _bounded(nn.Conv2d(channels, filters, 4, stride=2, padding=1), norm),
@@ -127,6 +128,11 @@ class PatchDiscriminator(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
+        if min(image.shape[-2:]) < self.smallest:
+            raise ValueError(
+                f"the discriminator takes sides of at least {self.smallest} pixels, got "
+                f"{image.shape[-2]}x{image.shape[-1]}: change data.crop or discriminator.layers"
+            )
         logits: Tensor = self.layers(image)
         return logits
 

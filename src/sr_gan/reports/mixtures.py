@@ -10,7 +10,7 @@ from sr_gan.reports.figures import Point, perception_distortion
 
 log = logging.getLogger(__name__)
 
-_COLUMNS = ("psnr_y", "ssim_y", "lpips", "lr_consistency", "colour_shift", "grain")
+_COLUMNS = ("psnr_y", "ssim_y", "lpips", "lr_consistency", "colour_shift", "grain", "grid")
 
 
 def write(found: scores.Evaluation, output: Path) -> None:
