@@ -31,6 +31,9 @@ ARGUMENTS = {  # what follows the script's name, and the variables before it
     "data.crops_per_epoch=4 data.valid_crop=48 gan.epochs=1 trainer.check_val_every_n_epoch=1",
     "loss_weights": f"{{alexnet}} {GAN} pretrain.epochs=1",
     "msrresnet_cpu": f"{{photos}} {{photos}} {TINY} pretrain.epochs=1",
+    "photo": "{photos} {photos} {squeezenet} {alexnet} {sets} data.crop=20 data.batch_size=2 "
+    "discriminator.layers=1 degradation.resize.factor=[1,1.5] data.crops_per_epoch=4 "
+    "data.valid_crop=48 pretrain.epochs=1 gan.epochs=1 trainer.check_val_every_n_epoch=1",
     "postfilter": "{set} {alexnet} psnr=psnr gan=gan -- device=cpu",
     "reliability": "{photos} finished",
     "remedies": "{photos} {photos} {vgg} {alexnet} data.valid_crop=48 generator.filters=8 "

@@ -4,7 +4,7 @@
 #   experiments/photo/run.sh PHOTOS VALID SQUEEZENET_FILE ALEXNET_FILE BENCHMARKS [KEY=VALUE ...]
 #
 # BENCHMARKS is a folder with Set5 and Set14. Writes the tables to RESULTS (default: results/ beside
-# this script), and sheet.jpg. The measurements take about ten minutes on two cores.
+# this script). The measurements take about ten minutes on two cores.
 set -euo pipefail
 photos=$1 valid=$2 squeezenet=$3 alexnet=$4 benchmarks=$5
 shift 5
@@ -19,4 +19,3 @@ run=runs/photo/study
 "$python" -m sr_gan.evaluate model="[gan,$run]" degradation=kinds lpips="$alexnet" \
   lpips_squeeze="$squeezenet" output="$results" \
   benchmark="[$results/windows,$benchmarks/Set14,$benchmarks/Set5]"
-"$python" "$here/sheet.py" "$valid" gan "$run"

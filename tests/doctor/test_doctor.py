@@ -44,7 +44,7 @@ def test_the_page_of_a_fit_machine(examined: Doctor, tmp_path: Path) -> None:
     lines = page.splitlines()
     assert all(len(text) <= 100 or " " not in text.strip() for text in lines), page
     assert {text[:6].strip() for text in lines[:-2] if text[:6].strip()} == {"ok", "note"}
-    assert "mse, l1, charbonnier, wavelet, consistency, tv, vgg, ldl, adversarial" in line(
+    assert "mse, l1, charbonnier, wavelet, consistency, grid, tv, vgg, ldl, adversarial" in line(
         page, "gradients"
     )
     assert "every pixel equals MATLAB's" in line(page, "bicubic")

@@ -63,6 +63,12 @@ class BandDiscriminator(nn.Module):
         self.patches = PatchDiscriminator(filters, layers, norm, channels=9 * levels)
 
     def forward(self, image: Tensor) -> Tensor:
+        smallest = 2 * self.patches.smallest
+        if min(image.shape[-2:]) < smallest:
+            raise ValueError(
+                f"discriminator=bands takes sides of at least {smallest} pixels, got "
+                f"{image.shape[-2]}x{image.shape[-1]}: change data.crop or discriminator.layers"
+            )
         logits: Tensor = self.patches(self.bands(image))
         return logits
 
@@ -77,12 +83,6 @@ class BandDiscriminator(nn.Module):
             raise ValueError(
                 f"discriminator=bands with {self.levels} levels takes sides that are multiples of "
                 f"{side}, got {image.shape[-2]}x{image.shape[-1]}: change data.crop"
-            )
-        smallest = 2 * self.patches.smallest
-        if min(image.shape[-2:]) < smallest:
-            raise ValueError(
-                f"discriminator=bands takes sides of at least {smallest} pixels, got "
-                f"{image.shape[-2]}x{image.shape[-1]}: change data.crop or discriminator.layers"
             )
         low, bands = image.float(), []
         for level in range(1, self.levels + 1):
