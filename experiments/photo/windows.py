@@ -12,9 +12,9 @@ SIDE = 384
 
 
 def main(valid: str, folder: str) -> None:
-    """Writes a PNG file for each photograph of VALID."""
+    """Writes a PNG file for each .jpg and .png of VALID."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for path in sorted(Path(valid).iterdir()):
+    for path in sorted(Path(valid).glob("*.[jp][pn]g")):
         photo = Image.open(path).convert("RGB")
         left, top = ((side - SIDE) // 2 for side in photo.size)
         photo.crop((left, top, left + SIDE, top + SIDE)).save(Path(folder) / f"{path.stem}.png")
