@@ -1,8 +1,8 @@
 """Enlarges parts of eight held-out photographs as they are: there is no original to compare with.
 
-python experiments/photo/sheet.py VALID [MODEL ...]
+python experiments/photo/sheet.py VALID SHEET [MODEL ...]
 
-Writes sheet.jpg beside this script. Without models it shows gan and photo beside bicubic.
+Writes the picture SHEET. Without models it shows gan and photo beside bicubic.
 """
 
 import sys
@@ -28,7 +28,7 @@ PARTS = {  # left and top
 }
 
 
-def main(valid: str, *models: str) -> None:
+def main(valid: str, path: str, *models: str) -> None:
     """Draws two examples a row, each by bicubic and by the models."""
     models = models or ("gan", "photo")
     upscalers = [Upscaler.from_pretrained(model) for model in models]
@@ -45,7 +45,7 @@ def main(valid: str, *models: str) -> None:
         for column, image in enumerate(enlarged, start=number % 2 * len(titles)):
             picture = Image.fromarray(image[0].permute(1, 2, 0).numpy())
             sheet.paste(picture, (column * step, LINE + number // 2 * step))
-    sheet.save(Path(__file__).parent / "sheet.jpg", quality=90, subsampling=0)
+    sheet.save(path, quality=90, subsampling=0)
 
 
 if __name__ == "__main__":

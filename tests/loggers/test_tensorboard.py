@@ -132,6 +132,7 @@ def test_the_row_of_a_pretrain(composed: Compose) -> None:
     assert row["discriminator"].string_value == row["gan_loss"].string_value == "none"
     assert row["lr_generator"].number_value == pytest.approx(1e-4)
     assert "lr_discriminator" not in row
+    assert "result/grid" in events.Tags()["scalars"]
     assert "result/LPIPS" not in events.Tags()["scalars"]  # AlexNet's weights are missing
 
 

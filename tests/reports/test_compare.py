@@ -26,9 +26,10 @@ def test_where_runs_lie_and_stages_not_run_do_not_count(make_run: MakeRun) -> No
 
 
 def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
+    netted = [{**row, "quality/grid": 1.634} for row in gan_rows([(0.99, 0.0)] * 9, lpips=0.2)]
     runs = [
         read_run(make_run("a", settings={"seed": 1})),
-        read_run(make_run("b", gan_rows([(0.99, 0.0)] * 9, lpips=0.2), settings={"seed": 2})),
+        read_run(make_run("b", netted, settings={"seed": 2})),
         read_run(make_run("c", [], settings={"seed": 3})),
     ]
     (table,) = comparison_section(runs).tables
@@ -38,6 +39,8 @@ def test_the_table_has_settings_and_scores(make_run: MakeRun) -> None:
         ["1: a", "1", "27.20", "0.8000", "0.3000"],
         ["3: c", "3", "-", "-", "-"],
     ]
+    grid = table.header.index("grid")
+    assert [row[grid] for row in table.rows] == ["1.63", "-", "-"]
     health = table.header.index("discriminator")
     assert [row[health] for row in table.rows] == ["saturated", "healthy", "-"]
     assert [row[-1] for row in table.rows] == ["1", "2", "-"]  # the front

@@ -72,6 +72,13 @@ def test_the_scores_of_a_stage_stay_when_the_next_one_was_not_validated(make_run
     assert tables[0].rows[-1][2] == "26.00"
 
 
+def test_artefacts_stand_beside_the_scores(make_run: MakeRun) -> None:
+    rows = [{**row, "quality/grain": -0.5, "quality/grid": 1.634} for row in gan_rows(BALANCED)]
+    table = run_section(read_run(make_run("a", rows)), []).tables[0]
+    assert list(table.header)[-2:] == ["grain", "grid"]
+    assert [row[-2:] for row in table.rows] == [["-0.50", "1.63"], ["-0.50", "1.63"], ["-", "-"]]
+
+
 def test_benchmarks_stand_beside_what_is_published(make_run: MakeRun) -> None:
     path = make_run("a")
     (path / "evaluation").mkdir()

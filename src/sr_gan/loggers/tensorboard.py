@@ -50,6 +50,7 @@ RESULT = {
     "result/PSNR-Y": "quality/psnr_y",
     "result/LPIPS": "quality/lpips",
     "result/grain": "quality/grain",
+    "result/grid": "quality/grid",
 }
 
 

@@ -100,6 +100,7 @@ def _outcomes(runs: Sequence[Run], settings: dict[str, list[str]], fronts: dict[
         "SSIM-Y": ("quality/ssim_y", ".4f"),
         "LPIPS": ("quality/lpips", ".4f"),
         "grain": ("quality/grain", ".2f"),
+        "grid": ("quality/grid", ".2f"),
         "D loss": ("loss/discriminator", ".3g"),
     }
     header = ["", *settings, *scores, "discriminator", "epochs", *(["front"] if fronts else [])]

@@ -22,7 +22,7 @@ from sr_gan.tables import Table, number
 # As in the original's figures 3 and 4, and bicubic.
 _PANELS = {"real(hr)": "HR", "lr": "LR", "bicubic": "bicubic", "gen(hr)": "SR"}
 
-_VALIDATED = ("psnr_y", "ssim_y", "lpips")  # of METRICS
+_VALIDATED = ("psnr_y", "ssim_y", "lpips", "grain", "grid")  # of METRICS
 
 
 def run_section(run: Run, epochs: Sequence[int], prefix: str = "", title: str = "") -> Section:
