@@ -90,6 +90,20 @@ def test_the_index_names_every_study() -> None:
     assert set(re.findall(r"\]\((\w+)/README\.md\)", index)) == studies
 
 
+def test_pictures_are_photographs_their_halves_and_drawings(photos: Path, tmp_path: Path) -> None:
+    script = ROOT / "experiments/msrresnet_cpu/pictures.py"
+    for folder, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        command = [sys.executable, str(script), str(photos), str(tmp_path / folder), "1", seed]
+        subprocess.run(command, check=True)
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    pairs = [f"{kind}_{i:04d}.png" for kind in ("photo", "half") for i in range(6)]
+    assert names == {"drawing_0000.png", *pairs}
+    photo, half = (Image.open(tmp_path / "a" / f"{kind}_0000.png") for kind in ("photo", "half"))
+    assert half.size == (photo.width // 2, photo.height // 2)
+    first, again, other = ((tmp_path / f"{f}/drawing_0000.png").read_bytes() for f in "abc")
+    assert first == again != other
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_runs_at_toy_size(study: Path, places: dict[str, Path], tmp_path: Path) -> None:

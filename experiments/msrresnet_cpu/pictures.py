@@ -17,6 +17,9 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from sr_gan.images.decode import decode
+from sr_gan.images.find import list_images
+
 SIDE = 960
 FINE = 2  # drawings are made at this multiple of their size; reducing them smooths the edges
 FONTS = sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVu*.ttf"))
@@ -27,11 +30,11 @@ def main(photos: str, folder: str, drawings: str, seed: str = "0") -> None:
     """Writes the pictures as PNG files."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(Path(photos).iterdir()):
-        photo = Image.open(path).convert("RGB")
+    for number, path in enumerate(list_images(Path(photos))):
+        photo = Image.fromarray(decode(path).transpose(1, 2, 0))
         half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BICUBIC)
-        photo.save(out / f"{path.stem}_full.png")
-        half.save(out / f"{path.stem}_half.png")
+        photo.save(out / f"photo_{number:04d}.png")
+        half.save(out / f"half_{number:04d}.png")
     for number in range(int(drawings)):
         draw(default_rng([int(seed), number])).save(out / f"drawing_{number:04d}.png")
 
