@@ -82,6 +82,15 @@ def test_an_alpha_that_is_the_same_everywhere_stays_and_colours_do_not_see_it(al
     np.testing.assert_array_equal(large[..., :3], upscaler()(rgb))
 
 
+@pytest.mark.parametrize("name", ["bicubic", "psnr", "gan", "photo"])
+def test_alpha_does_not_ring_beside_its_edges(name: str) -> None:
+    image = np.full((16, 16, 4), 255, np.uint8)
+    image[:, 8:, 3] = 1
+    alpha = Upscaler.from_pretrained(name, device="cpu", precision="fp32")(image)[..., 3]
+    assert (alpha[:, :28] == 255).all()
+    assert (alpha[:, 36:] <= 1).all()
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(
     "options",

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from sr_gan.images.resize import upscale
 
-_REACH = 2  # LR pixels that the bicubic reaches, and that a pixel's neighbourhood reaches
-HALO = 2 * _REACH  # LR pixels that are needed around a tile, besides those of the network
+_BICUBIC = 2  # LR pixels that the bicubic reaches
+_REACH = 3  # LR pixels that a pixel's neighbourhood reaches
+HALO = _BICUBIC + _REACH  # LR pixels that are needed around a tile, besides those of the network
 _GREY = 0.5  # the colour that the network sees where nothing is visible
 _FAINT = 4 / 255  # the alpha below which a ratio of two interpolations means little
 
@@ -23,15 +24,16 @@ def enlarge(run: Callable[[Tensor], Tensor], colour: Tensor, alpha: Tensor, scal
     The low frequencies are those of the bicubic of premultiplied colours, in which a pixel counts
     as much as it is visible. The network adds what it adds to the bicubic of the visible colours.
     For the bicubic itself the result is the premultiplied interpolation. Alpha is enlarged by the
-    network like a grey image, so that its edges are as sharp as those of the colours. Where it is
-    flat it stays exactly as it is, and where it is 0 the hidden colours are enlarged by the
-    bicubic. ``run`` is the network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in
-    [0, 1].
+    network like a grey image, so that its edges are as sharp as those of the colours. A network
+    rings beside such edges, so the bicubic enlarges the alpha of a pixel that its eight neighbours
+    share. Where alpha is 0 the bicubic enlarges the hidden colours. ``run`` is the network,
+    (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in [0, 1].
     """
     smooth, lowest, highest = upscale(alpha, scale), alpha.amin(), alpha.amax()
     if lowest == highest:
         return torch.cat([run(colour) if lowest > 0 else upscale(colour, scale), smooth], dim=1)
-    flat = F.interpolate((-_highest(-alpha) == _highest(alpha)).float(), scale_factor=scale) > 0
+    flat = -_highest(-alpha, 1) == _highest(alpha, 1)
+    flat = F.interpolate(flat.float(), scale_factor=scale) > 0
     opacity = torch.where(flat, smooth, run(alpha))
     visible = _visible(colour, alpha)
     sr = run(visible) + _shift(colour, alpha, visible, smooth, scale)
@@ -49,7 +51,8 @@ def _shift(colour: Tensor, alpha: Tensor, visible: Tensor, smooth: Tensor, scale
 def _visible(colour: Tensor, alpha: Tensor) -> Tensor:
     """Blends each pixel with its neighbourhood, the more, the fainter it is in comparison.
 
-    A network would draw the edges of colours that are hardly visible.
+    A network would draw the edges of colours that are hardly visible, and rings beside them. The
+    neighbourhood keeps the rings away from what is visible: its mean also ends in an edge.
     """
     weight, highest = _mean(alpha), _highest(alpha)
     share = alpha / highest
@@ -61,5 +64,5 @@ def _mean(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2 * _REACH + 1, 1, _REACH)
 
 
-def _highest(x: Tensor) -> Tensor:
-    return F.max_pool2d(x, 2 * _REACH + 1, 1, _REACH)
+def _highest(x: Tensor, reach: int = _REACH) -> Tensor:
+    return F.max_pool2d(x, 2 * reach + 1, 1, reach)

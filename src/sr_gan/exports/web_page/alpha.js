@@ -3,11 +3,12 @@
  * `transparency.py` of sr_gan does, which says why. Planes are Float32Array, (height, width).
  */
 
-const REACH = 2; // pixels that the bicubic reaches, and that a pixel's neighbourhood reaches
+const BICUBIC = 2; // pixels that the bicubic reaches
+const REACH = 3; // pixels that a pixel's neighbourhood reaches
 const GREY = 0.5;
 const FAINT = 4 / 255;
 
-export const ALPHA_REACH = 2 * REACH; // besides the reach of the network
+export const ALPHA_REACH = BICUBIC + REACH; // besides the reach of the network
 
 /**
  * @param {(planes: Float32Array[]) => Promise<Float32Array[]>} run the network: three planes of
@@ -23,7 +24,7 @@ export async function enlargeWithAlpha(run, colour, alpha, size) {
     const sr = alpha[0] > 0 ? await run(colour) : colour.map((plane) => bicubic(plane, size));
     return [...sr, smooth];
   }
-  const highest = extreme(alpha, size, Math.max), lowest = extreme(alpha, size, Math.min);
+  const highest = extreme(alpha, size, Math.max, 1), lowest = extreme(alpha, size, Math.min, 1);
   const byNetwork = await run([alpha, alpha, alpha]);
   const wide = size.width * size.scale;
   const opacity = smooth.map((value, i) => {
@@ -32,7 +33,7 @@ export async function enlargeWithAlpha(run, colour, alpha, size) {
     if (lowest[at] === highest[at]) return value;
     return (byNetwork[0][i] + byNetwork[1][i] + byNetwork[2][i]) / 3;
   });
-  const visible = colour.map((plane) => blended(plane, alpha, highest, size));
+  const visible = colour.map((plane) => blended(plane, alpha, size));
   const sr = await run(visible);
   return [...sr.map((plane, c) => {
     const hidden = bicubic(colour[c], size), seen = bicubic(visible[c], size);
@@ -48,8 +49,8 @@ export async function enlargeWithAlpha(run, colour, alpha, size) {
 }
 
 /** Blends each pixel with its neighbourhood, the more, the fainter it is in comparison. */
-function blended(plane, alpha, highest, size) {
-  const weight = mean(alpha, size);
+function blended(plane, alpha, size) {
+  const weight = mean(alpha, size), highest = extreme(alpha, size, Math.max, REACH);
   const nearby = mean(plane.map((value, i) => value * alpha[i]), size);
   return plane.map((value, i) => {
     if (!(highest[i] > 0 && weight[i] > 0)) return GREY;
@@ -97,22 +98,22 @@ function mirror(index, length) {
   return inside < length ? inside : 2 * length - 1 - inside;
 }
 
-/** The mean of the 5x5 pixels around each one; those beyond the border count as 0. */
+/** The mean of the 7x7 pixels around each one; those beyond the border count as 0. */
 function mean(plane, size) {
   const add = (sum, value) => sum + value;
-  return around(plane, size, 0, add).map((sum) => sum / (2 * REACH + 1) ** 2);
+  return around(plane, size, REACH, 0, add).map((sum) => sum / (2 * REACH + 1) ** 2);
 }
 
-/** The largest or smallest of the 5x5 pixels around each one. */
-function extreme(plane, size, choose) {
-  return around(plane, size, choose === Math.max ? -Infinity : Infinity, choose);
+/** The largest or smallest of the pixels around each one that are at most `reach` away. */
+function extreme(plane, size, choose, reach) {
+  return around(plane, size, reach, choose === Math.max ? -Infinity : Infinity, choose);
 }
 
-function around(plane, {width, height}, start, combine) {
+function around(plane, {width, height}, reach, start, combine) {
   const pass = (from, along, across, step, stride) => {
     const to = new Float32Array(from.length);
     for (let i = 0; i < along; i++) {
-      const first = Math.max(0, i - REACH), last = Math.min(along - 1, i + REACH);
+      const first = Math.max(0, i - reach), last = Math.min(along - 1, i + reach);
       for (let j = 0; j < across; j++) {
         let value = start;
         for (let k = first; k <= last; k++) value = combine(value, from[k * step + j * stride]);
