@@ -25,9 +25,9 @@ def enlarge(run: Callable[[Tensor], Tensor], colour: Tensor, alpha: Tensor, scal
     as much as it is visible. The network adds what it adds to the bicubic of the visible colours.
     For the bicubic itself the result is the premultiplied interpolation. Alpha is enlarged by the
     network like a grey image, so that its edges are as sharp as those of the colours. A network
-    rings beside such edges, so the bicubic enlarges the alpha of a pixel that its eight neighbours
-    share. Where alpha is 0 the bicubic enlarges the hidden colours. ``run`` is the network,
-    (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in [0, 1].
+    rings beside such edges: where the eight neighbours of a pixel have its alpha, the bicubic
+    enlarges alpha. Where alpha is 0 the bicubic enlarges the hidden colours. ``run`` is the
+    network, (1, 1 or 3, h, w) -> (1, 1 or 3, scale * h, scale * w) in [0, 1].
     """
     smooth, lowest, highest = upscale(alpha, scale), alpha.amin(), alpha.amax()
     if lowest == highest:
@@ -51,8 +51,9 @@ def _shift(colour: Tensor, alpha: Tensor, visible: Tensor, smooth: Tensor, scale
 def _visible(colour: Tensor, alpha: Tensor) -> Tensor:
     """Blends each pixel with its neighbourhood, the more, the fainter it is in comparison.
 
-    A network would draw the edges of colours that are hardly visible, and rings beside them. The
-    neighbourhood keeps the rings away from what is visible: its mean also ends in an edge.
+    A network would draw the edges of colours that are hardly visible, and rings beside them. Where
+    the neighbourhood ends, the blended colours have an edge, too. So it is wide enough to keep
+    most of the rings away from what is visible.
     """
     weight, highest = _mean(alpha), _highest(alpha)
     share = alpha / highest
