@@ -333,7 +333,7 @@ def test_kinds_of_degradation_have_a_table_each(run: Shell, folder: Path, tmp_pa
         (["benchmark=my photos", "model=gan,none"], "model=none does not exist: give the"),
         (
             ["benchmark=my photos", "degradation=jpegs"],
-            "no such choice (allowed: bicubic, blur_noise",
+            "degradation=jpegs: no such choice (allowed: bicubic, kinds, or a list of kinds",
         ),
         (
             ["benchmark=my photos", "degradation=jpeg"],

@@ -50,12 +50,15 @@ def test_writes_models_that_upscale_takes_and_a_table(
     assert table["0.00"]["psnr_y"] != table["1.00"]["psnr_y"]
     for name in ("set", "set_2"):
         assert "| 0.50 |" in (tmp_path / "interpolated" / f"{name}.md").read_text()
+    shell("evaluate", f"model=interpolated/{names[1]}", f"benchmark={folder}", "output=out")
+    measured = json.loads((tmp_path / "out" / "set.json").read_text())
+    assert measured["mean"]["psnr_y"] == pytest.approx(table["0.50"]["psnr_y"], abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["b=bicubic"], "must be trained generators"),
+        (["b=bicubic"], "error: b=bicubic has no weights: name a trained model"),
         (["b=none.safetensors"], "error: b=none.safetensors does not exist"),
         (["b=SELF", "alpha=2"], "alpha=2: give start:stop:step"),
         (["b=SELF", "photos=EMPTY"], "empty holds no images"),

@@ -152,6 +152,10 @@ def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Pa
             "smooth=median: allowed are",
         ),
         (
+            ["input=a.png", "model=bicubic", "smooth=guided"],
+            "smooth=guided: set the size of the filter, smooth_sigma=0.8",
+        ),
+        (
             ["input=a.png", "model=bicubic", "tile=3"],
             "tile=3: should be greater",
         ),

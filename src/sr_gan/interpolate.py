@@ -2,11 +2,10 @@
 
 import logging
 from math import floor
-from typing import Any, get_args
+from typing import Any
 
 from omegaconf import DictConfig
 
-from sr_gan.arguments import Kernel
 from sr_gan.cli import command
 from sr_gan.errors import UserError
 from sr_gan.files import check_writable, relative, user_path
@@ -30,8 +29,6 @@ def interpolate(cfg: DictConfig) -> None:
     """
     settings = check(cfg, InterpolateConfig)
     alphas = parse_alphas(settings["alpha"])
-    if {settings["a"], settings["b"]} & set(get_args(Kernel)):
-        raise UserError("a and b must be trained generators: bicubic and lanczos have no weights")
     paths = [find_weights(settings[key], key, unfinished=("last.ckpt",)) for key in ("a", "b")]
     output = user_path(settings["output"])
     check_writable([output / "alpha"], f"output={output}")
@@ -60,7 +57,8 @@ def interpolate(cfg: DictConfig) -> None:
         return
     keep_freed_memory()
     models.append(load_pretrained("bicubic", a.scale))
-    upscalers = [Upscaler(model, Options.among(settings)) for model in models]
+    options = Options(device=settings["device"], precision="fp32")  # as in evaluate
+    upscalers = [Upscaler(model, options) for model in models]
     names = [*(f"{alpha:.2f}" for alpha in alphas), "bicubic"]
     contestants = [Model(name, upscaler) for name, upscaler in zip(names, upscalers)]
     measures = suite(a.scale, upscalers[0].device, Measures(lpips=settings["lpips"]))

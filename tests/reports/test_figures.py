@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,13 @@ def test_the_front_is_what_none_beats_in_both() -> None:
     plot = perception_distortion(points, Point("bicubic", 26, 0.5), "Set 5")
     assert plot.name == "perception-distortion-Set-5"
     assert pixels(plot.png()).std() > 5
+
+
+def test_labels_of_close_points_do_not_cover_each_other() -> None:
+    points = [Point("a", 28.2, 0.2996), Point("b", 28.09, 0.3013), Point("c", 27.97, 0.2927)]
+    points = [replace(point, label=f"model {point.label}") for point in points]
+    axes = Figure(figsize=(5.0, 3.2)).add_subplot()
+    perception_distortion(points, Point("bicubic", 26.0, 0.44), "Set14").draw(axes, "grey")
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)  # only itself

@@ -20,15 +20,15 @@ Backbone = Literal["alex", "squeeze", "vgg"]
 _ORIGINS: dict[str, tuple[str, int, str, str]] = {  # name, MB, URL, setting
     "alex": (
         *("AlexNet", 233, AlexNet_Weights.DEFAULT.url),
-        "callbacks.lpips.weights=FILE (lpips=FILE in evaluate and interpolate)",
+        "callbacks.lpips.weights=FILE in train, or lpips=FILE in evaluate and interpolate",
     ),
     "squeeze": (
         *("SqueezeNet", 5, SqueezeNet1_1_Weights.DEFAULT.url),
-        "gan.loss.content.lpips.weights=FILE (lpips_squeeze=FILE in evaluate)",
+        "gan.loss.content.lpips.weights=FILE in train, or lpips_squeeze=FILE in evaluate",
     ),
     "vgg": (
         *("VGG16", 528, VGG16_Weights.DEFAULT.url),
-        "lpips_vgg=FILE or dists=FILE in evaluate (gan.loss.content.lpips.weights=FILE in train)",
+        "gan.loss.content.lpips.weights=FILE in train, or lpips_vgg=FILE or dists=FILE in evaluate",
     ),
 }
 

@@ -10,11 +10,13 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from sr_gan.runs.history import Run
 from sr_gan.runs.published import ORIGINAL_RUN, reproduces_original
 
 _SIZE, _DPI = (5.0, 3.2), 180  # in inches, so that text is readable on a phone
+_MARKER = 8  # the size of a model's marker, in points
 _BASE: dict[str, Any] = {
     "font.size": 10,
     "axes.grid": True,
@@ -116,16 +118,34 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
         for i, point in enumerate(points):
             index = int(point.label) - 1 if point.label.isdigit() else i  # as its curves
             marker = _MARKERS[_round(index) % 3]
-            axes.plot(point.psnr_y, point.lpips, marker, color=_colour(index), ms=8)
-        axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=8)
-        for point in [*points, bicubic]:
-            at = (point.psnr_y, point.lpips)
-            axes.annotate(point.label, at, (6, 5), textcoords="offset points")
+            axes.plot(point.psnr_y, point.lpips, marker, color=_colour(index), ms=_MARKER)
+        axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=_MARKER)
         axes.margins(0.15)
         axes.set(xlabel="PSNR-Y, dB (higher is better)", ylabel="LPIPS (lower is better)")
+        _label([*points, bicubic], axes)
 
     name = f"perception-distortion-{where}".replace(" ", "-")
     return Plot(name, f"PSNR against LPIPS, {where}", draw)
+
+
+def _label(points: Sequence[Point], axes: Axes) -> None:
+    """Writes the label of each point beside it, if possible where it covers nothing else."""
+    axes.autoscale_view()  # places are known from here on
+    marker = _MARKER * axes.figure.dpi / 72 / 2
+    places = [(point.psnr_y, point.lpips) for point in points]
+    taken = [Bbox([at - marker, at + marker]) for at in axes.transData.transform(places)]
+    for point, place in zip(points, places):
+        texts = [
+            axes.annotate(point.label, place, (x, y), textcoords="offset points", ha=side)
+            for y in (5, -13)
+            for x, side in ((6, "left"), (-6, "right"))
+        ]
+        free = [each for each in texts if not each.get_window_extent().count_overlaps(taken)]
+        chosen = (free or texts)[0]
+        taken.append(chosen.get_window_extent())
+        for other in texts:
+            if other is not chosen:
+                other.remove()
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:

@@ -70,6 +70,8 @@ def find_weights(
         )
     if origin.lower().startswith("hf:"):
         return hub.fetch(origin, key)
+    if origin in get_args(Kernel):
+        raise UserError(f"{key}={origin} has no weights: name a trained model")
     path = user_path(origin)
     if not path.exists():
         raise UserError(

@@ -92,7 +92,7 @@ def read_weights(path: Path, key: str) -> Weights:
     try:
         content = load_tensors(path)
     except UserError as error:
-        raise UserError(f"{key}={error}; give another file of weights") from error
+        raise UserError(f"{key}={error}; give a .safetensors, .pth or .ckpt file") from error
     wrapped = (content[name] for name in _WRAPPERS if isinstance(content.get(name), dict))
     state = next(wrapped, content)
     if isinstance(state, dict) and all(isinstance(name, str) for name in state):

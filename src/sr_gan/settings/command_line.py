@@ -70,9 +70,17 @@ def options_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _kinds(argument: str, sweep: bool) -> list[str]:
-    """Returns ``degradation=jpeg75,noise10`` as the two settings that it stands for."""
+    """Returns ``degradation=jpeg75,noise10`` as the two settings that it stands for.
+
+    Raises:
+        UserError: it names neither kinds nor a degradation.
+    """
     kinds = _KINDS.fullmatch(argument)
     if not kinds or (sweep and re.match(r"\w+,", kinds[1])):
+        name = re.fullmatch(r"degradation=([a-zA-Z]\w*)", argument)
+        if name and not (conf_dir() / "degradation" / f"{name[1]}.yaml").exists():
+            allowed = ["bicubic", "kinds", "or a list of kinds such as jpeg75,noise10"]
+            raise UserError(no_such_choice("degradation", name[1], "degradation", allowed))
         return [argument]
     return ["degradation=kinds", f"degradation.names=[{kinds[1].strip('[]')}]"]
 

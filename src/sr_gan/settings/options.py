@@ -138,6 +138,8 @@ class Options(Settings):
             raise ValueError(
                 f"device={self.device}: backend=openvino computes on the CPU; use backend=torch"
             )
+        if self.smooth != "plain" and not self.smooth_sigma:
+            raise ValueError(f"smooth={self.smooth}: set the size of the filter, smooth_sigma=0.8")
         return self
 
 
@@ -150,7 +152,7 @@ class Size(Settings):
 
     outscale: Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="The factor between the input and the result, any positive number.",
+        description="The factor between the input and the result, at most that of the model.",
         examples=["1.5"],
     )
     width: PositiveInt | None = Field(
@@ -173,7 +175,7 @@ class Size(Settings):
     def _one_of_them(self) -> "Size":
         given = [name for name in Size.model_fields if getattr(self, name) is not None]
         if len(given) > 1 and set(given) != {"width", "height"}:
-            values = " and ".join(f"{name}={getattr(self, name):g}" for name in given)
+            values = " and ".join(f"{name}={getattr(self, name):.12g}" for name in given)
             raise ValueError(
                 f"{values}: give one of outscale, width, height and longest, or width and height "
                 "together"
@@ -183,7 +185,7 @@ class Size(Settings):
     def describe(self) -> str:
         """Returns the values that are given, as ``KEY=VALUE``."""
         given = {name: getattr(self, name) for name in Size.model_fields}
-        return " ".join(f"{name}={value:g}" for name, value in given.items() if value)
+        return " ".join(f"{name}={value:.12g}" for name, value in given.items() if value)
 
     def of(self, shape: Sequence[int], scale: int) -> tuple[int, int]:
         """Returns the height and the width of the result.
