@@ -68,7 +68,7 @@ MISTAKES = {
     "discriminator.crop=48": "discriminator.crop=48 contradicts data.crop=64",
     "data.crop=0": "error: data.crop=0: should be greater than 0",
     "seed=-1": "error: seed=-1: should be greater than or equal to 0",
-    "init_from=bad/text.png": "init_from=bad/text.png is not a file of weights; give another",
+    "init_from=bad/text.png": "init_from=bad/text.png is not a file of weights; give a .safe",
     "data.crop=50": "data.crop=50: must be a multiple of scale=4",
     "init_from=missing.pth": "init_from=missing.pth does not exist: give the folder of a run, a",
     "ckpt_path=missing.ckpt": "error: ckpt_path=missing.ckpt does not exist: give a run, a .ckpt",
