@@ -1,11 +1,13 @@
 import importlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from sr_gan.callbacks.estimate import Estimate
 from sr_gan.callbacks.progress import RunBar
 from sr_gan.train import train
 from tests.conftest import Compose
@@ -48,12 +50,24 @@ def test_the_whole_run_is_foreseen(
     first, second = (line for line in caplog.messages if line.startswith("estimate"))
     # the first validation has not been measured then, and enlarging takes no time here
     assert first.startswith("estimate   about 15 min (pretrain 1 min, gan 14 min), and")
-    # 100 updates and 3.3 validations
-    assert second.startswith("estimate   about 14 min, and")
+    # 100 updates and four validations
+    assert second.startswith("estimate   about 15 min, and")
     said = float(re.findall(r"and ([\d.]+) MB", first)[0])
     files = Path(cfg.run_dir, "checkpoints").rglob("*.*")
     written = sum(file.stat().st_size for file in files) / 1e6
     assert said == pytest.approx(written, abs=0.6)  # the settings are in each file, too
+
+
+def test_the_last_epoch_is_validated_in_any_case() -> None:
+    """In the last epoch of a stage Lightning's setting becomes 1, but not for the next stage."""
+    stages: Any = {"pretrain": SimpleNamespace(epochs=1), "gan": SimpleNamespace(epochs=25)}
+    trainer: Any = SimpleNamespace(num_training_batches=3, check_val_every_n_epoch=10)
+    estimate = Estimate(stages)
+    estimate.on_train_start(trainer, stages["pretrain"])
+    trainer.check_val_every_n_epoch = 1
+    estimate.validation = 50.0
+    left = [estimate.seconds(trainer, "gan", epoch * 3) for epoch in (0, 9, 10, 20)]
+    assert left == [150, 150, 100, 50]
 
 
 def test_nothing_changes_by_it(composed: Compose, tmp_path: Path) -> None:

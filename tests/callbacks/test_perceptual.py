@@ -15,11 +15,12 @@ from tests.conftest import Compose
 
 
 def test_a_run_has_lpips_where_it_was_validated(composed: Compose, alexnet_file: Path) -> None:
-    every_other = "trainer.check_val_every_n_epoch=2"
-    cfg = composed("quickstart", f"callbacks.lpips.weights={alexnet_file}", every_other)
+    """That is after every second epoch, and after the last one of a stage."""
+    settings = ["trainer.check_val_every_n_epoch=2", "pretrain.epochs=2", "gan.epochs=3"]
+    cfg = composed("quickstart", f"callbacks.lpips.weights={alexnet_file}", *settings)
     summary = train(cfg)
     rows = read_rows(Path(cfg.run_dir) / "metrics.csv")
-    assert [bool(row["quality/lpips"]) for row in rows] == [False, True, False, True]
+    assert [bool(row["quality/lpips"]) for row in rows] == [False, True, False, True, True]
     assert len({row["quality/lpips_bicubic"] for row in rows} - {""}) == 1
     last = summary["gan"]["last"]
     assert last["lpips"] == float(rows[-1]["quality/lpips"]) != last["lpips_bicubic"]

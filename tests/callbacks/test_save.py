@@ -9,6 +9,7 @@ import pytest
 import torch
 from lightning import Callback
 
+from sr_gan.callbacks import PerceptualQuality
 from sr_gan.modules import GAN
 from sr_gan.signals import Interrupted
 from sr_gan.train import train
@@ -82,3 +83,36 @@ def test_a_state_that_has_diverged_is_not_saved(
     assert saved["epoch"] == 0
     assert all(bool(torch.isfinite(x).all()) for x in saved["state_dict"].values())
     assert any("not saved: the run has diverged" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("stopped", [None, "epoch", "validation"])
+def test_the_last_epoch_can_be_the_best(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, stopped: str | None
+) -> None:
+    """It is validated although it is the third one of every two, also in a run that goes on."""
+    ranks, stop = [1.0, 0.5], [stopped]
+
+    def rank(self: PerceptualQuality, trainer: L.Trainer, module: L.LightningModule) -> None:
+        module.log("quality/rank", ranks[trainer.current_epoch // 2])
+
+    def asked(self: GAN, batch: Any, batch_idx: int) -> Any:
+        where = "validation" if self.trainer.validating else "epoch"
+        if self.trainer.current_epoch == 2 and where in stop:
+            stop.clear()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return (validation_step if self.trainer.validating else step)(self, batch, batch_idx)
+
+    step, validation_step = GAN.training_step, GAN.validation_step
+    monkeypatch.setattr(PerceptualQuality, "on_validation_epoch_end", rank)
+    monkeypatch.setattr(GAN, "training_step", asked)
+    monkeypatch.setattr(GAN, "validation_step", asked)
+    settings = ["stages=[gan]", "data.crops_per_epoch=8", "gan.epochs=3"]
+    cfg = composed("quickstart", *settings, "trainer.check_val_every_n_epoch=2")
+    if stopped:
+        with pytest.raises(Interrupted):
+            train(cfg)
+        cfg.ckpt_path = "last"
+    train(cfg)
+    checkpoints = Path(cfg.run_dir) / "checkpoints" / "gan"
+    best = torch.load(checkpoints / "best.ckpt", weights_only=True)
+    assert best["epoch"] == 2

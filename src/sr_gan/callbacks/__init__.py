@@ -11,7 +11,7 @@ from sr_gan.callbacks.prune import PruneByMedian
 from sr_gan.callbacks.record import MetricsTable, StopOnDivergence
 from sr_gan.callbacks.replay import ReplayUpdates
 from sr_gan.callbacks.samples import SampleGrid
-from sr_gan.callbacks.save import SaveState
+from sr_gan.callbacks.save import SaveBest, SaveState
 from sr_gan.callbacks.timing import Timing
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PruneByMedian",
     "ReplayUpdates",
     "SampleGrid",
+    "SaveBest",
     "SaveState",
     "StageProgress",
     "StopOnDivergence",

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import ceil
 from time import perf_counter
 from typing import Any, cast
 
@@ -39,12 +40,14 @@ class Estimate(L.Callback):
         self.update: dict[str, float] = {}  # seconds, by stage
         self.validation = 0.0  # seconds
         self.steps, self.begin = 0, 0.0
+        self.every = 1  # epochs from a validation to the next
 
     def seconds(self, trainer: L.Trainer, stage: str, done: int = 0) -> float:
         """Returns the seconds that a stage needs after ``done`` of its updates."""
         batches = int(trainer.num_training_batches)
-        left = max(0, self.stages[stage].epochs * batches - done)
-        validations = left / batches / (trainer.check_val_every_n_epoch or 1)
+        epochs = self.stages[stage].epochs
+        left = max(0, epochs * batches - done)
+        validations = ceil(epochs / self.every) - min(done // batches, epochs) // self.every
         return left * self.update.get(stage, 0.0) + validations * self.validation
 
     def beyond(self, trainer: L.Trainer, done: int) -> float:
@@ -54,7 +57,7 @@ class Estimate(L.Callback):
         return own + sum(self.seconds(trainer, stage) for stage in self._later())
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.steps = 0
+        self.steps, self.every = 0, trainer.check_val_every_n_epoch or 1
         self.stage = next(name for name, stage in self.stages.items() if stage is pl_module)
 
     def on_train_batch_end(

@@ -1,13 +1,13 @@
-"""Saves the state of a run now and then, at the end of its stages, and when it is asked to end."""
+"""Saves the state of a run: the best one, now and then, at the end, and when asked to end."""
 
 import logging
 import signal
 from pathlib import Path
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from pydantic import PositiveFloat
 
 from sr_gan import signals
@@ -18,6 +18,33 @@ from sr_gan.runs.health import diverged
 log = logging.getLogger(__name__)
 
 _VALIDATION = "epoch_loop.val_loop.batch_progress"  # in Lightning's checkpoints
+
+
+class SaveBest(ModelCheckpoint):
+    """Saves ``best.ckpt`` at the end of an epoch whose validation was better than all before.
+
+    Args:
+        folder: the folder of the file.
+        monitor: the metric that decides.
+        mode: ``min`` if a lower value is better, or ``max``.
+    """
+
+    @checked
+    def __init__(
+        self, folder: str, monitor: str = "quality/rank", mode: Literal["min", "max"] = "min"
+    ) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 class SaveState(Checkpoint):  # Lightning calls checkpoints after all other callbacks

@@ -322,6 +322,7 @@ class SRModule(L.LightningModule):
             (group,), (base,) = scheduler.optimizer.param_groups, scheduler.base_lrs
             group["lr"] = base * scheduler.lr_lambdas[0](scheduler.last_epoch)
         self.means.load_state_dict(self.means.state_dict(), self.device)
+        self._validate_the_last_epoch()
         now = self._current_rates()
         self.rates = {**now, **self.rates}  # those of an epoch resumed in its middle are older
         if self.trainer.ckpt_path:
@@ -332,6 +333,12 @@ class SRModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Notes the learning rates of the epoch."""
         self.rates, self.retaken = self._current_rates(), False
+        self._validate_the_last_epoch()
+
+    def _validate_the_last_epoch(self) -> None:
+        """Lets the last epoch be validated when it is no multiple of the epochs between two."""
+        if self.trainer.current_epoch + 1 == self.epochs:
+            self.trainer.check_val_every_n_epoch = 1
 
     def _current_rates(self) -> dict[str, float]:
         return {
