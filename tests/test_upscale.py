@@ -1,6 +1,7 @@
 import errno
 import os
 from functools import partial
+from math import floor
 from pathlib import Path
 from typing import IO, Any
 
@@ -170,6 +171,11 @@ def test_a_result_that_is_older_than_its_image_is_named(run: Shell, tmp_path: Pa
             "output=x.heic: .heic is not a format of results: allowed are .png, .jpg",
         ),
         (
+            ["model=bicubic", "input=a.png", "output=x.pgn"],
+            "output=x.pgn: .pgn is not a format of results; did you mean .png? A new folder of "
+            "this name is output=x.pgn/",
+        ),
+        (
             ["model=bicubic", "input=[a.png,b/a.png]", "output=x.png"],
             "output=x.png: one file cannot hold the results of a folder or of several images",
         ),
@@ -190,6 +196,15 @@ def test_mistakes_are_one_line(
     assert err.splitlines()[-1].startswith("error: ")
     assert message in err
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), before)
+
+
+def test_bicubic_enlarges_as_much_as_it_is_asked_to(run: Shell, tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    code, out, err = run("input=a.png", "model=bicubic", "outscale=6.5", "output=large.png")
+    assert code == 0, err
+    assert "model   bicubic, x7" in out
+    small, large = (Image.open(tmp_path / name).size for name in ("a.png", "large.png"))
+    assert large == tuple(floor(6.5 * side + 0.5) for side in small)
 
 
 def test_the_format_may_repeat_the_extension_of_the_output(run: Shell, tmp_path: Path) -> None:

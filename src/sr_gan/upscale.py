@@ -1,6 +1,7 @@
 """``python -m sr_gan.upscale``: enlarges image files with a trained generator."""
 
 import logging
+from math import ceil
 from time import perf_counter
 from typing import Any
 
@@ -39,7 +40,8 @@ def upscale(cfg: DictConfig) -> None:
     from sr_gan.inference.upscaler import Upscaler
 
     keep_freed_memory()
-    model = load_pretrained(settings["model"], settings["scale"] or 4, allow=settings["allow"])
+    own = max(4, ceil(settings["outscale"] or 4))  # of bicubic and lanczos
+    model = load_pretrained(settings["model"], settings["scale"] or own, allow=settings["allow"])
     upscaler = Upscaler(model, Options.among(settings))
     size = _size(settings, upscaler.scale)
     log.info("model   %s", model.describe())

@@ -91,3 +91,10 @@ def test_types_are_checked_against_constructors(
     with pytest.raises(UserError) as error:
         check(cfg)
     assert str(error.value).startswith(message)
+
+
+def test_an_object_of_another_class_is_named_by_its_class() -> None:
+    wrong = {"_target_": "sr_gan.data.degradation.Kinds", "names": ["clean"]}
+    data = {"_target_": "sr_gan.data.datamodule.SRData", "degradation": wrong}
+    with pytest.raises(UserError, match=r"^data\.degradation=Kinds: should be an instance of Deg"):
+        build(OmegaConf.create({"data": data}).data)

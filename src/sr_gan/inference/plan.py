@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import sha1
 from itertools import chain, count
 from pathlib import Path
@@ -73,6 +74,10 @@ def plan(inputs: Sequence[str], output: str, suffix: str | None = None) -> list[
     single = len(images) == 1 and len(inputs) == 1 and not user_path(inputs[0]).is_dir()
     kind = place.suffix.lower()
     if kind not in EXTENSIONS or os.path.isdir(place):  # noqa: PTH112  Path.is_dir() may raise
+        new = not output.endswith(("/", os.sep)) and not os.path.lexists(place)
+        if single and new and (near := _near(kind)):
+            hint = f"did you mean {near}? A new folder of this name is output={output}/"
+            raise UserError(f"output={output}: {kind} is not a format of results; {hint}")
         jobs = [Job(source, place / name) for source, name in result_names(images, suffix).items()]
     elif single and kind in WRITTEN:
         if suffix and _kind(kind) != _kind(suffix):
@@ -169,6 +174,11 @@ def _identity(path: Path) -> Hashable:
 def _folded(path: Path) -> str:
     """Returns what is equal for paths that some disk takes for the same."""
     return normalize("NFC", normalize("NFD", path.as_posix()).casefold())
+
+
+def _near(suffix: str) -> str | None:
+    """Returns the extension that was probably meant by one that is misspelt."""
+    return next(iter(get_close_matches(suffix, WRITTEN, 1, 0.7)), None) if suffix else None
 
 
 def _kind(suffix: str) -> str:

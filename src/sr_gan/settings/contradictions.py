@@ -31,6 +31,12 @@ def check_contradictions(plain: dict[str, Any]) -> None:
     for name in ("crop", "valid_crop"):
         if (data.get(name) or 0) % scale:
             raise UserError(f"data.{name}={data[name]}: must be a multiple of scale={scale}")
+    if str((data.get("degradation") or {}).get("_target_")).endswith(".Kinds"):
+        raise UserError(
+            "degradation=kinds is for measuring: validate a run on kinds with data.valid_kinds, "
+            "such as data.valid_kinds=[clean,jpeg75], and choose what it is trained on with "
+            "degradation=jpeg or another"
+        )
     if data.get("valid_lr_dir") and not data.get("valid_dir"):
         raise UserError("data.valid_lr_dir is set, but data.valid_dir is not: set both or neither")
     for stage in stages:

@@ -125,7 +125,15 @@ def _explain_argument(argument: str) -> str:
 def no_such_choice(key: str, name: str, group: str, allowed: Sequence[str] | None = None) -> str:
     """Returns a message that names the allowed choices, by default those of ``group`` in conf/."""
     allowed = allowed or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-    return f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
+    text = f"{key}={name}: no such choice (allowed: {', '.join(allowed)})"
+    damage = re.fullmatch(r"(jpeg|noise)(\d+)", name) if key == "degradation" else None
+    if damage:
+        setting = {
+            "jpeg": "jpeg degradation.jpeg_quality",
+            "noise": "custom degradation.noise_sigma",
+        }
+        text += f"; try degradation={setting[damage[1]]}=[{damage[2]},{damage[2]}]"
+    return text
 
 
 def _explain_composition(error: ConfigCompositionException) -> str:
@@ -183,7 +191,7 @@ def complaint(error: ValidationError, key: str = "", allowed: Iterable[str] = ()
     errors = error.errors()
     first = errors[0]
     # of a union pydantic names the type that it tried, too, such as "str" or "list[str]"
-    types = re.compile(r"(str|int|float|constrained-\w+|\w+\[.*)$")
+    types = re.compile(r"(str|int|float|constrained-\w+|[\w-]+\[.*)$")
     names = [part for part in first["loc"] if isinstance(part, str) and not types.match(part)]
     key = ".".join([*([key] if key else []), *names])
     if first["type"] == "extra_forbidden":
@@ -193,6 +201,8 @@ def complaint(error: ValidationError, key: str = "", allowed: Iterable[str] = ()
     given = first["input"]
     if given is None or isinstance(given, bool):
         given = json.dumps(given)  # null, true or false, as on the command line
+    elif type(given).__module__.startswith("sr_gan"):
+        given = type(given).__name__
     value = f"{key}={given}: " if key else ""  # without a key, several settings contradict
     if first["type"] == "value_error":
         return f"{value}{first['ctx']['error']}"

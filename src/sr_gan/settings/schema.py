@@ -259,7 +259,8 @@ class UpscaleConfig(EnlargingConfig, Size):
     output: str = path("A folder, or the file to write of a single image.", "FOLDER|FILE")
     scale: PositiveInt | None = option(
         "The scale factor, a whole number: any one for bicubic and lanczos, and at most its own "
-        "for a model. Without it a model has its own factor, and bicubic and lanczos have 4.",
+        "for a model. Without it a model has its own factor, and bicubic and lanczos have 4, or "
+        "outscale if that is larger.",
         "2",
     )
     format: Written | None = option(
