@@ -36,6 +36,7 @@ def test_a_composed_run_can_be_looked_at(
 MISTAKES = {
     "gan.epocs=3": "gan.epocs is not a setting; did you mean gan.epochs?",
     "gan.epochs=many": "gan.epochs=many: must be a whole number",
+    "gan.epochs=1,2": "gan.epochs=1,2: give one value, or a list in brackets where one is allowed",
     "gan.epochs=0": "gan.epochs=0: should be greater than 0",
     "experiment=foo": "experiment=foo: no such choice (allowed: finetune, gan_bands, gan_ldl,",
     "generator=foo": "generator=foo: no such choice (allowed: compact, compact_large, msrresnet,",

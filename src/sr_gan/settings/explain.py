@@ -143,6 +143,13 @@ def _explain_composition(error: ConfigCompositionException) -> str:
         group = cause.full_key.removesuffix(str(cause.key))
         return f"{cause.full_key} is not a setting{_elsewhere(cause.full_key, node, group)}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    several = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' 1\. ", text)
+    if several:
+        key, values = several.groups()
+        return (
+            f"{key}={values}: give one value, or a list in brackets where one is allowed, "
+            f"{key}=[{values}]; a training with -m runs once for each value"
+        )
     refused = re.match(r"Could not override '(\S+)'\.( Did you mean to override (.*)\?)?", text)
     if refused and refused[2]:
         return f"{refused[1]} is not a choice by itself: choose {refused[3]}"
