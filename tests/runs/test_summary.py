@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sr_gan.runs.metrics_table import read_rows, write_rows
 from sr_gan.runs.summary import as_text, summarise
 
 HEADER = "stage,epoch,loss/discriminator,loss/generator,quality/psnr_y,quality/ssim_y,"
@@ -70,3 +71,12 @@ def test_nothing_comes_next_after_a_divergence(run: Path) -> None:
     with (run / "metrics.csv").open("a") as table:
         table.write("gan,103,nan,nan,,,,\n")
     assert "sr-gan" not in as_text(summarise(run), run)
+
+
+def test_a_pretrain_below_bicubic_is_told(run: Path) -> None:
+    assert "worse than bicubic" not in as_text(summarise(run), run)
+    table = run / "metrics.csv"
+    rows = read_rows(table)
+    rows = [{**row, "quality/psnr_y_bicubic": "33"} for row in rows if row["stage"] == "pretrain"]
+    write_rows(table, rows)
+    assert "worse than bicubic's, PSNR-Y 32.50 and 33.00 dB:" in as_text(summarise(run), run)

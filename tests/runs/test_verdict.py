@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from sr_gan.runs.health import ADVICE
 from sr_gan.runs.metrics_table import Stage
-from sr_gan.runs.verdict import diagnose, guessing
+from sr_gan.runs.verdict import behind_bicubic, diagnose, guessing
 from sr_gan.settings.build import build
 from sr_gan.settings.conf import conf_dir
 from tests.made_runs import gan_rows
@@ -107,3 +107,29 @@ def test_guessing_is_the_loss_of_one_half(choice: str) -> None:
 def test_a_critic_has_no_such_loss() -> None:
     assert guessing({"gan": {"loss": {"adversarial": {"_target_": "a.WassersteinLoss"}}}}) is None
     assert guessing({}) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "gan", "said"),
+    [
+        (
+            {"psnr_y": 25.9},
+            False,
+            "PSNR-Y 25.90 and 26.00 dB: train it longer with pretrain.epochs",
+        ),
+        ({"psnr_y": 26.1}, False, ""),
+        ({"psnr_y": 25.0, "lpips": 0.3}, True, ""),
+        ({"psnr_y": 25.0}, True, ""),
+        ({"psnr_y": 27.0, "lpips": 0.6}, True, "bicubic's by LPIPS, 0.6000 and 0.5000: train it"),
+    ],
+)
+def test_images_worse_than_bicubics_are_told(
+    scores: dict[str, float], gan: bool, said: str
+) -> None:
+    row = {f"quality/{name}": value for name, value in scores.items()}
+    row |= {"epoch": 2.0, "quality/psnr_y_bicubic": 26.0, "quality/lpips_bicubic": 0.5}
+    row |= {"loss/discriminator": 1.0} if gan else {}
+    text = behind_bicubic(Stage("gan" if gan else "pretrain", [row, {"epoch": 3.0}]))
+    assert said in text
+    assert bool(said) == bool(text)
+    assert behind_bicubic(Stage("pretrain", [{"epoch": 1.0}])) == ""

@@ -16,7 +16,7 @@ from sr_gan.runs.grid import draw_grid, read_grid
 from sr_gan.runs.history import Run
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.published import ORIGINAL_RUN, published, reproduces_original
-from sr_gan.runs.verdict import diagnose, guessing
+from sr_gan.runs.verdict import behind_bicubic, diagnose, guessing
 from sr_gan.tables import Table, number
 
 # As in the original's figures 3 and 4, and bicubic.
@@ -93,6 +93,7 @@ def _health(run: Run) -> list[str]:
         if health is not None:
             texts.append(health.text)
             texts += [f"What usually helps: {health.advice}."] if health.advice else []
+        texts += filter(None, [behind_bicubic(stage)])
     return texts
 
 

@@ -10,6 +10,7 @@ from sr_gan.runs.folder import PRUNED, SUMMARY
 from sr_gan.runs.health import diverged
 from sr_gan.runs.metrics_table import Stage, read_stages
 from sr_gan.runs.published import ORIGINAL_RUN
+from sr_gan.runs.verdict import behind_bicubic
 from sr_gan.tables import Table, number
 
 # key: (title, decimals); LPIPS is not measured by every run
@@ -82,7 +83,9 @@ def as_text(summary: dict[str, Any], run_dir: Path) -> str:
                 for row in result["losses"]
             ]
             tables.append(Table("", ["epoch", "D loss", "G loss"], losses))
-    blocks = [*(table.plain() for table in tables), _places(run_dir), _next(run_dir)]
+    stages = read_stages(run_dir / "metrics.csv").values()
+    remarks = "\n".join(filter(None, map(behind_bicubic, stages)))
+    blocks = [*(table.plain() for table in tables), remarks, _places(run_dir), _next(run_dir)]
     return "\n\n".join(filter(None, blocks))
 
 

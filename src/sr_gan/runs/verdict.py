@@ -81,6 +81,26 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     return Verdict(state, name, text, ADVICE[state])
 
 
+def behind_bicubic(stage: Stage) -> str:
+    """Returns a sentence with advice if the last validation of a stage is worse than bicubic's.
+
+    A GAN is judged by LPIPS, as its PSNR-Y may well be lower, and any other stage by PSNR-Y. The
+    sentence is empty if there is nothing to say, or if the scores were not measured.
+    """
+    gan = any("loss/discriminator" in row for row in stage.rows)
+    metric, digits, sign = ("lpips", 4, 1) if gan else ("psnr_y", 2, -1)
+    last = stage.validated[-1] if stage.validated else {}
+    own, bicubic = last.get(f"quality/{metric}"), last.get(f"quality/{metric}_bicubic")
+    if own is None or bicubic is None or sign * (own - bicubic) <= 0:
+        return ""
+    scores = f"{own:.{digits}f} and {bicubic:.{digits}f}"
+    if gan:
+        advice = "train it longer, or start from a generator that is better, with init_from"
+        return f"The images of {stage.name} are worse than bicubic's by LPIPS, {scores}: {advice}."
+    advice = f"train it longer with {stage.name}.epochs before a GAN continues it"
+    return f"The images of {stage.name} are worse than bicubic's, PSNR-Y {scores} dB: {advice}."
+
+
 def _strange_images(stage: Stage, window: int) -> str:
     """Returns a sentence if images of the last epochs differ from photographs at first sight.
 
