@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sr_gan.arguments import checked
 from sr_gan.modules import GAN
-from sr_gan.modules.base import unchanged
+from sr_gan.modules.base import gradient_norm, unchanged
 from sr_gan.runs.health import STATES, Reading, State, classify, explain, look_like_photos
 
 _report = rank_zero_only(logging.getLogger(__name__).info)
@@ -173,11 +173,11 @@ class Health(L.Callback):
                 terms = module.content(lr, sr, hr)
                 terms["adversarial"] = module.adversarial_term(sr, hr)
             norms = {
-                f"gradient/{name}": weights[name] * torch.autograd.grad(term, sr)[0].norm()
+                f"gradient/{name}": weights[name] * gradient_norm(term, [sr], module.scaler)
                 for name, term in terms.items()
                 if weights[name] and term.requires_grad
             }
-        module.means.add(norms)
+        module.means.add(norms, finite=module.scaled)
 
 
 def _looks(sr: Tensor, hr: Tensor) -> Tensor:

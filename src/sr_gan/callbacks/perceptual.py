@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from math import isnan, nan
 from statistics import fmean
@@ -14,11 +15,14 @@ from torch import Tensor
 from sr_gan.arguments import LPIPSWeights, checked
 from sr_gan.errors import UserError
 from sr_gan.images.resize import bicubic
+from sr_gan.machine import cores
 from sr_gan.metrics import LPIPS, grain, grid
 from sr_gan.modules import GAN
 from sr_gan.modules.base import SRModule, gathered, weight
 
 log = logging.getLogger(__name__)
+
+_THREADS = 4  # at most
 
 
 class PerceptualQuality(L.Callback):
@@ -52,15 +56,20 @@ class PerceptualQuality(L.Callback):
         self.bicubic: dict[str, float] = {}  # by photo; it never changes
         # Kind and scores of each photo; a score that does not exist is NaN.
         self.photos: list[tuple[str, dict[str, float]]] = []
+        # Measures that the processor takes while a GPU enlarges the next photos, in their order.
+        self.pool = ThreadPoolExecutor(min(_THREADS, cores()))
+        self.artefacts: list[Future[dict[str, float]]] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, SRModule):
             pl_module.ranked = True
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.photos = []
+        self.photos, self.artefacts = [], []
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for (_, scores), measured in zip(self.photos, self.artefacts):
+            scores |= measured.result()
         photos = gathered(trainer, self.photos)
         if not photos:
             return
@@ -89,10 +98,9 @@ class PerceptualQuality(L.Callback):
             **{k.split("/")[1]: float(x) for k, x in outputs.items() if k.startswith("quality/")},
             "lpips": lpips,
             "lpips_bicubic": bicubic,
-            "grain": float(grain(sr, hr, border=scale)),
-            "grid": float(grid(sr, scale, border=scale)),
         }
         self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
+        self.artefacts.append(self.pool.submit(_artefacts, sr.cpu(), hr.cpu(), scale))
 
     def _measure(self, lr: Tensor, sr: Tensor, hr: Tensor, name: str) -> tuple[float, float]:
         """Returns LPIPS of the generated and of the bicubic image; NaN if it is not measured."""
@@ -101,6 +109,13 @@ class PerceptualQuality(L.Callback):
         if name not in self.bicubic:
             self.bicubic[name] = float(self.lpips(bicubic(lr, hr.shape[-1] // lr.shape[-1]), hr))
         return float(self.lpips(sr, hr)), self.bicubic[name]
+
+
+def _artefacts(sr: Tensor, hr: Tensor, scale: int) -> dict[str, float]:
+    return {
+        "grain": float(grain(sr, hr, border=scale)),
+        "grid": float(grid(sr, scale, border=scale)),
+    }
 
 
 def _means(photos: Sequence[dict[str, float]]) -> dict[str, float]:

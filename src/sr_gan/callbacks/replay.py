@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from sr_gan.arguments import checked
+from sr_gan.files import readable
 from sr_gan.modules import GAN
 from sr_gan.modules.gan import Turn
 
@@ -30,8 +32,8 @@ class ReplayUpdates(L.Callback):
     An update has 1,500 small kernels. If the host takes longer to launch one than the GPU to
     compute it, the GPU waits most of the time; a replay launches all of them at once. The numbers
     stay the same. Updates that draw random numbers (instance noise, the Wasserstein penalty) are
-    not recorded, and neither are stages on several GPUs or in fp16, whose loss scaling reads each
-    gradient.
+    not recorded, and neither are stages with ``trainer=ddp`` or in fp16, whose loss scaling reads
+    each gradient.
 
     Args:
         when: ``auto``, which is on a GPU, or ``never``.
@@ -45,7 +47,8 @@ class ReplayUpdates(L.Callback):
         self.when = when
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        on_gpu = pl_module.device.type == "cuda" and trainer.world_size == 1
+        alone = isinstance(trainer.strategy, SingleDeviceStrategy)  # DDP keeps streams and hooks
+        on_gpu = pl_module.device.type == "cuda" and alone
         if self.when == "auto" and on_gpu and isinstance(pl_module, GAN) and not pl_module.scaled:
             pl_module.replay = Replay(pl_module)
 
@@ -63,11 +66,26 @@ def cuda_graph(work: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callabl
 
     Returns:
         The outputs of ``work``, whose tensors each replay fills, and a function that replays.
+
+    Raises:
+        RuntimeError: ``work`` waits for the GPU, or memory is full, or would soon be: an update
+            that runs unrecorded needs as much memory as a recording holds.
     """
+    torch.cuda.empty_cache()
+    before, stream = torch.cuda.memory_reserved(), torch.cuda.current_stream()
     graph = torch.cuda.CUDAGraph()
-    # Other threads, such as the one that pins a loader's batches, may call CUDA meanwhile.
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-        outputs = work()
+    try:
+        # Other threads, such as the one that pins a loader's batches, may call CUDA meanwhile.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            outputs = work()
+    finally:
+        torch.cuda.set_stream(stream)  # a recording that fails stays on its own
+    taken, free = torch.cuda.memory_reserved() - before, torch.cuda.mem_get_info()[0]
+    if free < taken:
+        raise RuntimeError(
+            f"the recording takes {readable(taken)}, and what runs unrecorded would have only "
+            f"{readable(free)}"
+        )
     return outputs, graph.replay
 
 
@@ -112,12 +130,16 @@ class Replay:
 
     def __init__(self, module: GAN, record: Callable[..., Any] = cuda_graph) -> None:
         self.module, self.record = module, record
-        self.pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
         self.seen: Counter[Any] = Counter()
-        self.recordings: dict[Any, Recording] = {}
         self.works = True
+        self.forget()
         for optimizer in module.trainer.optimizers:  # loading gives its tensors new addresses
-            optimizer.register_load_state_dict_post_hook(lambda _: self.recordings.clear())
+            optimizer.register_load_state_dict_post_hook(self.forget)
+
+    def forget(self, *args: Any) -> None:
+        """Drops all recordings. Later ones get a new pool, as one without a user is closed."""
+        self.recordings: dict[Any, Recording] = {}
+        self.pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
 
     def __call__(
         self, batch: Sequence[Tensor], turn: Turn, numbers: Mapping[str, float | Tensor]

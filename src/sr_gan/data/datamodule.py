@@ -195,7 +195,10 @@ class SRData(L.LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         epoch, batch = self._resumed["epoch"], self._resumed["batch"]
         sampler = EpochSampler(len(crops), epoch, batch * self.batch_size, rank, world)
-        feed, why = choose_feed(self.feed, self.train_photos.nbytes, device)
+        if self._resident:  # as in the stage before; the photos are no free memory any more
+            feed, why = "device", "the photos are there"
+        else:
+            feed, why = choose_feed(self.feed, self.train_photos.nbytes, device)
         log.info("feed       %s (%s)", feed, why)
         if feed == "device":
             self._resident = self._resident or Resident(self.train_photos, device)

@@ -11,13 +11,13 @@ import lightning as L
 import torch
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf, open_dict
-from torch import Tensor, nn
+from torch import Tensor
 
 from sr_gan.cli import quieten
 from sr_gan.doctor.page import Line, examine
 from sr_gan.inference.pretrained import load_pretrained
 from sr_gan.modules import GAN
-from sr_gan.modules.base import images
+from sr_gan.modules.base import gradient_norm, images
 from sr_gan.networks.lpips import cached_backbone
 from sr_gan.runs.weights import save_generator
 from sr_gan.settings.build import build
@@ -104,19 +104,15 @@ class Witness(L.Callback):
             terms = module.content(lr, sr, hr)
             terms["adversarial"] = module.adversarial_term(sr, hr)
         for name, term in terms.items():
-            self.norms[name] = _gradient_norm(term, weights)
+            if term.requires_grad:
+                self.norms[name] = float(gradient_norm(term, weights, module.scaler, True))
+            else:
+                self.norms[name] = 0.0
 
     def on_train_end(self, trainer: L.Trainer, module: GAN) -> None:  # type: ignore[override]
         trainer.save_checkpoint(self.path)
         optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
         self.written = deepcopy({"state_dict": module.state_dict(), "optimizer_states": optimizers})
-
-
-def _gradient_norm(term: Tensor, weights: list[nn.Parameter]) -> float:
-    if not term.requires_grad:
-        return 0.0
-    found = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
-    return float(nn.utils.get_total_norm([each for each in found if each is not None]))
 
 
 def _gradients(device: str, norms: Mapping[str, float]) -> Iterator[Line]:

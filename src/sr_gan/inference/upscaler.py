@@ -166,11 +166,13 @@ class Upscaler:
         while top < height:
             size = self.tile = self.tile or self._largest_tile(pixels)
             span = tiles.span_from(top, height, size, halo)
+            band = None
             try:
                 band = self._band(pixels, span, size, halo, progress)
-            except RuntimeError as error:
+            except RuntimeError as error:  # which holds the tile until it has been dealt with
                 if not out_of_memory(error):
                     raise
+            if band is None:
                 self._halve(size)
                 continue
             top = span.stop

@@ -8,6 +8,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from sr_gan.devices import without_tf32
 from sr_gan.networks.dists import DISTSNetwork
 from sr_gan.networks.lpips import Backbone, LPIPSNetwork
 from sr_gan.networks.tiles import spans
@@ -85,6 +86,7 @@ class LPIPS(_DeepDistance):
         super().__init__(LPIPSNetwork(net, weights), net, device)
 
     @torch.no_grad()
+    @without_tf32()
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Returns the distances (B,) of two uint8 (B, 1 or 3, H, W), borders included.
 
@@ -119,6 +121,7 @@ class DISTS(_DeepDistance):
         self.weights = network.weights
 
     @torch.no_grad()
+    @without_tf32()
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Returns the distances (B,) of two uint8 (B, 1 or 3, H, W), borders included.
 

@@ -1,7 +1,7 @@
 """The base class of the stages: the generator, its schedule, its validation and its state."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -75,6 +76,18 @@ def unchanged(module: nn.Module) -> Iterator[None]:
         for name, parameter in module.named_parameters():
             parameter.grad = None
             parameter.requires_grad_(learning[name])
+
+
+def gradient_norm(
+    term: Tensor, inputs: Sequence[Tensor], scaler: GradScaler | None, keep_graph: bool = False
+) -> Tensor:
+    """Returns the norm of a term's gradient at tensors.
+
+    In fp16 the term is scaled as the loss of an update is, or small gradients would be 0.
+    """
+    scale = scaler.get_scale() if scaler else 1.0
+    found = torch.autograd.grad(scale * term, inputs, retain_graph=keep_graph, allow_unused=True)
+    return nn.utils.get_total_norm([each for each in found if each is not None]) / scale
 
 
 class SRModule(L.LightningModule):
@@ -247,7 +260,12 @@ class SRModule(L.LightningModule):
     @property
     def scaled(self) -> bool:
         """Whether losses are scaled up before the backward pass, as fp16 needs."""
-        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        return self.scaler is not None
+
+    @property
+    def scaler(self) -> GradScaler | None:
+        """What scales losses in fp16, or None."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Returns PSNR-Y and SSIM-Y of one photo and of its bicubic, and the uint8 images."""

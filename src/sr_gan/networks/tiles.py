@@ -10,6 +10,7 @@ from torch import Tensor
 from sr_gan.devices import free_memory
 
 _CPU_BUDGET = 400_000_000  # bytes; more does not make a CPU faster
+_GPU_BUDGET = 8_000_000_000  # bytes; more needs tensors too large for cuDNN's fast kernels
 _SHARE = 0.6  # of the free memory, on any device
 _SMALLEST = 16  # LR pixels; a smaller tile would be nearly all halo
 
@@ -80,9 +81,8 @@ def most_memory(device: torch.device) -> int:
 
 
 def memory_budget(device: torch.device) -> int:
-    """Returns the bytes that tiles take by default: on a CPU at most 400 MB."""
-    free = most_memory(device)
-    return free if device.type == "cuda" else min(free, _CPU_BUDGET)
+    """Returns the bytes that tiles take by default: on a CPU at most 400 MB, on a GPU 8 GB."""
+    return min(most_memory(device), _GPU_BUDGET if device.type == "cuda" else _CPU_BUDGET)
 
 
 def tile_side(budget: float, bytes_per_pixel: float, halo: int) -> int:
