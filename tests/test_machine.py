@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sr_gan.devices import out_of_memory
+from sr_gan.devices import free_memory, out_of_memory, without_tf32
 from sr_gan.machine import cpu_computes_bf16, cpu_name, keep_freed_memory, return_freed_memory
 
 
@@ -51,6 +51,7 @@ def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
         RuntimeError("Unable to find an engine to execute this computation"),
         RuntimeError("GET was unable to find an engine to execute this computation"),
     ],
@@ -67,3 +68,22 @@ def test_a_cpus_memory_that_is_full_and_an_error_of_another_kind() -> None:
         torch.zeros(2) @ torch.zeros(3)
     assert not out_of_memory(other.value)
     assert not out_of_memory(ValueError("CUDA out of memory"))
+
+
+def test_memory_of_cuda_graphs_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [
+        {"device": 0, "segment_pool_id": (0, 0), "total_size": 500, "allocated_size": 200},
+        {"device": 0, "segment_pool_id": (0, 1), "total_size": 2000, "allocated_size": 100},
+        {"device": 1, "segment_pool_id": (0, 0), "total_size": 70, "allocated_size": 0},
+    ]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 6000))
+    assert free_memory(torch.device("cuda", 0)) == 1300
+
+
+def test_tf32_is_off_for_as_long_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with without_tf32():
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32

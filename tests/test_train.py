@@ -268,7 +268,9 @@ def test_resumes_exactly_where_it_stopped(
 
 
 @pytest.mark.gpu
-def test_resumes_on_a_gpu(composed: Compose, tmp_path: Path) -> None:
+def test_resumes_on_a_gpu(
+    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The stop is amid an epoch and between readings; results differ by rounding only."""
     common = ["stages=[gan]", "data.crops_per_epoch=6", "gan.epochs=3", "gan.ema=0.9"]
     common += ["health.every=4", "trainer=gpu", "callbacks.compile.when=never"]
@@ -278,6 +280,7 @@ def test_resumes_on_a_gpu(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         train(composed("quickstart", *broken, *stop, "+callbacks.stop.batch=1"))
     train(composed("quickstart", *broken, "ckpt_path=last"))
+    assert "could not be recorded" not in caplog.text
     states = [
         torch.load(tmp_path / name / "checkpoints/gan/last.ckpt", "cpu", weights_only=True)
         for name in ("straight", "broken")

@@ -31,8 +31,12 @@ bench() {  # NAME SECONDS "MODULE [PART]" SETTINGS...
 settings=("$@")
 if [ "$part" = measure ]; then
   step device 20 "$python" -c 'import torch; print(torch.__version__, torch.cuda.get_device_properties(0) if torch.cuda.is_available() else "no GPU")'
-  gpu_tests() { step "$1" "$2" "$python" -m pytest "$root/tests" -p no:cacheprovider -m gpu -k "$3" --durations=8 -o faulthandler_timeout=30; }
-  gpu_tests tests-graphs 60 graphs
+  gpu_tests() {  # NAME SECONDS WORDS FILES...
+    local name=$1 seconds=$2 words=$3
+    shift 3
+    step "$name" "$seconds" "$python" -m pytest "${@/#/$root/tests/}" -p no:cacheprovider -m gpu -k "$words" --durations=8 -o faulthandler_timeout=30
+  }
+  gpu_tests tests-graphs 90 graphs callbacks/test_replay.py
   ours="sr_gan.bench train"
   bench bf16 70 "$ours" trainer.precision=bf16-mixed callbacks.compile.when=never bench.trace="$results/trace.json.gz"
   bench bf16-compiled 110 "$ours" trainer.precision=bf16-mixed callbacks.compile.when=always
@@ -40,8 +44,8 @@ if [ "$part" = measure ]; then
   for precision in ${PRECISIONS-16-mixed}; do
     bench "$precision" 60 "$ours" trainer.precision="$precision" callbacks.compile.when=never
   done
-  gpu_tests tests 90 "not graphs and not compiled and not measures"
-  gpu_tests tests-compiled 60 compiled
+  gpu_tests tests 90 "not graphs and not compiled and not measures" ""
+  gpu_tests tests-compiled 60 compiled callbacks/test_compiled.py
   exit 0
 fi
 

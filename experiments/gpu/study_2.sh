@@ -44,7 +44,7 @@ for recipe in $recipes; do
   common=("${chosen[@]}" 'stages=[gan]' init_from="${start:-psnr}" data=folder
     data.train_dir="$place/train" data.valid_dir="$place/valid" data.valid_crop=384
     logger=none callbacks.every_n=null
-    callbacks.compile.when=always callbacks.lpips.weights="$place/alexnet.safetensors"
+    callbacks.compile.when=never callbacks.lpips.weights="$place/alexnet.safetensors"
     trainer.check_val_every_n_epoch="${EVERY:-1}" "$@")
   rm -rf "$place/runs/trial_2_$recipe" "$place/runs/$recipe"
   step "trial-$recipe" 100 "$python" -m sr_gan.train "${common[@]}" gan.epochs=2 \

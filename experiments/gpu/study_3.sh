@@ -14,9 +14,11 @@ limit=${LIMIT:-560}
 gather
 cd "$place"
 runs=(srgan_400ep/study)
-PYTHON=$python RESULTS=$results/run LIMIT=$((limit - 50)) step run $((limit - 30)) \
+seconds=$(left)  # the report needs 20; a run that is stopped saves its state and copies its files
+PYTHON=$python RESULTS=$results/run LIMIT=$((seconds - 40)) step run $((seconds - 20)) \
   "$root/experiments/srgan_400ep/run.sh" "$place/train" "$place/valid" "$place/vgg19.safetensors" \
-  callbacks.lpips.weights="$place/alexnet.safetensors" logger=none callbacks.every_n=null "$@"
+  callbacks.lpips.weights="$place/alexnet.safetensors" callbacks.compile.when=never health.every=200 \
+  logger=none callbacks.every_n=null "$@"
 run=$place/runs/srgan_400ep/study
 rm -f "$results/run/generator.safetensors"  # once more, in full precision
 step report $(($(left) - 3)) "$python" -m sr_gan.report run="$run" output="$results/report"

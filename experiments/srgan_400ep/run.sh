@@ -21,7 +21,7 @@ if compgen -G "$run/checkpoints/gan/last.ckpt" >/dev/null; then
 fi
 
 code=0
-timeout --signal=TERM "${LIMIT:-0}" "${PYTHON:-python}" -m sr_gan.train experiment=srgan_400ep \
+timeout --foreground --signal=TERM "${LIMIT:-0}" "${PYTHON:-python}" -m sr_gan.train experiment=srgan_400ep \
   hydra.run.dir="$run" "${resume[@]}" \
   data=folder data.train_dir="$photos" data.valid_dir="$valid" data.crops_per_epoch=800 \
   loss@gan.loss=paper_oxford gan.loss.content.vgg.weights="$vgg" \

@@ -19,7 +19,7 @@ last=$(ls -t "$run"/checkpoints/*/last.ckpt 2>/dev/null | head -n 1 || true)
 [ -z "$last" ] || resume=("ckpt_path=$last")
 
 code=0
-timeout --signal=TERM "${LIMIT:-0}" "$python" -m sr_gan.train experiment=srgan_modern \
+timeout --foreground --signal=TERM "${LIMIT:-0}" "$python" -m sr_gan.train experiment=srgan_modern \
   hydra.run.dir="$run" "${resume[@]}" data=folder data.train_dir="$photos" data.valid_dir="$valid" \
   gan.loss.content.vgg.weights="$vgg" callbacks.lpips.weights="$alexnet" "$@" || code=$?
 if [ "$code" = 124 ] || [ "$code" = 143 ]; then

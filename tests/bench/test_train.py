@@ -53,6 +53,7 @@ def test_measures_updates_and_their_parts(
     assert all(result["split"][part] > 0 for part in PARTS)
     assert result["peak_memory"] > 100e6
     assert result["settings"]["device"] == "cpu"
+    assert not result["settings"]["replayed"]
     with gzip.open(tmp_path / "traces" / "trace.json.gz") as file:
         names = [event.get("name") for event in json.load(file)["traceEvents"]]
     assert names.count("aten::_fused_adam_") == 4  # of both players, in two updates
@@ -89,12 +90,13 @@ def test_it_measures_a_gpu(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = [x for x in TOY if "accelerator" not in x]
-    settings += ["trainer=gpu", "bench.photos=2", "data.feed=device"]
+    settings += ["trainer=gpu", "bench.photos=2", "data.feed=device", "bench.warm_up=5"]
     settings.append("bench.trace=trace.json.gz")
     code, _, errors = run_command(monkeypatch, capsys, BENCHES["train"], "bench_train", *settings)
     assert code == 0, errors
     result = json.loads((tmp_path / "bench-train.json").read_text())
     assert result["settings"]["device"] == "cuda:0"
+    assert result["settings"]["replayed"]
     assert 0 < result["peak_memory"] < 2e9
     assert result["trace"]["kernels"] > 100
     assert 0 < result["trace"]["busy"] <= 1.05

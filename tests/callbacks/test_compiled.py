@@ -203,11 +203,14 @@ def test_a_graph_that_fails_later_does_not_end_the_run(counter: Counter) -> None
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
-def test_compiled_updates_equal_eager_ones_on_a_gpu(composed: Compose, precision: str) -> None:
+def test_compiled_updates_equal_eager_ones_on_a_gpu(
+    composed: Compose, caplog: pytest.LogCaptureFixture, precision: str
+) -> None:
     common = ["stages=[gan]", "gan.epochs=1", "trainer=gpu", f"trainer.precision={precision}"]
     common += ["data.crops_per_epoch=16", "generator=srresnet"]
     for when in ("always", "never"):
         train(composed("quickstart", *common, f"callbacks.compile.when={when}", f"run_dir={when}"))
+    assert "going on without" not in caplog.text  # that nothing was compiled or recorded
     rows = [read_rows(Path(when) / "metrics.csv")[0] for when in ("always", "never")]
     for name in ("loss/generator", "loss/discriminator", "quality/psnr_y"):
         assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), rel=0.02), name

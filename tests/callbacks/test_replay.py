@@ -1,6 +1,8 @@
 """Recorded and replayed updates give the same numbers as those that run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -11,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from sr_gan.callbacks import ReplayUpdates
-from sr_gan.callbacks.replay import Replay
+from sr_gan.callbacks.replay import Replay, cuda_graph
 from sr_gan.modules import GAN
 from sr_gan.settings.build import build, build_all
 from tests.conftest import RECIPES, Compose
@@ -233,7 +235,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(
 
 
 def test_recordings_are_made_anew_where_the_optimisers_are_loaded(
-    small: Callable[..., Any],
+    small: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loading gives their tensors new addresses; health loads them after a collapse."""
 
@@ -246,9 +248,18 @@ def test_recordings_are_made_anew_where_the_optimisers_are_loaded(
                     optimizer.load_state_dict(optimizer.state_dict())
 
     cfg = small("penalty=none")
-    on_tape = OnTape()
+    pools = iter(range(9))
+    monkeypatch.setattr("sr_gan.callbacks.replay._pool", lambda: next(pools))
+    used: list[int] = []
+
+    def record(work: Callable[[], Any], pool: Any) -> Any:
+        used.append(pool)
+        return tape(work, pool)
+
+    on_tape = OnTape(record)
     (plain, _), (replayed, _) = run(cfg, Load()), run(cfg, on_tape, Load())
     assert (on_tape.recorded, on_tape.replays) == (2, 6)
+    assert used[0] < used[1]  # a pool whose recordings are all gone is closed
     same(plain.state_dict(), replayed.state_dict())
 
 
@@ -277,6 +288,47 @@ def test_graphs_give_the_same_numbers_on_a_gpu(
     (plain, _), (replayed, _) = results
     for (name, a), b in zip(plain.state_dict().items(), replayed.state_dict().values()):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
+
+
+class Device:
+    """CUDA's memory and streams as :func:`cuda_graph` sees them, in GB and by name."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, reserved: list[int], free: int) -> None:
+        self.stream = "training"
+        for name, value in {
+            "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None),
+            "graph": self.graph,
+            "empty_cache": lambda: None,
+            "memory_reserved": lambda: reserved.pop(0) * 10**9,
+            "mem_get_info": lambda: (free * 10**9, 6 * 10**9),
+            "current_stream": lambda: self.stream,
+            "set_stream": lambda stream: setattr(self, "stream", stream),
+        }.items():
+            patch.setattr(torch.cuda, name, value)
+
+    @contextmanager
+    def graph(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+        self.stream = "recording"  # where torch stays if the end of a recording fails
+        yield
+
+
+def test_a_recording_that_fails_leaves_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(monkeypatch, [1, 1], 5)
+    with pytest.raises(ZeroDivisionError):
+        cuda_graph(lambda: {"sr": 1 / 0}, None)
+    assert device.stream == "training"
+
+
+@pytest.mark.parametrize(("free", "recorded"), [(2, True), (1, False)])
+def test_a_recording_leaves_memory_for_updates_that_run(
+    monkeypatch: pytest.MonkeyPatch, free: int, recorded: bool
+) -> None:
+    Device(monkeypatch, [1, 3], free)
+    if recorded:
+        assert cuda_graph(lambda: {"sr": 1}, None)[0] == {"sr": 1}
+    else:
+        with pytest.raises(RuntimeError, match=r"takes 2\.00 GB, and .* have only 1\.00 GB"):
+            cuda_graph(lambda: {"sr": 1}, None)
 
 
 @pytest.mark.parametrize("when", ["auto", "never"])

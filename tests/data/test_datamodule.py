@@ -10,6 +10,7 @@ from sr_gan.data import Div2kData, FolderData, SkimageData
 from sr_gan.data.crops import dihedral
 from sr_gan.data.datamodule import SRData
 from sr_gan.data.degradation import Degradation, Kinds
+from sr_gan.data.feed import DeviceFeed
 from sr_gan.errors import UserError
 
 
@@ -141,6 +142,18 @@ def test_validation_in_kinds_is_not_degraded_beyond_them(photos: Path) -> None:
     assert 0.5 < (saved["lr"] - clean["lr"]).mul(255).abs().mean() < 8
     with pytest.raises(ValueError, match="should be an instance of Degradation"):
         FolderData(str(photos), degradation=Kinds(["clean"]))
+
+
+def test_the_feed_stays_in_a_later_stage(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The photos of a device feed take the memory of which a later stage would want more."""
+    free = iter([10**9, 0])
+    monkeypatch.setattr("sr_gan.data.feed.free_memory", lambda device: next(free))
+    data = FolderData(str(photos), crop=32, batch_size=2)
+    data.setup()
+    first, second = data.train_dataloader(), data.train_dataloader()
+    assert isinstance(first, DeviceFeed)
+    assert isinstance(second, DeviceFeed)
+    assert first.resident is second.resident
 
 
 def test_advice_fits_the_feed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

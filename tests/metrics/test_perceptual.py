@@ -50,6 +50,20 @@ def test_grey_is_rgb_of_the_grey_and_small_images_are_refused(alexnet_file: Path
         lpips(a[..., :20], b[..., :20])
 
 
+def test_convolutions_are_in_fp32(alexnet_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    lpips, image = LPIPS(str(alexnet_file)), torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    for layer in lpips.network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_pre_hook(
+                lambda *args: seen.append(torch.backends.cudnn.allow_tf32)
+            )
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    lpips(image, image)
+    assert seen
+    assert not any(seen)
+
+
 @pytest.fixture
 def backbones(alexnet_file: Path, squeezenet_file: Path, vgg16_file: Path) -> dict[Backbone, Path]:
     return {"alex": alexnet_file, "squeeze": squeezenet_file, "vgg": vgg16_file}

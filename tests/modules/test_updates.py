@@ -9,11 +9,13 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
+from torch.amp.grad_scaler import GradScaler
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sr_gan.callbacks import Health
 from sr_gan.losses import R1Penalty
 from sr_gan.modules import GAN, Pretrain
+from sr_gan.modules.base import gradient_norm
 from sr_gan.networks import VGGDiscriminator
 from sr_gan.settings.build import build, build_all
 from tests.conftest import RECIPES, Compose
@@ -293,3 +295,16 @@ def test_the_average_has_moved_before_anything_is_saved(
 
     fit(module, batches(3), callbacks=[Save()])
     assert seen == [1, 2, 3]
+
+
+def test_small_gradients_in_fp16_are_not_zero() -> None:
+    """The least number of fp16 is 6e-8, and the gradient here is 1e-9."""
+    scaler = GradScaler("cpu")
+    scaler.scale(torch.ones(()))  # as the first update does
+    norms = []
+    for kind in (scaler, None):
+        image = torch.ones(1, 1, 3, 3, requires_grad=True)
+        with torch.autocast("cpu", torch.float16):
+            features = torch.nn.functional.conv2d(image, torch.ones(1, 1, 3, 3)).float()
+        norms.append(gradient_norm(1e-9 * features.sum(), [image], kind).item())
+    assert norms == [pytest.approx(3e-9, rel=1e-2), 0]

@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sr_gan.networks import SRResNet
+from sr_gan.networks.split import split
 from sr_gan.networks.tiles import (
     memory_budget,
     smaller,
@@ -52,3 +54,13 @@ def test_the_tile_and_its_halo_fit_the_budget() -> None:
     assert smaller(100) == 50
     assert smaller(20) is None
     assert 0 < memory_budget(torch.device("cpu")) <= 400_000_000
+
+
+def test_tiles_of_a_large_gpu_have_no_tensor_of_more_than_2_31_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sr_gan.networks.tiles.free_memory", lambda device: 140_000_000_000)
+    for part in split(SRResNet(scale=8)):
+        budget = memory_budget(torch.device("cuda")) / 2  # as an upscaler takes
+        side = tile_side(budget, part.bytes(torch.float16), part.halo) + 2 * part.halo
+        assert part.floats * side**2 < 2**31

@@ -22,11 +22,12 @@ class Stopwatch(L.Callback):
     """Measures the ``seconds`` and the peak ``memory`` in bytes of all updates after the warm-up.
 
     It waits for the device before and after all of them only: each wait would slow down a GPU.
-    ``warm_up`` is the number of the first updates, which do not count.
+    ``warm_up`` is the number of the first updates, which do not count. ``replayed`` is whether the
+    last ones replayed a recording, see :class:`sr_gan.callbacks.ReplayUpdates`.
     """
 
     def __init__(self, warm_up: int) -> None:
-        self.warm_up, self.seconds, self.memory = warm_up, 0.0, 0
+        self.warm_up, self.seconds, self.memory, self.replayed = warm_up, 0.0, 0, False
 
     def on_train_batch_end(
         self,
@@ -45,6 +46,7 @@ class Stopwatch(L.Callback):
             wait(pl_module.device)
             self.seconds = perf_counter() - self.began
             self.memory = peak_memory(pl_module.device)
+            self.replayed = bool(getattr(getattr(pl_module, "replay", None), "recordings", None))
 
 
 class Trace(L.Callback):

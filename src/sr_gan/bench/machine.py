@@ -15,9 +15,12 @@ T = TypeVar("T")
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes so far: allocated on a GPU, otherwise the resident memory of this process."""
+    """The most bytes so far: reserved on a GPU, otherwise the resident memory of this process.
+
+    A CUDA graph keeps its memory reserved, and only parts of it count as allocated.
+    """
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return torch.cuda.max_memory_reserved(device)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

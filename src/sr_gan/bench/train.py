@@ -54,6 +54,7 @@ class Stage:
         self.data.setup()
         self.module = self.new_module()
         self.memory = 0  # the peak of the first round in bytes
+        self.replayed = False  # whether the last updates were CUDA graphs
 
     def new_module(self) -> Any:
         """The networks and the losses anew, not compiled."""
@@ -63,7 +64,7 @@ class Stage:
         """The seconds of an update in one round, as fast as a training makes it."""
         watch = Stopwatch(self.cfg.bench.warm_up)
         self.fit(self.module, self.length, *self.faster(), watch)
-        self.memory = self.memory or watch.memory
+        self.memory, self.replayed = self.memory or watch.memory, watch.replayed
         return watch.seconds / int(self.cfg.bench.updates)
 
     def faster(self) -> list[L.Callback]:
@@ -102,6 +103,7 @@ def details(stage: Stage, seconds: list[float]) -> Result:
             "generator": type(module.generator).__name__,
             "content": {name: type(term).__name__ for name, term in module.loss.terms.items()},
             "precision": str(cfg.trainer.precision),
+            "replayed": stage.replayed,
             "compiled": stage.module.generator._compiled_call_impl is not None,
             "device": str(stage.device),
             "processes": stage.processes,

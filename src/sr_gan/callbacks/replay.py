@@ -89,6 +89,10 @@ def cuda_graph(work: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callabl
     return outputs, graph.replay
 
 
+def _pool() -> Any:
+    return torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
+
+
 @dataclass
 class Recording:
     """An update that can be replayed.
@@ -139,7 +143,7 @@ class Replay:
     def forget(self, *args: Any) -> None:
         """Drops all recordings. Later ones get a new pool, as one without a user is closed."""
         self.recordings: dict[Any, Recording] = {}
-        self.pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
+        self.pool = _pool()
 
     def __call__(
         self, batch: Sequence[Tensor], turn: Turn, numbers: Mapping[str, float | Tensor]
