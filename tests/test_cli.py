@@ -75,6 +75,7 @@ MISTAKES = {
     "init_from=bad/text.png": "init_from=bad/text.png is not a file of weights; give a .safe",
     "data.crop=50": "data.crop=50: must be a multiple of scale=4",
     "init_from=missing.pth": "init_from=missing.pth does not exist: give the folder of a run, a",
+    "experiment=srgan_paper": "python -m sr_gan.train experiment=srresnet makes runs/srresnet",
     "ckpt_path=missing.ckpt": "error: ckpt_path=missing.ckpt does not exist: give a run, a .ckpt",
     "ckpt_path=last": "error: ckpt_path=last: no run to resume in runs/quickstart; name its",
     "ckpt_path=empty": "error: ckpt_path=empty: empty has no checkpoint",
@@ -92,7 +93,11 @@ MISTAKES = {
     "data.on_bad=ignore": "data.on_bad=ignore: allowed are error, skip",
     "data.feed=gpu": "data.feed=gpu: allowed are auto, loader, device",
     "data=folder data.train_dir=small": "every photo of small is smaller than 64x64 pixels; ",
-    "trainer=gpu": "trainer.accelerator=gpu: PyTorch sees no GPU here",
+    "trainer=gpu": "trainer.accelerator=gpu: PyTorch sees no GPU here; use trainer=cpu or",
+    "trainer=ddp": "trainer.accelerator=gpu: PyTorch sees no GPU here; use trainer.accelerator=cpu",
+    "trainer=cpu trainer.devices=2": "several devices need trainer=ddp, as in trainer=ddp "
+    "trainer.accelerator=cpu trainer.devices=2",
+    "gan.loss.weights.l1=0 gan.loss.weights.adversarial=0": "weights are all 0, so that nothing",
     "trainer=cpu trainer.precision=16-mixed": "trainer.precision=16-mixed needs a GPU",
 }
 
@@ -105,7 +110,7 @@ def test_a_mistake_is_one_line(
     vgg_file: Path,
     arguments: str,
 ) -> None:
-    if arguments == "trainer=gpu":
+    if arguments in ("trainer=gpu", "trainer=ddp"):
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.chdir(tmp_path)
     for folder in ("empty", "bad", "small"):

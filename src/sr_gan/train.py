@@ -25,7 +25,7 @@ from sr_gan.errors import UserError
 from sr_gan.files import real, relative
 from sr_gan.machine import installed, keep_freed_memory
 from sr_gan.runs.epochs import recount
-from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, find_weights
+from sr_gan.runs.folder import FINISHED, PRUNED, SUMMARY, checkpoints, failures, find_weights
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
 from sr_gan.runs.recorded import settings_of_run
 from sr_gan.runs.resume import (
@@ -34,6 +34,7 @@ from sr_gan.runs.resume import (
     check_resumable,
     find_checkpoint,
     is_finished,
+    refuse_nothing_to_do,
 )
 from sr_gan.settings.build import build, build_all
 from sr_gan.settings.check import check
@@ -73,7 +74,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> dict[str, 
         if resumed is None and first:
             refuse_to_overwrite(run_dir)
         if resumed and is_finished(resumed, config, run_dir):
-            log.info("finished   %s has nothing left to do", relative(run_dir))
+            log.info("finished   %s has nothing left to do%s", relative(run_dir), _more(resumed))
             summary: dict[str, Any] = json.loads((run_dir / SUMMARY).read_text())
             return summary
         return _train_stages(cfg, config, resumed, first, overrides)
@@ -181,10 +182,21 @@ def adopt_generator(cfg: DictConfig, overrides: Sequence[str]) -> None:
         cfg.generator = {"_target_": target, **settings}
 
 
+def _more(finished: Checkpoint) -> str:
+    """Returns how to go on with a finished run all the same."""
+    text = f"; {finished.stage}.epochs={finished.epochs + 1} or more would go on with it"
+    for path in finished.path.parents[1].glob("*/last.ckpt"):
+        if path.parent.name != finished.stage:
+            where = shlex.quote(f"ckpt_path={relative(path)}")
+            text += f", and {where} would repeat what follows the {path.parent.name}"
+    return text
+
+
 def _resumed(cfg: DictConfig, config: dict[str, Any], run_dir: Path) -> Checkpoint | None:
     if cfg.ckpt_path is None:
         return None
     checkpoint = find_checkpoint(cfg.ckpt_path, run_dir)
+    refuse_nothing_to_do(checkpoint, config, run_dir)
     for change in check_resumable(checkpoint, config):
         log.warning("resuming with another setting: %s", change)
     return checkpoint
@@ -206,6 +218,9 @@ def _main(cfg: DictConfig) -> None:
             train(cfg, HydraConfig.get().overrides.task)
     except signals.Interrupted as stop:
         log.info("%s; %s", stop, _way_on(stop.checkpoint, Path(cfg.run_dir)))
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            folder = shlex.quote(f"hydra.sweep.dir={HydraConfig.get().sweep.dir}")
+            log.info("go on with the whole sweep by its command with %s", folder)
         sys.exit(128 + stop.signum)
 
 
@@ -247,7 +262,8 @@ def _report(sweep_dir: Path) -> None:
     try:
         write_report(find_runs([str(sweep_dir)]), sweep_dir / "report")
     except UserError as error:
-        log.warning("no report of the sweep: %s", error)
+        lost = failures(sweep_dir) and not any(sweep_dir.rglob("metrics.csv"))
+        log.warning("no report of the sweep: %s", "no job finished an epoch" if lost else error)
     if (sweep_dir / STUDY).exists() and installed("optuna"):
         from sr_gan.sweeps.search import describe_pareto_front
 

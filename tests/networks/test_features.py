@@ -48,7 +48,9 @@ def test_reads_a_cut_file_up_to_its_end(vgg_file: Path) -> None:
     features = VGG19Features(["relu2_2"], str(vgg_file))
     tensors = load_file(vgg_file)
     assert torch.equal(features.get_parameter("features.0.weight"), tensors["features.0.weight"])
-    with pytest.raises(UserError, match=r"from conv1_1 to conv2_2, .*relu5_4.* up to relu2_2"):
+    with pytest.raises(
+        UserError, match=r"from conv1_1 to conv2_2, .*relu5_4.*vgg\.layers=\[relu2_2\]"
+    ):
         VGG19Features(["relu5_4"], str(vgg_file))
 
 
@@ -86,6 +88,11 @@ def test_refuses_a_file_of_another_network(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"body.0.weight": torch.zeros(1)}, path)
     with pytest.raises(UserError, match=r"holds no VGG19.*got body\.0\.weight"):
+        VGG19Features(["relu2_2"], str(path))
+    save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, path)  # as AlexNet's
+    with pytest.raises(
+        UserError, match=r"does not hold VGG19: its features\.0\.weight is \[64, 3, 11"
+    ):
         VGG19Features(["relu2_2"], str(path))
 
 

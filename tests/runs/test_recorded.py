@@ -65,6 +65,13 @@ def test_a_run_that_did_not_record_its_settings_needs_them_again() -> None:
     assert settings_of_run([f"ckpt_path={folder}"]) == [f"ckpt_path={folder}"]
 
 
+def test_a_resumed_run_takes_no_other_weights() -> None:
+    folder = run("init_from=psnr")
+    assert settings_of_run(["init_from=psnr", f"ckpt_path={folder}"])
+    with pytest.raises(UserError, match=r"^init_from=gan and ckpt_path=.*: .* give one of them"):
+        settings_of_run(["init_from=gan", f"ckpt_path={folder}"])
+
+
 def test_another_experiment_is_refused() -> None:
     folder = run("experiment=srgan_400ep", name="runs/srgan_400ep/1")
     with pytest.raises(UserError, match=r"experiment=photo: .* is a run of experiment=srgan_400ep"):

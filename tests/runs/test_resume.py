@@ -11,6 +11,7 @@ from sr_gan.runs.resume import (
     check_photos,
     check_resumable,
     is_finished,
+    refuse_nothing_to_do,
 )
 from tests.runs.test_recorded import run
 
@@ -31,6 +32,16 @@ def test_a_run_is_finished_when_all_is_written() -> None:
     assert not is_finished(done, {**config, "gan": {"epochs": 401}}, folder)
 
 
+def test_a_finished_run_is_not_resumed_in_another_folder(tmp_path: Path) -> None:
+    folder = run()
+    config: dict[str, Any] = {"stages": ["gan"], "gan": {"epochs": 400}}
+    done = Checkpoint(folder / "checkpoints" / "gan" / "last.ckpt", "gan", config, 400)
+    refuse_nothing_to_do(done, config, folder)
+    refuse_nothing_to_do(done, {**config, "gan": {"epochs": 401}}, tmp_path / "other")
+    with pytest.raises(UserError, match=r"from the end of the run: set gan\.epochs above 400, or"):
+        refuse_nothing_to_do(done, config, tmp_path / "other")
+
+
 def test_a_move_is_no_other_setting() -> None:
     def config(run_dir: str) -> dict[str, Any]:
         paths = {"save": {"path": f"{run_dir}/checkpoints/{{stage}}/last.ckpt"}}
@@ -43,15 +54,19 @@ def test_a_move_is_no_other_setting() -> None:
     assert len(check_resumable(checkpoint, now)) == 1
 
 
-def test_other_photos_are_refused_unless_they_were_asked_for() -> None:
+def test_other_photos_are_refused_unless_they_were_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     config = {"other_photos": False, "data": {"train_dir": "a", "workers": 2}}
     checkpoint = Checkpoint(Path("last.ckpt"), "gan", config, 1, "5 to train on (abc)")
     check_photos(checkpoint, config, "5 to train on (abc)")
     for now in (config, {**config, "data": {"train_dir": "a", "workers": 0}}):
         with pytest.raises(UserError, match=r"5 to train on \(abc\) then, 6 .* other_photos=true"):
             check_photos(checkpoint, now, "6 to train on (def)")
+    assert not caplog.messages
     for now in ({**config, "other_photos": True}, {**config, "data": {"train_dir": "b"}}):
         check_photos(checkpoint, now, "6 to train on (def)")
+        assert "scores from before may be of different photos" in caplog.messages.pop()
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over() -> None:

@@ -53,6 +53,13 @@ def test_a_path_arrives_as_it_was_typed(command: str, name: str) -> None:
         assert OmegaConf.select(cfg, key) == value
 
 
+def test_the_home_folder_is_found_in_the_folder_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves the ``~`` of ``hydra.run.dir=~/runs`` alone."""
+    monkeypatch.setenv("HOME", "/home/me")
+    cfg = composed("train", *(f"{key}=~/my runs" for key in TEMPLATES), "run_dir=run")
+    assert {OmegaConf.select(cfg, key) for key in TEMPLATES} == {"/home/me/my runs"}
+
+
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if "${" not in name])
 def test_a_path_that_may_refer_to_other_settings(name: str) -> None:
     cfg = composed("train", *(f"{key}={name}" for key in TEMPLATES), "run_dir=run")

@@ -86,6 +86,7 @@ def test_a_crash_is_a_failure_of_its_job_only(
     code, out, errors = sweep(monkeypatch, capsys, *one)
     assert code == 1
     assert errors.count("out of luck") == 2
+    assert "no report of the sweep: no job finished an epoch" in out + errors
     assert "Traceback" in out  # an error that is not ours
 
 
@@ -98,6 +99,7 @@ def test_an_interrupted_job_goes_on(
         code, out, _ = sweep(monkeypatch, capsys, *two)
     assert code == 128 + signal.SIGINT
     assert "stopped by SIGINT" in out
+    assert "go on with the whole sweep by its command with hydra.sweep.dir=" in out
     code, _, _ = sweep(monkeypatch, capsys, *two)
     assert code == 0
     first = tmp_path / "runs" / "sweep_cpu" / "gan.loss.weights.adversarial=0"
@@ -114,7 +116,8 @@ def _stop_in_second_epoch(
 def test_several_devices_and_a_sweep_do_not_mix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, errors = sweep(monkeypatch, capsys, "loss@gan.loss=pixel_gan", "trainer.devices=2")
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    code, _, errors = sweep(monkeypatch, capsys, "loss@gan.loss=pixel_gan", *two)
     assert code == 1
     assert "trainer.devices=2 in a sweep: the jobs share this process" in errors
 

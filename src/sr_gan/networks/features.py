@@ -95,8 +95,14 @@ class VGG19Features(nn.Module):
         return maps
 
     def _load(self, tensors: dict[str, Tensor], origin: str) -> None:
-        wanted = {f"features.{key}" for key in self.features.state_dict()}
-        missing = wanted - tensors.keys()
+        own = {f"features.{key}": value.shape for key, value in self.features.state_dict().items()}
+        foreign = [k for k, shape in own.items() if k in tensors and tensors[k].shape != shape]
+        if foreign:
+            raise UserError(
+                f"{origin} does not hold VGG19: its {foreign[0]} is "
+                f"{list(tensors[foreign[0]].shape)}, not {list(own[foreign[0]])}"
+            )
+        missing = own.keys() - tensors.keys()
         if missing:
             held = [
                 name
@@ -105,16 +111,13 @@ class VGG19Features(nn.Module):
             ]
             raise UserError(
                 f"{origin} holds VGG19 from conv1_1 to {held[-1]}, "
-                f"but layers {list(self.layers)} need it up to {self.names[-1]}: "
-                f"choose layers up to {held[-1].replace('conv', 'relu')}, or a deeper file"
+                f"but layers {list(self.layers)} need it up to {self.names[-1]}: give a deeper "
+                f"file, or set gan.loss.content.vgg.layers=[{held[-1].replace('conv', 'relu')}]"
                 if held
                 else f"{origin} holds no VGG19: expected tensors named features.0.weight, "
                 f"features.0.bias, ...; got {', '.join(sorted(tensors)[:3]) or 'nothing'}"
             )
-        try:
-            self.load_state_dict({key: tensors[key] for key in wanted})
-        except RuntimeError as error:
-            raise UserError(f"{origin} does not fit VGG19: {error}") from error
+        self.load_state_dict({key: tensors[key] for key in own})
 
 
 def _features(length: int) -> nn.Sequential:

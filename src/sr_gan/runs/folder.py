@@ -22,6 +22,7 @@ from sr_gan.errors import UserError
 from sr_gan.files import user_path
 from sr_gan.models import DEFAULT, bundled_models
 from sr_gan.runs import hub
+from sr_gan.settings.conf import conf_dir
 
 RUNS = Path("runs")
 CONFIG, ENVIRONMENT, LOG, SUMMARY = "config.yaml", "environment.json", "train.log", "summary.json"
@@ -77,6 +78,7 @@ def find_weights(
         raise UserError(
             f"{key}={origin} does not exist: give the folder of a run, a .safetensors, .pth or "
             f".ckpt file, hf://OWNER/NAME, or one of {', '.join([*models, *others])}"
+            f"{_maker(path)}"
         )
     if path.is_file():
         return path
@@ -87,6 +89,13 @@ def find_weights(
             "give another run's folder or a weights file"
         )
     return max(files, key=lambda file: file.stat().st_mtime)
+
+
+def _maker(path: Path) -> str:
+    """Returns the command that would make a folder of runs that is missing, if there is one."""
+    name = path.name
+    known = path == RUNS / name and (conf_dir() / "experiment" / f"{name}.yaml").is_file()
+    return f"; python -m sr_gan.train experiment={name} makes {path}" if known else ""
 
 
 def checkpoints(run_dir: Path) -> list[Path]:

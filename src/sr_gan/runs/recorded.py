@@ -45,6 +45,12 @@ def settings_of_run(arguments: Sequence[str]) -> list[str]:
     if folder is None or recorded is None:
         return list(arguments)
     before = {_name(override): override for override in recorded}
+    start = given["init_from"].value() if "init_from" in given else None
+    if start and ("init_from" not in before or str(before["init_from"].value()) != str(start)):
+        raise UserError(
+            f"init_from={start} and ckpt_path={ckpt_path}: a resumed run goes on with its own "
+            "weights; give one of them"
+        )
     its = str(before["experiment"].value()) if "experiment" in before else _DEFAULT
     if experiment not in (None, its):
         raise UserError(

@@ -1,5 +1,6 @@
 """Finds the run and the checkpoint to resume, and compares their settings with today's."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_gan.errors import UserError
-from sr_gan.files import relative, user_path
+from sr_gan.files import real, relative, user_path
 from sr_gan.runs.folder import (
     CONFIG,
     FINISHED,
@@ -17,6 +18,8 @@ from sr_gan.runs.folder import (
     checkpoints,
 )
 from sr_gan.settings.build import fill_stage, map_texts
+
+log = logging.getLogger(__name__)
 
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
@@ -128,17 +131,39 @@ def check_resumable(checkpoint: Checkpoint, config: dict[str, Any]) -> list[str]
 def check_photos(checkpoint: Checkpoint, config: dict[str, Any], photos: str) -> None:
     """Refuses to go on with other photographs, unless the settings of the data have changed.
 
+    A warning says that scores from before and after may not be comparable.
+
     Raises:
         UserError: files of the same folders have changed since the run began.
     """
-    if checkpoint.photos in (None, photos) or config["other_photos"]:
+    if checkpoint.photos in (None, photos):
         return
     same = ("data.feed", "data.workers", "data.cache_dir")
     changes = changed_settings({"data": checkpoint.config["data"]}, {"data": config["data"]})
-    if all(line.startswith(same) for line in changes):
+    if not config["other_photos"] and all(line.startswith(same) for line in changes):
         raise UserError(
             f"{checkpoint.path}: the photos have changed since: {checkpoint.photos} then, "
             f"{photos} now. Restore them, or go on with today's by other_photos=true"
+        )
+    log.warning(
+        "other photos than before, %s then, %s now: scores from before may be of different "
+        "photos, also that of best.ckpt",
+        *(checkpoint.photos, photos),
+    )
+
+
+def refuse_nothing_to_do(checkpoint: Checkpoint, config: dict[str, Any], run_dir: Path) -> None:
+    """Refuses to begin a run in another folder from a checkpoint that leaves nothing to train.
+
+    Raises:
+        UserError: the checkpoint is from the end of the last stage, and from another folder.
+    """
+    stage = checkpoint.stage
+    if _is_done(checkpoint, config) and not real(checkpoint.path).is_relative_to(real(run_dir)):
+        raise UserError(
+            f"{relative(checkpoint.path)} is from the end of the run: set {stage}.epochs above "
+            f"{checkpoint.epochs}, or start a new run from its weights with init_from instead of "
+            "ckpt_path"
         )
 
 
@@ -146,8 +171,12 @@ def is_finished(checkpoint: Checkpoint, config: dict[str, Any], run_dir: Path) -
     """Whether a run has nothing left to do: all epochs are done and everything is written."""
     stage = config["stages"][-1]
     written = (run_dir / SUMMARY, run_dir / "checkpoints" / stage / FINISHED)
-    done = checkpoint.stage == stage and checkpoint.epochs >= config[stage]["epochs"]
-    return done and all(path.exists() for path in written)
+    return _is_done(checkpoint, config) and all(path.exists() for path in written)
+
+
+def _is_done(checkpoint: Checkpoint, config: dict[str, Any]) -> bool:
+    stage = config["stages"][-1]
+    return bool(checkpoint.stage == stage and checkpoint.epochs >= config[stage]["epochs"])
 
 
 def folder_of(ckpt_path: str, experiment: str) -> Path | None:

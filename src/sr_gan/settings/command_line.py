@@ -150,9 +150,14 @@ def _parsed(value: str) -> Override | None:
 
 
 def _quote(value: str, template: bool) -> str:
-    """Quotes a text for Hydra's grammar, and for OmegaConf unless the text is a template."""
+    """Quotes a text for Hydra's grammar, and for OmegaConf unless the text is a template.
+
+    The paths that are templates are Hydra's and Lightning's, which do not know a leading ``~``.
+    """
     backslashes = r"\1\1\\"  # those before a character that is escaped count twice
-    if not template:
+    if template:
+        value = os.path.expanduser(value)  # noqa: PTH111  a Path would drop a slash at the end
+    else:
         value = re.sub(r"(\\*)(\$\{)", backslashes + r"\2", value)
     value = re.sub(r"(\\*)(')", backslashes + r"\2", value)
     return "'" + re.sub(r"(\\*)$", r"\1\1", value, count=1) + "'"

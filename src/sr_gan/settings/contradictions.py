@@ -1,5 +1,6 @@
 """Finds settings of a training run that contradict each other or this machine."""
 
+import re
 from typing import Any
 
 from sr_gan.arguments import is_plain
@@ -58,12 +59,24 @@ def check_contradictions(plain: dict[str, Any]) -> None:
             f"discriminator.crop={fixed} contradicts data.crop={data['crop']}: set "
             "data.crop only, or use discriminator=vgg_pool, which takes any size"
         )
+    alone, devices = trainer.get("strategy", "auto") == "auto", trainer["devices"]
     if trainer["accelerator"] in ("gpu", "cuda") and not sees_gpu():
+        advice = "trainer=cpu or trainer=auto" if alone else "trainer.accelerator=cpu"
         raise UserError(
-            f"trainer.accelerator={trainer['accelerator']}: PyTorch sees no GPU here; "
-            "use trainer=cpu or trainer=auto"
+            f"trainer.accelerator={trainer['accelerator']}: PyTorch sees no GPU here; use {advice}"
         )
     on_cpu = trainer["accelerator"] == "cpu" or not sees_gpu()
+    several = (
+        len(devices) > 1
+        if isinstance(devices, list)
+        else re.fullmatch(r"0*[2-9]|\d\d+", str(devices))
+    )
+    if alone and several:
+        cpu = " trainer.accelerator=cpu" if on_cpu else ""
+        raise UserError(
+            f"trainer.devices={devices}: several devices need trainer=ddp, as in "
+            f"trainer=ddp{cpu} trainer.devices={devices}"
+        )
     if on_cpu and str(trainer["precision"]).startswith("16"):
         raise UserError(
             f"trainer.precision={trainer['precision']} needs a GPU: "
