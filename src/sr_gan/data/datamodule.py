@@ -196,7 +196,7 @@ class SRData(L.LightningDataModule):
         epoch, batch = self._resumed["epoch"], self._resumed["batch"]
         sampler = EpochSampler(len(crops), epoch, batch * self.batch_size, rank, world)
         if self._resident:  # as in the stage before; the photos are no free memory any more
-            feed, why = "device", "the photos are there"
+            feed, why = "device", "the photos are there already"
         else:
             feed, why = choose_feed(self.feed, self.train_photos.nbytes, device)
         log.info("feed       %s (%s)", feed, why)
