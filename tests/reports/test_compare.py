@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_gan.reports.compare import comparison_section, differing, titles
+from sr_gan.reports.compare import comparison_section, differing, numbers, titles
 from sr_gan.runs.history import Run, read_run
 from tests.made_runs import BALANCED, MakeRun, gan_rows
 
@@ -96,15 +96,41 @@ def evaluate(path: Path, *sets: str) -> None:
         (path / "evaluation" / f"{name}.json").write_text(json.dumps(content))
 
 
+def scored(psnr_y: float, lpips: float | None, bicubic: float = 26.0) -> list[dict[str, Any]]:
+    """Rows of a GAN with these scores."""
+    own = {"quality/psnr_y": psnr_y, "quality/psnr_y_bicubic": bicubic}
+    return [{**row, **own} for row in gan_rows(BALANCED, lpips)]
+
+
 def test_why_there_is_no_plane(make_run: MakeRun) -> None:
     a, without = read_run(make_run("a")), read_run(make_run("b", gan_rows(BALANCED, None)))
     section = comparison_section([a, without], ["Left out: x."])
     assert not plane([a, without])
     assert section.text[0] == "Left out: x."
-    assert "run 2 has no LPIPS" in section.text[1]
-    rows = [{**row, "quality/psnr_y_bicubic": 20.0} for row in gan_rows(BALANCED)]
-    other = read_run(make_run("c", rows))
-    assert "validated on different photos" in comparison_section([a, other]).text[0]
+    assert "run 2 has no LPIPS of its validation photos. Training with" in section.text[1]
+    more = [without, read_run(make_run("c", gan_rows(BALANCED, None)))]
+    (text,) = comparison_section([a, *more]).text
+    assert "runs 2 and 3 have no LPIPS of their validation photos" in text
+
+
+def test_different_photos_are_told_with_and_without_lpips(make_run: MakeRun) -> None:
+    runs = [read_run(make_run(name, scored(27.0, None))) for name in "ab"]
+    assert "bicubic dB" not in comparison_section(runs).tables[0].header
+    other = read_run(make_run("c", scored(24.0, 0.3, bicubic=20.0)))
+    section = comparison_section([*runs, other])
+    warning, missing = section.text
+    assert warning.startswith("The runs were validated on different photos")
+    assert warning.endswith("26.00 dB in runs 1 and 2; 20.00 dB in run 3.")
+    assert "runs 1 and 2 have no LPIPS" in missing
+    assert "callbacks.lpips" not in missing  # it would not make them comparable
+    assert ". Measure each on the same images with" in missing
+    (table,) = section.tables
+    bicubic = table.header.index("bicubic dB")
+    assert [row[bicubic] for row in table.rows] == ["26.00", "26.00", "20.00"]
+    measured = read_run(make_run("d", scored(27.0, 0.3)))
+    warning, missing = comparison_section([measured, other]).text
+    assert warning.endswith("26.00 dB in run 1; 20.00 dB in run 2.")
+    assert "bicubic's scores on the validation photos are not the same" in missing
 
 
 def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) -> None:
@@ -112,11 +138,60 @@ def test_a_run_without_lpips_leaves_the_others_their_plane(make_run: MakeRun) ->
     runs = [
         read_run(make_run("a", settings={"seed": 1})),
         read_run(make_run("b", better, settings={"seed": 2})),
-        read_run(make_run("c", gan_rows([(0.7, 0.3)] * 9, lpips=None), settings={"seed": 3})),
-        read_run(make_run("d", better, settings={"seed": 4})),
+        read_run(make_run("c", scored(33.0, None), settings={"seed": 3})),
+        read_run(make_run("d", gan_rows([(0.7, 0.3)] * 9, 0.25), settings={"seed": 4})),
     ]
     section = comparison_section(runs)
     (table,) = section.tables
     assert {row[0]: row[-1] for row in table.rows}["3: c"] == "-"
     assert any("run 3 has no LPIPS" in text for text in section.text)
-    assert any(text.startswith("The run to begin with: 2: b.") for text in section.text)
+    (text,) = (text for text in section.text if "begin with" in text)
+    assert text.startswith(f"The run to begin with: 2: b ({runs[1].name}). Of the runs with LPIPS ")
+    assert "Without LPIPS, run 3 is left out." in text
+    del runs[2]
+    (text,) = comparison_section(runs).text
+    assert "Of the runs within 0.3 dB of the highest PSNR-Y it has the lowest LPIPS" in text
+
+
+def test_runs_with_the_same_printed_scores_do_not_differ(make_run: MakeRun) -> None:
+    runs = [
+        read_run(make_run(str(i), scored(28.16 + i * 1e-4, 0.3 + i * 1e-6), {"seed": i}))
+        for i in range(3)
+    ]
+    section = comparison_section(runs)
+    assert section.text == [
+        "Runs 1, 2 and 3 do not differ in PSNR-Y and LPIPS, to the digits of the table."
+    ]
+    assert [row[-1] for row in section.tables[0].rows] == ["1", "1", "1"]
+
+
+def test_runs_below_bicubic_are_to_be_trained_longer(make_run: MakeRun) -> None:
+    worse = [scored(24.0, 0.6), scored(27.0, 0.7), scored(25.0, None)]
+    runs = [read_run(make_run(str(i), rows)) for i, rows in enumerate(worse)]
+    text = comparison_section(runs).text[0]
+    assert text.startswith("Every run is worse than bicubic")
+    runs[2] = read_run(make_run("better", scored(27.0, None)))
+    assert not any("worse than" in text for text in comparison_section(runs).text)
+
+
+def test_jobs_of_a_sweep_keep_their_numbers(make_run: MakeRun) -> None:
+    names = [f"{i}_gan.loss.weights.adversarial={w}" for i, w in ((0, 0.1), (2, 0.2), (10, 0.3))]
+    scores = [scored(27.0, 0.3), scored(27.1, 0.2), scored(27.2, 0.4)]
+    runs = [
+        read_run(make_run(name, rows, {"seed": i, **{f"k{j}": i for j in range(6)}}))
+        for i, (name, rows) in enumerate(zip(names, scores))
+    ]
+    assert numbers(runs) == ["0", "2", "10"]
+    assert titles(runs)[1] == "2: adversarial=0.2"
+    section = comparison_section(runs)
+    assert f"begin with: 2: adversarial=0.2 ({runs[1].name})." in section.text[0]
+    outcome, settings = section.tables
+    assert {row[0].partition(":")[0]: row[-1] for row in outcome.rows} == {
+        "2": "1",
+        "10": "1",
+        "0": "2",
+    }
+    assert list(settings.header) == ["setting", "0", "2", "10"]
+    elsewhere = read_run(make_run("other/3_gan.ema=0.9"))
+    assert numbers([*runs, elsewhere]) == ["1", "2", "3", "4"]
+    assert numbers([runs[0], read_run(make_run("plain"))]) == ["1", "2"]

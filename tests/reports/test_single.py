@@ -6,7 +6,6 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from sr_gan.reports.page import Picture
 from sr_gan.reports.single import run_section
 from sr_gan.runs.history import read_run
 from tests.conftest import Compose
@@ -105,14 +104,20 @@ def test_samples_of_the_nearest_epochs(
     assert [int(picture.name[-4:]) for picture in pictures] == shown
 
 
-def test_the_panels_are_real_lr_bicubic_generated(make_run: MakeRun) -> None:
-    run = read_run(make_run("a", grids=(7,)))
-    (picture,) = run_section(run, []).pictures
-    assert picture.caption == "real(hr) | lr | bicubic | gen(hr) after epoch 7 of gan"
-    image = np.asarray(Image.open(io.BytesIO(picture.png)))
-    assert image.shape == (16 + 32 + 4 + 32, 4 * 24 + 3 * 4, 3)
-    assert [int(image[30, x, 0]) for x in (10, 38, 66, 94)] == [255, 0, 50, 107]
-    assert isinstance(picture, Picture)
+def test_the_panels_are_those_of_the_samples_or_of_the_original(
+    make_run: MakeRun, composed: Compose
+) -> None:
+    recipe = OmegaConf.to_container(composed("srgan_400ep", small=()), resolve=True)
+    for settings, titles, levels in (
+        ({}, "LR | bicubic | SR | HR", [0, 50, 107, 255]),
+        (recipe, "real(hr) | lr | bicubic | gen(hr)", [255, 0, 50, 107]),
+    ):
+        run = read_run(make_run(str(bool(settings)), settings=settings, grids=(7,)))
+        (picture,) = run_section(run, []).pictures
+        assert picture.caption == f"{titles} after epoch 7 of gan"
+        image = np.asarray(Image.open(io.BytesIO(picture.png)))
+        assert image.shape == (16 + 32 + 4 + 32, 4 * 24 + 3 * 4, 3)
+        assert [int(image[30, x, 0]) for x in (10, 38, 66, 94)] == levels
 
 
 def test_a_damaged_picture_does_not_stop_the_report(make_run: MakeRun) -> None:

@@ -46,6 +46,38 @@ def test_since_when_it_is_saturated_and_one_outlier_does_not_count() -> None:
     assert (health.state, "since epoch 20." in health.text) == ("saturated", True)
 
 
+def test_a_discriminator_that_is_not_saturated_any_more_is_not_called_so() -> None:
+    health = diagnose(stage([(0.9, 0.05)] * 19 + [(0.99, 0.01)]))
+    assert health is not None
+    assert health.state == "discriminator winning"
+    assert "saturated" not in health.text
+
+
+@pytest.mark.parametrize(
+    ("epochs", "readings", "found", "state"),
+    [
+        (2, 0, 0, "healthy"),  # a run of a few updates
+        (9, 5, 0, "healthy"),
+        (6, 6, 0, "generator winning"),
+        (2, 2, 2, "generator winning"),  # with many readings in each epoch, as the run found
+        (5, 0, None, "healthy"),  # without the callback
+        (6, 0, None, "generator winning"),
+    ],
+)
+def test_the_generator_wins_only_after_enough_readings(
+    epochs: int, readings: int, found: float | None, state: str
+) -> None:
+    run = stage([(0.51, 0.5)] * epochs)
+    for row in run.rows:
+        row |= {} if found is None else {"health/state": float(found)}
+        row |= {"health/contrast": 1.0} if row["epoch"] <= readings else {}
+    health = diagnose(run)
+    assert health is not None
+    assert (health.state, bool(health.advice)) == (state, state != "healthy")
+    early = "too early to say that the generator wins: 6 readings in a row"
+    assert (early in health.text) == (state == "healthy")
+
+
 def test_few_epochs_are_a_first_impression() -> None:
     health = diagnose(stage([(0.7, 0.3)] * 9))
     assert health is not None
@@ -86,6 +118,14 @@ def test_the_advice_names_settings_that_there_are() -> None:
         assert key in advice
         assert f"{key}:" in train
     assert "adversarial:" in (conf_dir() / "loss" / "pixel_gan.yaml").read_text()
+
+
+def test_the_advice_on_a_winning_generator_does_not_need_lpips() -> None:
+    health = diagnose(stage(CASES["generator winning"]))
+    assert health is not None
+    for text in (health.advice, health.text):
+        assert "pictures" in text
+        assert "if it is measured" in text
 
 
 @pytest.mark.parametrize("choice", ["bce", "hinge", "least_squares", "relativistic"])

@@ -16,6 +16,7 @@ from sr_gan.runs.history import Run
 from sr_gan.runs.published import ORIGINAL_RUN, reproduces_original
 
 _SIZE, _DPI = (5.0, 3.2), 180  # in inches, so that text is readable on a phone
+_NARROW = 0.002  # of a value; no axis shows less of it to either side, as that is noise
 _MARKER = 8  # the size of a model's marker, in points
 _BASE: dict[str, Any] = {
     "font.size": 10,
@@ -24,6 +25,7 @@ _BASE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
+    "axes.formatter.useoffset": False,  # ticks show the numbers themselves
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "grid.linewidth": 0.6,
@@ -85,11 +87,11 @@ def of_run(run: Run) -> list[Plot]:
     return [plot for metric, plot in plots.items() if _starts(run, metric)]
 
 
-def of_runs(runs: Sequence[Run]) -> list[Plot]:
-    """Returns one plot per quantity of several runs, numbered as in the tables."""
+def of_runs(runs: Sequence[Run], labels: Sequence[str]) -> list[Plot]:
+    """Returns one plot per quantity of several runs, labelled as in the tables."""
     metrics = {**_QUALITY, "loss/discriminator": "D loss"}
     return [
-        Plot(metric.split("/")[1], title, partial(_overlay, runs, metric))
+        Plot(metric.split("/")[1], title, partial(_overlay, runs, labels, metric))
         for metric, title in metrics.items()
         if any(_starts(run, metric) for run in runs)
     ]
@@ -104,8 +106,17 @@ class Point:
     lpips: float
 
 
-def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -> Plot:
+def perception_distortion(
+    points: Sequence[Point], bicubic: Point, where: str, order: Sequence[str] = ()
+) -> Plot:
     """Plots PSNR against LPIPS; better models are further right and further down.
+
+    Args:
+        points: the models.
+        bicubic: the scores of bicubic on the same images.
+        where: the images.
+        order: the labels in the order of the colours, as the curves have them; those of the points
+            if it is empty.
 
     Source: Blau and Michaeli 2018, *The perception-distortion tradeoff*.
     """
@@ -115,8 +126,9 @@ def perception_distortion(points: Sequence[Point], bicubic: Point, where: str) -
         axes.step(
             *zip(*((p.psnr_y, p.lpips) for p in best)), color=grey, lw=1, ls=":", where="post"
         )
-        for i, point in enumerate(points):
-            index = int(point.label) - 1 if point.label.isdigit() else i  # as its curves
+        labels = list(order or [point.label for point in points])
+        for point in points:
+            index = labels.index(point.label)
             marker = _MARKERS[_round(index) % 3]
             axes.plot(point.psnr_y, point.lpips, marker, color=_colour(index), ms=_MARKER)
         axes.plot(bicubic.psnr_y, bicubic.lpips, "x", color=grey, ms=_MARKER)
@@ -149,12 +161,16 @@ def _label(points: Sequence[Point], axes: Axes) -> None:
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """Returns the Pareto-optimal points, by falling PSNR."""
+    """Returns the Pareto-optimal points, by falling PSNR; equal ones stay together."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.psnr_y, p.lpips)):
-        if not best or point.lpips < best[-1].lpips:
+        if not best or point.lpips < best[-1].lpips or _same(point, best[-1]):
             best.append(point)
     return best
+
+
+def _same(point: Point, other: Point) -> bool:
+    return (point.psnr_y, point.lpips) == (other.psnr_y, other.lpips)
 
 
 def pareto_ranks(points: Sequence[Point]) -> dict[str, int]:
@@ -182,7 +198,7 @@ def _losses(run: Run, axes: Axes, grey: str) -> None:
     if gan is not None and gan.epochs > 99 and reproduces_original(run.config):
         points = [(starts["gan"] + n, d) for n, (d, _) in ORIGINAL_RUN.items() if n <= gan.epochs]
         axes.plot(*zip(*points), "s", color=grey, mfc="none", label="D, original run")
-    axes.set_yscale("log")
+    _scale(axes)
     _finish(axes, starts)
 
 
@@ -198,17 +214,24 @@ def _answers(run: Run, axes: Axes, grey: str) -> None:
 def _quality(run: Run, metric: str, axes: Axes, grey: str) -> None:
     starts = _starts(run, metric)
     _curve(axes, run, starts, metric, "generator", _BLUE)
-    _curve(axes, run, starts, f"{metric}_bicubic", "bicubic", grey, ls="--", marker="")
+    bicubic = f"{metric}_bicubic"
+    scores = {value for name in starts for _, value in run.stages[name].series(bicubic)}
+    if len(scores) == 1:  # the whole width, as a single epoch makes no line
+        axes.axhline(scores.pop(), color=grey, ls="--", label="bicubic")
+    else:
+        _curve(axes, run, starts, bicubic, "bicubic", grey, ls="--", marker="")
     _finish(axes, starts)
 
 
-def _overlay(runs: Sequence[Run], metric: str, axes: Axes, grey: str) -> None:
+def _overlay(
+    runs: Sequence[Run], labels: Sequence[str], metric: str, axes: Axes, grey: str
+) -> None:
     every = [_starts(run, metric) for run in runs]
-    for i, (run, starts) in enumerate(zip(runs, every)):
+    for i, (run, starts, label) in enumerate(zip(runs, every, labels)):
         line = _LINES[_round(i) % 3]
-        _curve(axes, run, starts, metric, str(i + 1), _colour(i), linestyle=line)
+        _curve(axes, run, starts, metric, label, _colour(i), linestyle=line)
     if metric.startswith("loss/"):
-        axes.set_yscale("log")
+        _scale(axes)
     same = [starts for starts in every if starts]
     _finish(axes, same[0] if all(starts == same[0] for starts in same) else {})
 
@@ -225,6 +248,12 @@ def _curve(
             label = "_" + label  # matplotlib leaves it out of the legend
 
 
+def _scale(axes: Axes) -> None:
+    """Makes the axis of losses logarithmic, unless a linear one shows all of them well."""
+    if axes.dataLim.y1 > 10 * axes.dataLim.minposy:  # the largest, and the smallest above 0
+        axes.set_yscale("log")
+
+
 def _starts(run: Run, metric: str) -> dict[str, int]:
     """Returns the stages that have the metric, with the numbers of epochs before them."""
     starts, begin = {}, 0
@@ -238,10 +267,16 @@ def _starts(run: Run, metric: str) -> dict[str, int]:
 def _finish(axes: Axes, starts: dict[str, int]) -> None:
     for name, start in list(starts.items())[1:]:
         axes.axvline(start + 0.5, color=axes.xaxis.label.get_color(), lw=0.8, ls=":")
-        axes.text(start + 1, 1, name, transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+        top = axes.get_xaxis_transform()
+        beside: Any = {"xytext": (4, 0), "textcoords": "offset points", "va": "top", "fontsize": 9}
+        axes.annotate(name, (start + 0.5, 1), xycoords=top, **beside)
     stage = f"epoch of {next(iter(starts))}" if len(starts) == 1 else "epoch, over all stages"
     axes.set_xlabel(stage)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    low, high = axes.get_ylim()
+    middle, least = (low + high) / 2, _NARROW * abs(low + high) / 2
+    if high - low < 2 * least:
+        axes.set_ylim(middle - least, middle + least)
     if len(axes.get_legend_handles_labels()[1]) > 1:
         many = len(axes.get_legend_handles_labels()[1]) > len(_COLOURS)
         axes.legend(ncols=4 if many else 2, handlelength=3, fontsize="small" if many else None)

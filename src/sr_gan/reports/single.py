@@ -12,15 +12,15 @@ from sr_gan.evaluation.scores import METRICS, table
 from sr_gan.reports import figures
 from sr_gan.reports.page import Picture, Section
 from sr_gan.runs.folder import PRUNED
-from sr_gan.runs.grid import draw_grid, read_grid
+from sr_gan.runs.grid import COLUMNS, draw_grid, read_grid
 from sr_gan.runs.history import Run
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.runs.published import ORIGINAL_RUN, published, reproduces_original
 from sr_gan.runs.verdict import behind_bicubic, diagnose, guessing
 from sr_gan.tables import Table, number
 
-# As in the original's figures 3 and 4, and bicubic.
-_PANELS = {"real(hr)": "HR", "lr": "LR", "bicubic": "bicubic", "gen(hr)": "SR"}
+# The titles and columns of a run with the original's recipe, as in its figures 3 and 4.
+_ORIGINAL = {"real(hr)": "HR", "lr": "LR", "bicubic": "bicubic", "gen(hr)": "SR"}
 
 _VALIDATED = ("psnr_y", "ssim_y", "lpips", "grain", "grid")  # of METRICS
 
@@ -157,20 +157,21 @@ def _benchmarks(run: Run) -> list[Table]:
 
 
 def _samples(run: Run, epochs: Sequence[int], prefix: str) -> tuple[list[Picture], list[str]]:
-    """Returns pictures of :data:`_PANELS`, and a note on each that cannot be read.
+    """Returns pictures of a run's samples, and a note on each that cannot be read.
 
     With ``epochs`` these are the last of each stage, and in the final stage also those nearest to
     the chosen ones; without, only the last.
     """
     pictures, unreadable = [], []
+    panels = _ORIGINAL if reproduces_original(run.config) else dict(zip(COLUMNS, COLUMNS))
     for stage in list(run.stages) if epochs else list(run.stages)[-1:]:
         grids = run.samples(stage)
         chosen = epochs if run.final is run.stages[stage] else ()
         for epoch in _nearest(list(grids), chosen):
             name = f"{prefix}samples-{stage}-{epoch:04d}"
-            caption = f"{' | '.join(_PANELS)} after epoch {epoch} of {stage}"
+            caption = f"{' | '.join(panels)} after epoch {epoch} of {stage}"
             try:
-                pictures.append(Picture(name, caption, _panels(grids[epoch])))
+                pictures.append(Picture(name, caption, _panels(grids[epoch], panels)))
             except UserError as error:
                 unreadable.append(f"Not shown: {error}.")
     return pictures, unreadable
@@ -184,9 +185,10 @@ def _nearest(taken: list[int], wanted: Sequence[int]) -> list[int]:
     return sorted({min(taken, key=lambda t: abs(t - epoch)) for epoch in within} | {max(taken)})
 
 
-def _panels(path: Path) -> bytes:
+def _panels(path: Path, panels: dict[str, str]) -> bytes:
+    """Draws columns of a grid of samples again, as a PNG file; the panels name them by title."""
     columns = read_grid(path)
-    grid = draw_grid([[columns[title] for title in _PANELS.values()]], tuple(_PANELS))
+    grid = draw_grid([[columns[name] for name in panels.values()]], tuple(panels))
     buffer = io.BytesIO()
     grid.save(buffer, "PNG")
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sr_gan.errors import UserError
 from sr_gan.files import printable, readable, relative
 from sr_gan.reports import page
-from sr_gan.reports.compare import comparison_section, titles
+from sr_gan.reports.compare import comparison_section, numbers, titles
 from sr_gan.reports.single import run_section
 from sr_gan.runs.folder import ERROR
 from sr_gan.runs.history import Run, read_run
@@ -35,8 +35,10 @@ def write_report(paths: Sequence[Path], folder: Path, epochs: Sequence[int] | No
         title, sections = runs[0].name, [run_section(runs[0], epochs or list(ORIGINAL_RUN))]
         sections[0] = replace(sections[0], text=[*failed, *sections[0].text])
     else:
+        order = [int(number) for number in numbers(runs)]
+        runs = [runs[i] for i in sorted(range(len(runs)), key=order.__getitem__)]
         title, sections = f"{len(runs)} runs", [comparison_section(runs, [*damaged, *failed])]
-        for number, (run, name) in enumerate(zip(runs, titles(runs)), 1):
+        for number, run, name in zip(numbers(runs), runs, titles(runs)):
             sections.append(run_section(run, epochs or [], f"{number}-", name))
     date = datetime.now().strftime("%Y-%m-%d %H:%M")
     files = page.write(title, date, sections, folder)

@@ -26,7 +26,7 @@ _LEAVING = 0.1  # a state ends only when the distance has come back this far ove
 _SWING = 0.4  # a change of the distance between two readings that counts as a swing
 _SWINGS = 3  # swings among the last readings that make an oscillation
 _RECENT = 3  # readings that have to agree
-_PATIENCE = 6  # readings that a discriminator is given before it counts as too weak
+PATIENCE = 6  # readings that a discriminator is given before it counts as too weak
 _MEMORY = 8  # readings in which swings are looked for
 _FADED, _GLARING = 0.3, 3.0  # contrast of the generated images, as a share of the photographs'
 _TINTED = 25.0  # grey levels between the mean colours
@@ -40,8 +40,8 @@ MEANING: dict[State, str] = {
     "says little about how good an image is, and the content loss decides what the generator "
     "learns",
     "generator winning": "the discriminator hardly tells photographs from generated images: where "
-    "LPIPS falls the generator follows it closely and all is well, otherwise it has learned too "
-    "little",
+    "the pictures become better, and LPIPS falls if it is measured, the generator follows it "
+    "closely and all is well, otherwise it has learned too little",
     "oscillating": "the two players overtake each other again and again",
     "collapsed": "the images have lost the contrast or the colours of the photographs",
     "diverged": "a loss is not a number, or larger than any that means something",
@@ -59,9 +59,9 @@ ADVICE: dict[State, str] = {
     "healthy": "",
     "discriminator winning": _BETTER_START,
     "saturated": _BETTER_START,
-    "generator winning": "where LPIPS does not fall, raise gan.discriminator_lr, or set "
-    "gan.adversarial_ramp=0.05 to let the discriminator learn first; after a few epochs it may "
-    "just need longer",
+    "generator winning": "where the pictures become no better, or LPIPS does not fall if it is "
+    "measured, raise gan.discriminator_lr, or set gan.adversarial_ramp=0.05 to let the "
+    "discriminator learn first; after a few epochs it may just need longer",
     "oscillating": "lower gan.generator_lr and gan.discriminator_lr, set gan.ema=0.999, or use "
     "penalty=r1",
     "collapsed": "lower gan.loss.weights.adversarial, and go back with "
@@ -161,9 +161,9 @@ def classify(
     state = state_of(median(reading.distance for reading in last), before)
     if state != "generator winning":
         return state
-    patient = readings[-_PATIENCE:]
+    patient = readings[-PATIENCE:]
     weak = all(state_of(reading.distance, before) == state for reading in patient)
-    return state if weak and len(patient) == _PATIENCE else "healthy"
+    return state if weak and len(patient) == PATIENCE else "healthy"
 
 
 def diverged(metrics: Mapping[str, float]) -> list[str]:

@@ -6,7 +6,17 @@ from math import log
 from statistics import median
 from typing import Any
 
-from sr_gan.runs.health import ADVICE, SATURATED, State, diverged, in_words, like_photos, state_of
+from sr_gan.runs.health import (
+    ADVICE,
+    PATIENCE,
+    SATURATED,
+    STATES,
+    State,
+    diverged,
+    in_words,
+    like_photos,
+    state_of,
+)
 from sr_gan.runs.metrics_table import Stage
 from sr_gan.tables import counted
 
@@ -39,7 +49,8 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     """The verdict on a GAN stage, from the medians over its last fifth, at least three epochs.
 
     The criterion is the distance D(real) - D(fake) of the mean answers, as
-    :func:`sr_gan.runs.health.state_of` judges it.
+    :func:`sr_gan.runs.health.state_of` judges it. Whether the generator wins is not judged before
+    there are enough readings.
 
     Args:
         stage: the rows of the stage.
@@ -65,6 +76,8 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
     )
     typical = median(value for _, value in distance[-window:])
     state = state_of(typical)
+    too_early = state == "generator winning" and not _patient(stage)
+    state = "healthy" if too_early else state
     name, meaning = in_words(state, typical)
     chance = f"{guessing:.2f} is guessing; " if guessing else ""
     text = (
@@ -73,12 +86,28 @@ def diagnose(stage: Stage, guessing: float | None = None) -> Verdict | None:
         f"({chance}medians of the last {counted(window, 'epoch')})."
     )
     saturated = list(takewhile(lambda each: each[1] >= SATURATED, reversed(distance)))
-    if saturated:
+    if saturated and state == "saturated":
         text += f" It has been saturated since epoch {saturated[-1][0]}."
+    if too_early:
+        text += (
+            " It hardly tells the two apart, but it is too early to say that the generator wins: "
+            f"{PATIENCE} readings in a row, one every health.every updates, have to agree."
+        )
     text += _strange_images(stage, window)
     if len(distance) < 10:
         text += f" After {counted(len(distance), 'epoch')} that is a first impression."
     return Verdict(state, name, text, ADVICE[state])
+
+
+def _patient(stage: Stage) -> bool:
+    """Whether there are as many readings as it takes to say that the generator wins.
+
+    An epoch with readings logs their mean as health/contrast, so that their number is not known. If
+    the run found the state itself, there were enough. In a run without the callback epochs count.
+    """
+    states = [state for _, state in stage.series("health/state")]
+    readings = stage.series("health/contrast" if states else "discriminator/real")
+    return STATES.index("generator winning") in states or len(readings) >= PATIENCE
 
 
 def behind_bicubic(stage: Stage) -> str:
