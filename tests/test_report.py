@@ -27,11 +27,11 @@ def test_a_trained_run_becomes_a_page(trained: Path, shell: Shell) -> None:
     assert pictures >= {"losses", "discriminator", "psnr_y", "lpips"}
     assert {"samples-pretrain-0002", "samples-gan-0001", "samples-gan-0002"} < pictures
     page = (folder / "report.html").read_text()
-    for part in ("MSRResNet", "torch 2.", "callbacks:", "real(hr) | lr | bicubic | gen(hr)"):
+    for part in ("MSRResNet", "torch 2.", "callbacks:", "LR | bicubic | SR | HR"):
         assert part in page
     assert "0.0317" not in page  # the original's losses are for a run that reproduces it
     for text in (page, (folder / "report.md").read_text()):
-        places = [text.index(part) for part in ("real(hr)", "D(real) and", "Validation photos")]
+        places = [text.index(part) for part in ("LR | bicubic", "D(real) and", "Validation photos")]
         assert places == sorted(places)  # pictures come before tables
 
 
