@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -102,7 +103,8 @@ def test_grid_is_the_mean_over_photos_that_have_a_window() -> None:
     assert logged["quality/grid"] == pytest.approx(grid(hr, 4, border=4).item())
 
 
-def test_grain_is_the_mean_over_photos_with_flat_places() -> None:
+@pytest.mark.parametrize("threads", [0, 2], ids=["on a CPU", "beside a GPU"])
+def test_grain_is_the_mean_over_photos_with_flat_places(threads: int) -> None:
     flat = torch.full((1, 3, 64, 64), 100, dtype=torch.uint8)
     noise = [torch.randint_like(flat, 5 * strength + 1) for strength in (1, 2)]
     rough = torch.randint_like(flat, 256)
@@ -111,6 +113,7 @@ def test_grain_is_the_mean_over_photos_with_flat_places() -> None:
     module = cast(Any, SimpleNamespace(device="cpu", log_dict=logged.update))
     trainer = cast(Any, SimpleNamespace(world_size=1))
     callback = PerceptualQuality()
+    callback.pool = ThreadPoolExecutor(threads) if threads else None
     for sr, hr in ((flat + noise[0], flat), (flat + noise[1], flat), (rough, rough)):
         outputs = {"lr": hr[..., :16, :16], "sr": sr, "hr": hr, **psnr}
         callback.on_validation_batch_end(trainer, module, outputs, {"name": ["a"]}, 0)

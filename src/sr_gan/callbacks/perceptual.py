@@ -56,20 +56,21 @@ class PerceptualQuality(L.Callback):
         self.bicubic: dict[str, float] = {}  # by photo; it never changes
         # Kind and scores of each photo; a score that does not exist is NaN.
         self.photos: list[tuple[str, dict[str, float]]] = []
-        # Measures that the processor takes while a GPU enlarges the next photos, in their order.
-        self.pool = ThreadPoolExecutor(min(_THREADS, cores()))
-        self.artefacts: list[Future[dict[str, float]]] = []
+        self.pool: ThreadPoolExecutor | None = None
+        self.waiting: list[tuple[dict[str, float], Future[dict[str, float]]]] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, SRModule):
             pl_module.ranked = True
+        if trainer.strategy.root_device.type == "cuda":  # the processor is free meanwhile
+            self.pool = ThreadPoolExecutor(min(_THREADS, cores()))
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.photos, self.artefacts = [], []
+        self.photos, self.waiting = [], []
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for (_, scores), measured in zip(self.photos, self.artefacts):
-            scores |= measured.result()
+        for scores, artefacts in self.waiting:
+            scores |= artefacts.result()
         photos = gathered(trainer, self.photos)
         if not photos:
             return
@@ -100,7 +101,11 @@ class PerceptualQuality(L.Callback):
             "lpips_bicubic": bicubic,
         }
         self.photos.append((batch["kind"][0] if "kind" in batch else "", scores))
-        self.artefacts.append(self.pool.submit(_artefacts, sr.cpu(), hr.cpu(), scale))
+        if self.pool:
+            artefacts = self.pool.submit(_artefacts, sr.cpu(), hr.cpu(), scale)
+            self.waiting.append((scores, artefacts))
+        else:
+            scores |= _artefacts(sr, hr, scale)
 
     def _measure(self, lr: Tensor, sr: Tensor, hr: Tensor, name: str) -> tuple[float, float]:
         """Returns LPIPS of the generated and of the bicubic image; NaN if it is not measured."""
