@@ -97,7 +97,9 @@ MISTAKES = {
     "trainer=ddp": "trainer.accelerator=gpu: PyTorch sees no GPU here; use trainer.accelerator=cpu",
     "trainer=cpu trainer.devices=2": "several devices need trainer=ddp, as in trainer=ddp "
     "trainer.accelerator=cpu trainer.devices=2",
-    "gan.loss.weights.l1=0 gan.loss.weights.adversarial=0": "weights are all 0, so that nothing",
+    "trainer=cpu trainer.devices='0,1'": "trainer.devices=0,1: several devices need trainer=ddp",
+    "trainer=cpu trainer.devices=[0,1]": "several devices need trainer=ddp, as in",
+    "gan.loss.weights.l1=0 gan.loss.weights.adversarial=0": "gan.loss.weights are all 0",
     "trainer=cpu trainer.precision=16-mixed": "trainer.precision=16-mixed needs a GPU",
 }
 

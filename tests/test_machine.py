@@ -80,6 +80,10 @@ def test_memory_of_cuda_graphs_is_not_free(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 6000))
     assert free_memory(torch.device("cuda", 0)) == 1300
+    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "cudaMallocAsync")
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 800)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 300)
+    assert free_memory(torch.device("cuda", 0)) == 1500
 
 
 def test_tf32_is_off_for_as_long_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

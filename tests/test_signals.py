@@ -58,6 +58,19 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
             send("SIGINT")
 
 
+def test_one_ctrl_c_may_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal sends it to the whole group, in which ``timeout --foreground`` sends it on."""
+    now = [5.0]
+    monkeypatch.setattr(signals, "monotonic", lambda: now[0])
+    with caught():
+        signals.postpone()
+        for now[0] in (5.0, 5.1):
+            send("SIGINT")
+        now[0] = 6.0
+        with pytest.raises(Interrupted, match="stopped by SIGINT"):
+            send("SIGINT")
+
+
 class Gone(io.StringIO):
     """A terminal that was closed."""
 

@@ -15,7 +15,7 @@ gather
 cd "$place"
 runs=(srgan_400ep/study)
 seconds=$(left)  # the report needs 20; a run that is stopped saves its state and copies its files
-PYTHON=$python RESULTS=$results/run LIMIT=$((seconds - 40)) step run $((seconds - 20)) \
+PYTHON=$python RESULTS=$results/run LIMIT=$((seconds > 60 ? seconds - 40 : 20)) step run $((seconds - 20)) \
   "$root/experiments/srgan_400ep/run.sh" "$place/train" "$place/valid" "$place/vgg19.safetensors" \
   callbacks.lpips.weights="$place/alexnet.safetensors" callbacks.compile.when=never health.every=200 \
   logger=none callbacks.every_n=null "$@"

@@ -262,6 +262,7 @@ def quieten() -> None:
         ".*treespec, LeafSpec.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",
+        ".*the following callbacks: \\[\"ModelCheckpoint{'monitor': 'quality/rank'",  # of 0.2
         ".*`optimizer.step\\(\\)` has been overridden.*",  # bench measures there
         "\\s*'hydra/launcher/ray' is validated against ConfigStore schema.*",
     ):

@@ -74,6 +74,10 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         place = torch.cuda.current_device() if device.index is None else device.index
+        if torch.cuda.get_allocator_backend() != "native":  # which alone knows its segments
+            return int(
+                free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+            )
         begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         segments: Any = torch.cuda.memory_snapshot() if begun else []  # type: ignore[no-untyped-call]
         unused = sum(

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 _ALWAYS = ("SIGINT", "SIGTERM")
 # nohup ignores SIGHUP, and cluster software may use SIGUSR1 itself: those handlers stay.
 _UNLESS_HANDLED = ("SIGHUP", "SIGUSR1")
+_ONE = 0.5  # seconds in which a signal counts once: a terminal and `timeout` may both send it
 
 
 class Interrupted(BaseException):
@@ -28,6 +30,7 @@ class Interrupted(BaseException):
 
 class _Signals:
     received: int | None = None
+    since = 0.0  # when it was received
     postponed = False
 
 
@@ -72,10 +75,12 @@ def received() -> int | None:
 
 
 def _handle(signum: int, frame: Any) -> None:
+    if _Signals.received == signum and monotonic() - _Signals.since < _ONE:
+        return
     impatient = _Signals.received is not None and signum == signal.SIGINT
     if impatient or not _Signals.postponed:
         raise Interrupted(signum)
-    _Signals.received = signum
+    _Signals.received, _Signals.since = signum, monotonic()
     with suppress(OSError):  # the terminal may be gone
         again = "; Ctrl-C again leaves at once" if signum == signal.SIGINT else ""
         print(f"\nstopping after this step{again}", file=sys.stderr)

@@ -116,3 +116,27 @@ def test_the_last_epoch_can_be_the_best(
     checkpoints = Path(cfg.run_dir) / "checkpoints" / "gan"
     best = torch.load(checkpoints / "best.ckpt", weights_only=True)
     assert best["epoch"] == 2
+
+
+def test_the_best_score_of_an_older_run_is_kept(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Version 0.2 had Lightning's class for it, under whose name its checkpoints hold the score."""
+    ranks = iter([0.1, 0.5])
+
+    def rank(self: PerceptualQuality, trainer: L.Trainer, module: L.LightningModule) -> None:
+        module.log("quality/rank", next(ranks))
+
+    monkeypatch.setattr(PerceptualQuality, "on_validation_epoch_end", rank)
+    cfg = composed("quickstart", "stages=[gan]", "data.crops_per_epoch=8", "gan.epochs=1")
+    train(cfg)
+    folder = Path(cfg.run_dir) / "checkpoints" / "gan"
+    saved = torch.load(folder / "last.ckpt", weights_only=True)
+    (own,) = (key for key in saved["callbacks"] if key.startswith("SaveBest"))
+    former = own.replace("SaveBest", "ModelCheckpoint").replace("epochs': 1", "epochs': 2")
+    saved["callbacks"][former] = saved["callbacks"].pop(own)
+    torch.save(saved, folder / "last.ckpt")
+    cfg.ckpt_path, cfg.gan.epochs = "last", 2
+    train(cfg)
+    assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 0
+    assert not any("add the following callbacks" in str(each.message) for each in recwarn)

@@ -158,6 +158,8 @@ def test_a_critic_has_no_such_loss() -> None:
             "PSNR-Y 25.90 and 26.00 dB: train it longer with pretrain.epochs",
         ),
         ({"psnr_y": 26.1}, False, ""),
+        ({"psnr_y": 25.999}, False, ""),
+        ({"psnr_y": 25.0, "lpips": float("nan")}, True, ""),
         ({"psnr_y": 25.0, "lpips": 0.3}, True, ""),
         ({"psnr_y": 25.0}, True, ""),
         ({"psnr_y": 27.0, "lpips": 0.6}, True, "bicubic's by LPIPS, 0.6000 and 0.5000: train it"),

@@ -58,6 +58,8 @@ def test_the_home_folder_is_found_in_the_folder_of_a_run(monkeypatch: pytest.Mon
     monkeypatch.setenv("HOME", "/home/me")
     cfg = composed("train", *(f"{key}=~/my runs" for key in TEMPLATES), "run_dir=run")
     assert {OmegaConf.select(cfg, key) for key in TEMPLATES} == {"/home/me/my runs"}
+    quoted = composed("train", "hydra.run.dir='~/my runs'", "run_dir=run")
+    assert quoted.hydra.run.dir == "/home/me/my runs"
 
 
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if "${" not in name])

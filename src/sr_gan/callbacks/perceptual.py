@@ -65,6 +65,10 @@ class PerceptualQuality(L.Callback):
         if trainer.strategy.root_device.type == "cuda":  # the processor is free meanwhile
             self.pool = ThreadPoolExecutor(min(_THREADS, cores()))
 
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if self.pool:
+            self.pool.shutdown()
+
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.photos, self.waiting = [], []
 

@@ -46,6 +46,15 @@ class SaveBest(ModelCheckpoint):
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
             super().on_train_epoch_end(trainer, pl_module)
 
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes the best score over from a run of version 0.2, which had Lightning's own class."""
+        states = checkpoint["callbacks"]
+        former = f"ModelCheckpoint{{'monitor': '{self.monitor}'"
+        for key in [key for key in states if key.startswith(former)]:
+            states.setdefault(self.state_key, states[key])
+
 
 class SaveState(Checkpoint):  # Lightning calls checkpoints after all other callbacks
     """Saves ``last.ckpt`` between two steps, so that a run that resumes from it loses nothing.

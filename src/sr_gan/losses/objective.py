@@ -36,8 +36,6 @@ class Objective(nn.Module):
             raise ValueError(
                 f"weights must name the terms {', '.join(terms)}, got {', '.join(weights)}"
             )
-        if not any(weights.values()):
-            raise ValueError("weights are all 0, so that nothing would be learned: raise one")
         self.weights = dict(weights)
         self.terms = nn.ModuleDict(content)
         self.adversarial = adversarial

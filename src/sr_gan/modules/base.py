@@ -355,7 +355,8 @@ class SRModule(L.LightningModule):
 
     def _validate_the_last_epoch(self) -> None:
         """Lets the last epoch be validated when it is no multiple of the epochs between two."""
-        if self.trainer.current_epoch + 1 == self.epochs:
+        by_epoch = self.trainer.check_val_every_n_epoch is not None  # else by updates
+        if by_epoch and self.trainer.current_epoch + 1 == self.epochs:
             self.trainer.check_val_every_n_epoch = 1
 
     def _current_rates(self) -> dict[str, float]:

@@ -120,7 +120,9 @@ def behind_bicubic(stage: Stage) -> str:
     metric, digits, sign = ("lpips", 4, 1) if gan else ("psnr_y", 2, -1)
     last = stage.validated[-1] if stage.validated else {}
     own, bicubic = last.get(f"quality/{metric}"), last.get(f"quality/{metric}_bicubic")
-    if own is None or bicubic is None or sign * (own - bicubic) <= 0:
+    if own is None or bicubic is None:
+        return ""
+    if not sign * (round(own, digits) - round(bicubic, digits)) > 0:  # also if one is NaN
         return ""
     scores = f"{own:.{digits}f} and {bicubic:.{digits}f}"
     if gan:

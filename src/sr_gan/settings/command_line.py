@@ -95,8 +95,10 @@ def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
     if not _is_path(key, top) or not equals or value in ("", "null"):
         return argument
     parsed = _parsed(value)
+    template = _matches(key, _TEMPLATES)
     if parsed is not None and isinstance(parsed._value, QuotedString):
-        return argument
+        home = value[1] == "~" and template
+        return f"{name}={value[0]}{os.path.expanduser(value[1:])}" if home else argument  # noqa: PTH111
     items = _items(value) if top.get(key, False) and not os.path.lexists(value) else None
     if items is not None and not sweep:
         return f"{name}=[{','.join(items)}]"
@@ -105,7 +107,6 @@ def _quoted(argument: str, top: dict[str, bool], sweep: bool) -> str:
         if parsed is not None and parsed.is_sweep_override():
             return argument
         parts = value.split(",")
-    template = _matches(key, _TEMPLATES)
     return f"{name}={','.join(_quote(part, template) for part in parts)}"
 
 

@@ -49,6 +49,8 @@ def check_contradictions(plain: dict[str, Any]) -> None:
                 else "has a weight named adversarial, but a pretrain has no discriminator"
             )
             raise UserError(f"{stage}.loss {fault}: choose another file of conf/loss")
+        if weights and not any(weights.values()):
+            raise UserError(f"{stage}.loss.weights are all 0, so that nothing would be learned")
     batch, parts = data.get("batch_size"), plain["gan"].get("accumulate", 1)
     if batch is not None and batch % max(parts, 1):
         raise UserError(f"gan.accumulate={parts} does not divide data.batch_size={batch}")
@@ -66,12 +68,7 @@ def check_contradictions(plain: dict[str, Any]) -> None:
             f"trainer.accelerator={trainer['accelerator']}: PyTorch sees no GPU here; use {advice}"
         )
     on_cpu = trainer["accelerator"] == "cpu" or not sees_gpu()
-    several = (
-        len(devices) > 1
-        if isinstance(devices, list)
-        else re.fullmatch(r"0*[2-9]|\d\d+", str(devices))
-    )
-    if alone and several:
+    if alone and _several(devices, on_cpu):
         cpu = " trainer.accelerator=cpu" if on_cpu else ""
         raise UserError(
             f"trainer.devices={devices}: several devices need trainer=ddp, as in "
@@ -82,3 +79,18 @@ def check_contradictions(plain: dict[str, Any]) -> None:
             f"trainer.precision={trainer['precision']} needs a GPU: "
             "on a CPU use 32-true or bf16-mixed"
         )
+
+
+def _several(devices: Any, on_cpu: bool) -> bool:
+    """Whether a setting of the trainer asks for several devices."""
+    if isinstance(devices, str) and "," in devices:  # numbers of GPUs, such as 0,1
+        devices = [number for number in devices.split(",") if number.strip()]
+    if isinstance(devices, list):
+        return len(devices) > 1
+    if str(devices) in ("-1", "auto"):  # all of them
+        if on_cpu:
+            return False
+        import torch
+
+        return torch.cuda.device_count() > 1
+    return bool(re.fullmatch(r"[2-9]|\d\d+", str(devices)))
