@@ -8,6 +8,7 @@ from sr_gan.runs.metrics_table import write_rows
 from sr_gan.runs.occupy import occupied, refuse_to_overwrite, set_later_stages_aside
 from sr_gan.runs.resume import (
     Checkpoint,
+    changed_settings,
     check_photos,
     check_resumable,
     is_finished,
@@ -52,6 +53,16 @@ def test_a_move_is_no_other_setting() -> None:
     assert check_resumable(checkpoint, now) == []
     now["callbacks"]["save"]["path"] = "/elsewhere/mine.ckpt"
     assert len(check_resumable(checkpoint, now)) == 1
+
+
+def test_the_callback_of_the_best_checkpoint_is_no_other_setting() -> None:
+    """Version 0.2 had Lightning's; a sweep of it would not go on, if that counted."""
+    common = {"monitor": "quality/rank", "mode": "min"}
+    before = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "filename": "best"}
+    before |= {"dirpath": "runs/1", "every_n_epochs": 2, **common}
+    now = {"_target_": "sr_gan.callbacks.SaveBest", "folder": "runs/1", **common}
+    assert not changed_settings({"best": before}, {"best": now})
+    assert changed_settings({"best": before}, {"best": {**now, "mode": "max"}})
 
 
 def test_other_photos_are_refused_unless_they_were_asked_for(

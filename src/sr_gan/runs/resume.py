@@ -22,6 +22,7 @@ from sr_gan.settings.build import fill_stage, map_texts
 log = logging.getLogger(__name__)
 
 _NAMES = {"act": "intervene", "floor": "psnr_floor"}  # of earlier versions, and today's
+_BEST = "sr_gan.callbacks.SaveBest"
 _FREE = ("ckpt_path", "run_dir", "other_photos")  # they say how to resume, not what is trained
 
 
@@ -252,6 +253,9 @@ def _moved(path: str, old: str, new: str) -> str:
 
 def _renamed(settings: Any) -> Any:
     """Settings of an earlier version under today's names."""
+    if isinstance(settings, dict) and settings.get("filename") == "best":  # Lightning's callback
+        kept = {key: settings.get(key) for key in ("monitor", "mode")}
+        return {"_target_": _BEST, "folder": settings.get("dirpath"), **kept}
     if isinstance(settings, dict):
         return {_NAMES.get(key, key): _renamed(value) for key, value in settings.items()}
     if isinstance(settings, list):
