@@ -58,7 +58,7 @@ def test_a_move_is_no_other_setting() -> None:
 def test_the_callback_of_the_best_checkpoint_is_no_other_setting() -> None:
     """Version 0.2 had Lightning's; a sweep of it would not go on, if that counted."""
     common = {"monitor": "quality/rank", "mode": "min"}
-    before = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "filename": "best"}
+    before: dict[str, Any] = {"_target_": "lightning.ModelCheckpoint", "filename": "best"}
     before |= {"dirpath": "runs/1", "every_n_epochs": 2, **common}
     now = {"_target_": "sr_gan.callbacks.SaveBest", "folder": "runs/1", **common}
     assert not changed_settings({"best": before}, {"best": now})
