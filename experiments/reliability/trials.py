@@ -31,7 +31,7 @@ MOMENTS: dict[str, Moment] = {
     "while settings are checked": ("sr_gan.settings.check", "check", 1),
     "while the cache is built": ("sr_gan.data.cache", "read_pair", 2),
     "while networks are built": ("sr_gan.data.datamodule", "SRData.setup", 1),
-    "while a stage is set up": ("sr_gan.modules.base", "SRModule.adam", 1),
+    "while a stage is set up": ("sr_gan.modules.base", "SRModule.configure_optimizers", 1),
     "between the players of a step": ("sr_gan.modules.gan", "GAN.generator_loss", 2),
     "in the last step of an epoch": ("sr_gan.modules.gan", "GAN.generator_loss", 3),
     "in a validation": ("sr_gan.modules.base", "SRModule.validation_step", 5),
@@ -199,12 +199,18 @@ def injected(moment: Moment, *names: str) -> list[str]:
     return [str(Path(__file__).resolve()), "inject", *map(str, moment), ",".join(names)]
 
 
-def inject(module: str, place: str, number: str, names: str, arguments: list[str]) -> None:
-    """Runs ``sr_gan.train`` in this process, which signals its own group at a moment."""
+def located(module: str, place: str) -> tuple[Any, str]:
+    """Returns the module or class that has the function of a moment, and its name there."""
     owner: Any = importlib.import_module(module)
     *parents, attribute = place.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
+    return owner, attribute
+
+
+def inject(module: str, place: str, number: str, names: str, arguments: list[str]) -> None:
+    """Runs ``sr_gan.train`` in this process, which signals its own group at a moment."""
+    owner, attribute = located(module, place)
     original, calls = getattr(owner, attribute), 0
 
     @wraps(original)
@@ -213,7 +219,7 @@ def inject(module: str, place: str, number: str, names: str, arguments: list[str
         calls += 1
         for name in names.split(",") if calls == int(number) else ():
             os.killpg(0, getattr(signal, name))
-            time.sleep(0.05)
+            time.sleep(0.7 if "," in names else 0.05)  # a hand's second Ctrl-C comes later
         return original(*args, **kwargs)
 
     setattr(owner, attribute, signalling)
