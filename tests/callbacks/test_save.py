@@ -140,3 +140,20 @@ def test_the_best_score_of_an_older_run_is_kept(
     train(cfg)
     assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 0
     assert not any("add the following callbacks" in str(each.message) for each in recwarn)
+
+
+def test_validations_between_updates_stay_where_they_are(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without epochs between them, the last epoch is no reason for another one."""
+    seen: list[int] = []
+
+    def note(self: PerceptualQuality, trainer: L.Trainer, module: GAN) -> None:
+        seen.append(module.updates)
+        module.log("quality/rank", 1.0)
+
+    monkeypatch.setattr(PerceptualQuality, "on_validation_epoch_end", note)
+    settings = ["stages=[gan]", "data.crops_per_epoch=8", "gan.epochs=3"]  # of four updates
+    settings += ["trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=6"]
+    train(composed("quickstart", *settings))
+    assert seen == [6, 12]
